@@ -1,0 +1,319 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// An opened checkpoint: every header is read and validated, no tensor byte is touched. Immutable and safe for any
+/// thread; disposing it closes its files, so do that after the last load from it.
+/// </summary>
+public sealed class Checkpoint : IAsyncDisposable
+{
+    private const string ConfigName = "config.json";
+
+    private readonly Dictionary<string, TensorInfo> _byName;
+    private readonly bool _leaveOpen;
+
+    private Checkpoint(
+        string path,
+        IReadOnlyList<OpenedFile> files,
+        Dictionary<string, TensorInfo> byName,
+        ImmutableArray<TensorInfo> tensors,
+        ModelConfig? config,
+        ImmutableArray<CheckpointWarning> warnings,
+        bool leaveOpen)
+    {
+        Path = path;
+        Files = [.. files.Select(file => file.File)];
+        Tensors = tensors;
+        Config = config;
+        Warnings = warnings;
+        _byName = byName;
+        _leaveOpen = leaveOpen;
+        var metadata = ImmutableSortedDictionary.CreateBuilder<string, object>(StringComparer.Ordinal);
+        foreach (var (key, value) in files.SelectMany(file => file.Content.Metadata))
+        {
+            _ = metadata.TryAdd(key, value);
+        }
+
+        Metadata = metadata.ToImmutable();
+    }
+
+    /// <summary>The file or folder as it was given.</summary>
+    public string Path { get; }
+
+    /// <summary>The container format, such as <c>safetensors</c>.</summary>
+    public string Format => Files[0].Format;
+
+    /// <summary>The files in natural order of their names, at least one.</summary>
+    public ImmutableArray<CheckpointFile> Files { get; }
+
+    /// <summary>The tensors, file by file, in the order of their bytes.</summary>
+    public ImmutableArray<TensorInfo> Tensors { get; }
+
+    /// <summary>
+    /// The files' own metadata; where several files have one key, the first file's value counts. Values of safetensors
+    /// files are strings.
+    /// </summary>
+    public IReadOnlyDictionary<string, object> Metadata { get; }
+
+    /// <summary>The <c>config.json</c> beside the files, where there is one that can be read.</summary>
+    public ModelConfig? Config { get; }
+
+    /// <summary>What is odd but does not keep the checkpoint from being read.</summary>
+    public ImmutableArray<CheckpointWarning> Warnings { get; }
+
+    /// <summary>The size of all tensors in bytes as they are stored.</summary>
+    public long TensorBytes => Tensors.Sum(tensor => tensor.ByteLength);
+
+    /// <summary>The tensor of this name.</summary>
+    /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
+    public TensorInfo this[string name] =>
+        TryGetTensor(name, out var tensor) ? tensor : throw new TensorNotFoundException(name, Path, Tensors.Select(t => t.Name));
+
+    /// <summary>Opens a checkpoint: a file, a folder, or the index of a sharded checkpoint.</summary>
+    /// <param name="path">The path; symbolic links are followed.</param>
+    /// <param name="options">What to open and what to accept; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
+    /// <exception cref="FileNotFoundException">There is no such file, or the folder holds no weights.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
+    /// <exception cref="InvalidCheckpointException">A file breaks a rule of its format.</exception>
+    /// <exception cref="CheckpointLimitException">A file asks for more than the options allow.</exception>
+    /// <exception cref="UnsupportedCheckpointException">A file is of a format that is not read.</exception>
+    public static async Task<Checkpoint> OpenAsync(
+        string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= CheckpointOptions.Default;
+        var detector = new FormatDetector(options);
+        CheckpointFolder.Selection selection;
+        if (Directory.Exists(path))
+        {
+            selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
+        }
+        else if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
+        {
+            selection = await CheckpointFolder
+                .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        else
+        {
+            selection = new CheckpointFolder.Selection([path], null, []);
+        }
+
+        var limit = new OpenFileLimit(options.MaximumOpenFiles);
+        var files = await OpenFilesAsync(
+            selection.Files, file => new LocalFileSource(file, limit), detector, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var warnings = selection.Warnings.ToList();
+            var config = await ReadConfigAsync(selection.Files[0], options, warnings, cancellationToken).ConfigureAwait(false);
+            return Assemble(path, files, selection.Index, config, warnings, leaveOpen: false);
+        }
+        catch
+        {
+            await DisposeAsync(files).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Opens a checkpoint of one file from any source of bytes.</summary>
+    /// <param name="source">The bytes.</param>
+    /// <param name="options">What to accept; null for the defaults.</param>
+    /// <param name="leaveOpen">Whether the source stays open when the checkpoint is disposed, and when opening fails.</param>
+    /// <param name="cancellationToken">Cancels the opening.</param>
+    /// <inheritdoc cref="OpenAsync(string, CheckpointOptions?, CancellationToken)" path="/exception"/>
+    public static async Task<Checkpoint> OpenAsync(
+        IByteSource source, CheckpointOptions? options = null, bool leaveOpen = false, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        var detector = new FormatDetector(options ?? CheckpointOptions.Default);
+        try
+        {
+            var file = await ReadFileAsync(source, detector, cancellationToken).ConfigureAwait(false);
+            return Assemble(source.Name, [file], null, null, [], leaveOpen);
+        }
+        catch when (!leaveOpen)
+        {
+            await source.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Finds a tensor by its exact name.</summary>
+    public bool TryGetTensor(string name, [NotNullWhen(true)] out TensorInfo? tensor) => _byName.TryGetValue(name, out tensor);
+
+    /// <summary>Closes the files.</summary>
+    public ValueTask DisposeAsync() => _leaveOpen ? ValueTask.CompletedTask : DisposeAsync(Files.Select(file => file.Source));
+
+    private sealed record OpenedFile(CheckpointFile File, FileContent Content);
+
+    // Headers are small and parsing them is work for a core each; a thousand shards open in a fraction of the time.
+    private static async Task<OpenedFile[]> OpenFilesAsync(
+        IReadOnlyList<string> paths, Func<string, IByteSource> open, FormatDetector detector, CancellationToken cancellationToken)
+    {
+        var files = new OpenedFile?[paths.Count];
+        try
+        {
+            if (paths.Count == 1)
+            {
+                files[0] = await OpenFileAsync(paths[0], open, detector, cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await Parallel.ForAsync(
+                    0,
+                    paths.Count,
+                    cancellationToken,
+                    async (i, token) => files[i] = await OpenFileAsync(paths[i], open, detector, token).ConfigureAwait(false))
+                    .ConfigureAwait(false);
+            }
+
+            return files!;
+        }
+        catch
+        {
+            await DisposeAsync(files.OfType<OpenedFile>()).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<OpenedFile> OpenFileAsync(
+        string path, Func<string, IByteSource> open, FormatDetector detector, CancellationToken cancellationToken)
+    {
+        var source = open(path);
+        try
+        {
+            return await ReadFileAsync(source, detector, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await source.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<OpenedFile> ReadFileAsync(IByteSource source, FormatDetector detector, CancellationToken cancellationToken)
+    {
+        var format = await detector.DetectAsync(source, cancellationToken).ConfigureAwait(false);
+        var file = new CheckpointFile(System.IO.Path.GetFileName(source.Name), source.Name, format.Name, source);
+        return new OpenedFile(file, await format.ReadAsync(file, cancellationToken).ConfigureAwait(false));
+    }
+
+    private static async Task<ModelConfig?> ReadConfigAsync(
+        string firstFile, CheckpointOptions options, List<CheckpointWarning> warnings, CancellationToken cancellationToken)
+    {
+        var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(firstFile) ?? "", ConfigName);
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        try
+        {
+            return await ModelConfig.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is JsonException or CheckpointLimitException)
+        {
+            // The weights can be read without it.
+            warnings.Add(new CheckpointWarning(path, $"the configuration is not read: {exception.Message}"));
+            return null;
+        }
+    }
+
+    private static Checkpoint Assemble(
+        string path,
+        IReadOnlyList<OpenedFile> files,
+        ShardIndex? index,
+        ModelConfig? config,
+        List<CheckpointWarning> warnings,
+        bool leaveOpen)
+    {
+        var capacity = files.Sum(file => file.Content.Tensors.Count);
+        var byName = new Dictionary<string, TensorInfo>(capacity);
+        var tensors = ImmutableArray.CreateBuilder<TensorInfo>(capacity);
+        foreach (var file in files)
+        {
+            var unmapped = new List<string>();
+            foreach (var tensor in file.Content.Tensors)
+            {
+                if (index is not null && !index.ShardOf.TryGetValue(tensor.Name, out var shard))
+                {
+                    unmapped.Add(tensor.Name);
+                    continue;
+                }
+                else if (index is not null && index.ShardOf[tensor.Name] != file.File.Name)
+                {
+                    // A copy that the index maps to another shard: that one counts.
+                    continue;
+                }
+
+                if (!byName.TryAdd(tensor.Name, tensor))
+                {
+                    throw new InvalidCheckpointException(
+                        CheckpointErrorCode.DuplicateTensor,
+                        path,
+                        $"it is in {Quoted.Name(byName[tensor.Name].File.Name)} and in {Quoted.Name(file.File.Name)}, and there is no index that says "
+                        + "which counts; remove one of the files, or open the one you mean.",
+                        tensor: tensor.Name);
+                }
+
+                tensors.Add(tensor);
+            }
+
+            AddUnmappedWarning(warnings, file.File, unmapped);
+        }
+
+        if (index is not null)
+        {
+            CheckIndex(index, byName, tensors, warnings);
+        }
+
+        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], leaveOpen);
+    }
+
+    private static void CheckIndex(
+        ShardIndex index, Dictionary<string, TensorInfo> byName, IReadOnlyCollection<TensorInfo> tensors, List<CheckpointWarning> warnings)
+    {
+        foreach (var (name, shard) in index.ShardOf)
+        {
+            if (!byName.ContainsKey(name))
+            {
+                throw new InvalidCheckpointException(
+                    CheckpointErrorCode.ShardTensorMissing,
+                    index.Path,
+                    $"the index says it is in {Quoted.Name(shard)}, and it is not: index and shards are not of one checkpoint.",
+                    tensor: name);
+            }
+        }
+
+        var total = tensors.Sum(tensor => tensor.ByteLength);
+        if (index.TotalSize is { } claimed && claimed != total)
+        {
+            warnings.Add(new CheckpointWarning(index.Path, $"total_size says {claimed} bytes, and the tensors have {total}."));
+        }
+    }
+
+    private static void AddUnmappedWarning(List<CheckpointWarning> warnings, CheckpointFile file, List<string> unmapped)
+    {
+        const int shown = 3;
+        if (unmapped.Count > 0)
+        {
+            var names = string.Join(", ", unmapped.Take(shown).Select(Quoted.Name)) + (unmapped.Count > shown ? ", …" : "");
+            warnings.Add(new CheckpointWarning(file.Path, $"{unmapped.Count} tensors are not in the index and are left out: {names}."));
+        }
+    }
+
+    private static ValueTask DisposeAsync(IEnumerable<OpenedFile> files) => DisposeAsync(files.Select(file => file.File.Source));
+
+    private static async ValueTask DisposeAsync(IEnumerable<IByteSource> sources)
+    {
+        foreach (var source in sources)
+        {
+            await source.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+}

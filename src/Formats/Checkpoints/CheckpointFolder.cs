@@ -1,0 +1,168 @@
+using System.Text.RegularExpressions;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// Decides which files of a folder are the checkpoint: an index if there is one, else every weight file that is not a
+/// second copy. Symbolic links count as what they point to, as in a Hub cache snapshot.
+/// </summary>
+internal static partial class CheckpointFolder
+{
+    private const string IndexEnding = ".index.json";
+
+    // What trainers leave beside the weights: optimiser and scheduler states, arguments (vLLM skips the same list).
+    private static readonly HashSet<string> NeverWeights =
+        ["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"];
+
+    /// <summary>The files to open, and the index that chose them.</summary>
+    /// <param name="Files">Full paths, in natural order.</param>
+    /// <param name="Index">The index, where there is one.</param>
+    /// <param name="Warnings">What was left aside, and why.</param>
+    public sealed record Selection(IReadOnlyList<string> Files, ShardIndex? Index, IReadOnlyList<CheckpointWarning> Warnings);
+
+    /// <summary>Chooses the files of a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="extensions">The endings of readable weight files, best first.</param>
+    /// <param name="options">Variant and index.</param>
+    /// <param name="cancellationToken">Cancels the reading of the index.</param>
+    /// <exception cref="FileNotFoundException">The folder holds no weights.</exception>
+    /// <exception cref="InvalidCheckpointException">Two indexes could be meant, or the index breaks a rule.</exception>
+    public static async Task<Selection> SelectAsync(
+        string folder, IEnumerable<string> extensions, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        var names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!).Order(NaturalOrder.Instance).ToArray();
+        foreach (var extension in extensions)
+        {
+            var index = FindIndex(folder, names, extension, options);
+            if (index is not null)
+            {
+                return await FromIndexAsync(folder, index, options, cancellationToken).ConfigureAwait(false);
+            }
+
+            var weights = names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && !NeverWeights.Contains(name)).ToArray();
+            if (weights.Length > 0)
+            {
+                return FromNames(folder, weights, extension, options);
+            }
+        }
+
+        var others = names.Where(IsOtherWeightFile).Take(3).ToArray();
+        throw new FileNotFoundException(
+            others.Length > 0
+                ? $"{folder}: there are no {string.Join(" or ", extensions)} files here; {string.Join(", ", others.Select(Quoted.Name))} "
+                  + "cannot be read as a folder by this version."
+                : $"{folder}: there are no {string.Join(" or ", extensions)} files here. Is this the folder of the model?",
+            folder);
+    }
+
+    /// <summary>Opens the shards that an index names.</summary>
+    public static async Task<Selection> FromIndexAsync(
+        string folder, string indexName, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        var index = await ShardIndex.ReadAsync(Path.Combine(folder, indexName), options, cancellationToken).ConfigureAwait(false);
+        var files = new List<string>();
+        foreach (var shard in index.Shards)
+        {
+            var path = Path.Combine(folder, shard);
+            if (!File.Exists(path))
+            {
+                var tensor = index.ShardOf.First(pair => pair.Value == shard).Key;
+                throw new InvalidCheckpointException(
+                    CheckpointErrorCode.ShardMissing,
+                    index.Path,
+                    $"the shard {Quoted.Name(shard)} does not exist, or is a link that leads nowhere; fetch the missing file.",
+                    tensor: tensor);
+            }
+
+            files.Add(path);
+        }
+
+        return new Selection(files, index, []);
+    }
+
+    private static string? FindIndex(string folder, string[] names, string extension, CheckpointOptions options)
+    {
+        if (options.Index is { } asked)
+        {
+            return names.Contains(asked)
+                ? asked
+                : throw new FileNotFoundException($"{folder}: there is no index {Quoted.Name(asked)} here.", Path.Combine(folder, asked));
+        }
+
+        // model.safetensors.index.json; with a variant, model.safetensors.index.fp16.json (transformers' rule).
+        var ending = options.Variant is { } variant ? $"{extension}.index.{variant}.json" : extension + IndexEnding;
+        var candidates = names.Where(name => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase)).ToArray();
+        return candidates.Length switch
+        {
+            0 => null,
+            1 => candidates[0],
+            _ => throw new InvalidCheckpointException(
+                CheckpointErrorCode.Ambiguous,
+                folder,
+                $"there are several indexes: {string.Join(", ", candidates.Select(Quoted.Name))}; choose one with --index NAME."),
+        };
+    }
+
+    private static Selection FromNames(string folder, string[] weights, string extension, CheckpointOptions options)
+    {
+        var warnings = new List<CheckpointWarning>();
+        string[] chosen;
+        if (options.Variant is { } variant)
+        {
+            chosen = [.. weights.Where(name => VariantOf(name, extension).Variant == variant)];
+            if (chosen.Length == 0)
+            {
+                throw new FileNotFoundException(
+                    $"{folder}: there are no files of the variant {Quoted.Name(variant)} here; there are "
+                    + $"{string.Join(", ", weights.Take(5).Select(Quoted.Name))}.",
+                    folder);
+            }
+        }
+        else
+        {
+            // model.fp16.safetensors beside model.safetensors is the same model once more.
+            var stems = weights.Where(name => VariantOf(name, extension).Variant is null)
+                .Select(name => VariantOf(name, extension).Stem)
+                .ToHashSet();
+            chosen = [.. weights.Where(name =>
+            {
+                var (stem, ofVariant) = VariantOf(name, extension);
+                return ofVariant is null || !stems.Contains(stem);
+            })];
+            AddWarning(warnings, folder, weights.Except(chosen), "another variant of the same weights, left aside; choose it with --variant");
+        }
+
+        // Mistral's own copy of the weights, which counts only where it is all there is.
+        var others = chosen.Where(name => !name.StartsWith("consolidated", StringComparison.Ordinal)).ToArray();
+        if (others.Length > 0 && others.Length < chosen.Length)
+        {
+            AddWarning(warnings, folder, chosen.Except(others), "a second copy of the weights, left aside");
+            chosen = others;
+        }
+
+        return new Selection([.. chosen.Select(name => Path.Combine(folder, name))], null, warnings);
+    }
+
+    private static void AddWarning(List<CheckpointWarning> warnings, string folder, IEnumerable<string> names, string what)
+    {
+        foreach (var name in names)
+        {
+            warnings.Add(new CheckpointWarning(Path.Combine(folder, name), what + "."));
+        }
+    }
+
+    // "model.fp16-00001-of-00002" and "model-00001-of-00002.fp16" are shards of the variant fp16 of "model".
+    private static (string Stem, string? Variant) VariantOf(string name, string extension)
+    {
+        var stem = ShardNumber().Replace(name[..^extension.Length], "");
+        var dot = stem.LastIndexOf('.');
+        return dot > 0 ? (stem[..dot], stem[(dot + 1)..]) : (stem, null);
+    }
+
+    private static bool IsOtherWeightFile(string name) =>
+        Path.GetExtension(name).ToUpperInvariant() is ".BIN" or ".PT" or ".PTH" or ".CKPT" or ".GGUF" or ".NPZ" or ".NPY"
+        && !NeverWeights.Contains(name);
+
+    [GeneratedRegex(@"-\d{5,6}-of-\d{5,6}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ShardNumber();
+}

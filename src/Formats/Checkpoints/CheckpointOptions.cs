@@ -1,0 +1,50 @@
+using IlgpuLoader.Formats.Safetensors;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>How a checkpoint is found and what is accepted from it. Immutable.</summary>
+public sealed record CheckpointOptions
+{
+    /// <summary>
+    /// The default largest index in bytes: what the safetensors reference accepts as a header, since an index names the
+    /// same tensors with fewer words each.
+    /// </summary>
+    public const long DefaultMaximumIndexBytes = SafetensorsLimits.DefaultMaximumHeaderBytes;
+
+    /// <summary>The defaults.</summary>
+    public static CheckpointOptions Default { get; } = new();
+
+    /// <summary>
+    /// The variant to open, such as <c>fp16</c> for <c>model.fp16.safetensors</c>; null for the files without one.
+    /// </summary>
+    public string? Variant { get; init; }
+
+    /// <summary>The base name of the index file to use where a folder has several; null where it has one or none.</summary>
+    public string? Index { get; init; }
+
+    /// <summary>How many files stay open at the same time, at least 1.</summary>
+    public int MaximumOpenFiles
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            field = value;
+        }
+    } = OpenFileLimit.DefaultMaximum;
+
+    /// <summary>The largest index or configuration file in bytes.</summary>
+    public long MaximumIndexBytes
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 2);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, Array.MaxLength);
+            field = value;
+        }
+    } = DefaultMaximumIndexBytes;
+
+    /// <summary>What is accepted from safetensors files.</summary>
+    public SafetensorsLimits Safetensors { get; init; } = SafetensorsLimits.Default;
+}

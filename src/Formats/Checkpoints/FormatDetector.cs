@@ -1,0 +1,121 @@
+using System.Text;
+using IlgpuLoader.Formats.Safetensors;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// Decides from the first bytes which format a file has, never from its name. The name only decides which format
+/// explains a file that none recognises.
+/// </summary>
+internal sealed class FormatDetector
+{
+    // The longest signature looked for: "ustar" at 257 in a tar archive's header of 512 bytes.
+    private const int HeadBytes = 512;
+
+    private readonly CheckpointFormat[] _formats;
+
+    public FormatDetector(CheckpointOptions options)
+    {
+        _formats = [new SafetensorsFormat(options.Safetensors)];
+    }
+
+    /// <summary>The endings of the names of files that this version reads.</summary>
+    public IEnumerable<string> Extensions => _formats.Select(format => format.Extension);
+
+    /// <summary>Finds the format of a source.</summary>
+    /// <exception cref="InvalidCheckpointException">It is something else, and the message says what.</exception>
+    /// <exception cref="UnsupportedCheckpointException">It is a checkpoint of a format that this version does not read.</exception>
+    public async ValueTask<CheckpointFormat> DetectAsync(IByteSource source, CancellationToken cancellationToken)
+    {
+        var head = new byte[(int)Math.Min(HeadBytes, source.Length)];
+        await source.ReadExactlyAsync(0, head, cancellationToken).ConfigureAwait(false);
+        return Detect(head, source.Name);
+    }
+
+    private CheckpointFormat Detect(ReadOnlySpan<byte> head, string path)
+    {
+        // A pointer comes first: its text read as a number would be "a header of 2.3 exabytes".
+        if (head.StartsWith("version https://git-lfs"u8) || head.StartsWith("version https://hawser"u8))
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.GitLfsPointer,
+                path,
+                "this is a git-lfs pointer, not the file it points to: run 'git lfs pull' in the repository, or download the file itself.");
+        }
+
+        foreach (var format in _formats)
+        {
+            if (format.Matches(head))
+            {
+                return format;
+            }
+        }
+
+        if (LooksLikeMarkup(head))
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.HtmlPage,
+                path,
+                "this is an HTML or XML page, most likely the error page of a download: look into it, and fetch the file again.");
+        }
+
+        if (OtherFormat(head) is { } other)
+        {
+            throw new UnsupportedCheckpointException(
+                other, path, $"this is {other}, which this version does not read; convert it to safetensors.");
+        }
+
+        if (head.Length > 0 && !head.ContainsAnyExcept((byte)0))
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.ZeroFilled,
+                path,
+                "the file begins with zeros only: an interrupted download leaves this; fetch the file again.",
+                offset: 0);
+        }
+
+        var extension = Path.GetExtension(path);
+        return Array.Find(_formats, format => format.Extension.Equals(extension, StringComparison.OrdinalIgnoreCase))
+            ?? throw new InvalidCheckpointException(
+                CheckpointErrorCode.UnknownFormat,
+                path,
+                $"the first bytes, {Describe(head)}, are those of no checkpoint format; "
+                + $"this version reads {string.Join(", ", _formats.Select(format => format.Name))}.",
+                offset: 0);
+    }
+
+    private static bool LooksLikeMarkup(ReadOnlySpan<byte> head)
+    {
+        var text = Encoding.Latin1.GetString(head).TrimStart('\u00ef', '\u00bb', '\u00bf', ' ', '\t', '\r', '\n');
+        return text.StartsWith("<!doctype", StringComparison.OrdinalIgnoreCase)
+            || text.StartsWith("<html", StringComparison.OrdinalIgnoreCase)
+            || text.StartsWith("<head", StringComparison.OrdinalIgnoreCase)
+            || text.StartsWith("<?xml", StringComparison.OrdinalIgnoreCase);
+    }
+
+    // What people may well pass. The article is part of the text: it is read in a sentence.
+    private static string? OtherFormat(ReadOnlySpan<byte> head) => head switch
+    {
+        [(byte)'P', (byte)'K', 3, 4, ..] => "a zip archive (a PyTorch checkpoint or an .npz file)",
+        [0x80, >= 1 and <= 5, ..] => "a Python pickle (an old PyTorch checkpoint)",
+        [(byte)'G', (byte)'G', (byte)'U', (byte)'F', ..] or [(byte)'F', (byte)'U', (byte)'G', (byte)'G', ..] => "a GGUF file",
+        _ when head.StartsWith("lmgg"u8) || head.StartsWith("fmgg"u8) || head.StartsWith("tjgg"u8) => "a ggml file older than GGUF",
+        [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "a NumPy array",
+        [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file",
+        _ when head.StartsWith("PYTORCH1"u8) => "a PyTorch file of the oldest kind",
+        _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => "a tar archive",
+        [0x1f, 0x8b, ..] => "a gzip archive",
+        _ => null,
+    };
+
+    private static string Describe(ReadOnlySpan<byte> head)
+    {
+        if (head.IsEmpty)
+        {
+            return "of which there are none,";
+        }
+
+        var shown = head[..Math.Min(8, head.Length)];
+        return $"{Convert.ToHexString(shown)} ({Quoted.Plain(Encoding.Latin1.GetString(shown))})";
+    }
+}

@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// The <c>config.json</c> beside a checkpoint: the whole document, and the fields most tools ask for. A field that is
+/// missing or of another type is null. Immutable and safe for any thread.
+/// </summary>
+public sealed class ModelConfig
+{
+    private ModelConfig(string path, JsonElement root)
+    {
+        Path = path;
+        Root = root;
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>The whole document.</summary>
+    public JsonElement Root { get; }
+
+    /// <summary>The architectures, such as <c>LlamaForCausalLM</c>; empty where there are none.</summary>
+    public ImmutableArray<string> Architectures =>
+        Root.TryGetProperty("architectures", out var names) && names.ValueKind == JsonValueKind.Array
+            ? [.. names.EnumerateArray().Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)]
+            : [];
+
+    /// <summary>The model type, such as <c>llama</c>.</summary>
+    public string? ModelType => Text("model_type");
+
+    /// <summary>The dtype that the configuration names, such as <c>bfloat16</c>.</summary>
+    public string? TorchDType => Text("torch_dtype") ?? Text("dtype");
+
+    /// <summary>The number of layers.</summary>
+    public long? LayerCount => Number("num_hidden_layers") ?? Number("n_layer");
+
+    /// <summary>The width of the residual stream.</summary>
+    public long? HiddenSize => Number("hidden_size") ?? Number("n_embd");
+
+    /// <summary>The number of attention heads.</summary>
+    public long? HeadCount => Number("num_attention_heads") ?? Number("n_head");
+
+    /// <summary>The number of key and value heads, where it differs from the attention heads.</summary>
+    public long? KeyValueHeadCount => Number("num_key_value_heads");
+
+    /// <summary>The size of the vocabulary.</summary>
+    public long? VocabularySize => Number("vocab_size");
+
+    /// <summary>The quantisation method, such as <c>gptq</c>.</summary>
+    public string? QuantizationMethod =>
+        Root.TryGetProperty("quantization_config", out var quantization)
+        && quantization.ValueKind == JsonValueKind.Object
+        && quantization.TryGetProperty("quant_method", out var method)
+        && method.ValueKind == JsonValueKind.String
+            ? method.GetString()
+            : null;
+
+    /// <summary>Reads a configuration.</summary>
+    /// <exception cref="JsonException">The file is not a JSON object.</exception>
+    internal static async Task<ModelConfig> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        var json = await SideFile.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.ValueKind == JsonValueKind.Object
+            ? new ModelConfig(path, document.RootElement.Clone())
+            : throw new JsonException("The document is not an object.");
+    }
+
+    private string? Text(string name) =>
+        Root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private long? Number(string name) =>
+        Root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number)
+            ? number
+            : null;
+}

@@ -1,0 +1,22 @@
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// One container format: how its files are recognised and their headers read. Every format has its own folder with its
+/// reader, limits and, where there is one, writer; <see cref="Checkpoint"/> holds the list of them.
+/// </summary>
+internal abstract class CheckpointFormat
+{
+    /// <summary>The format's name in messages and listings.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The ending of its files' names; it only decides which format explains a file that none recognises.</summary>
+    public abstract string Extension { get; }
+
+    /// <summary>Whether the first bytes of a file are those of this format.</summary>
+    /// <param name="head">The first bytes, as many as the file has, up to 512.</param>
+    public abstract bool Matches(ReadOnlySpan<byte> head);
+
+    /// <summary>Reads and validates the header; reads no tensor byte.</summary>
+    /// <exception cref="CheckpointException">The file breaks a rule of the format.</exception>
+    public abstract ValueTask<FileContent> ReadAsync(CheckpointFile file, CancellationToken cancellationToken);
+}

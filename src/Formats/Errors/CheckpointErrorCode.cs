@@ -1,0 +1,66 @@
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// What is wrong, for programs. The names are printed by the tool and are stable: new ones may come, old ones stay.
+/// </summary>
+public enum CheckpointErrorCode
+{
+    /// <summary>The file ends before the fixed part of the header.</summary>
+    HeaderTooSmall,
+    /// <summary>The header says it is larger than the limit.</summary>
+    HeaderTooLarge,
+    /// <summary>The header says it is larger than the file.</summary>
+    HeaderOutOfFile,
+    /// <summary>The header is not valid UTF-8.</summary>
+    HeaderNotUtf8,
+    /// <summary>The header is not the JSON object it must be.</summary>
+    HeaderNotJson,
+    /// <summary>A field of the header is missing, given twice, or of the wrong type.</summary>
+    HeaderFieldInvalid,
+    /// <summary>The file's own metadata is not what its format allows.</summary>
+    MetadataInvalid,
+    /// <summary>A tensor name occurs twice.</summary>
+    DuplicateTensor,
+    /// <summary>A tensor name is not allowed.</summary>
+    TensorNameInvalid,
+    /// <summary>A dtype is not one the format knows.</summary>
+    UnknownDType,
+    /// <summary>A tensor's bytes do not begin where the previous ones end, or end before they begin.</summary>
+    OffsetInvalid,
+    /// <summary>A tensor's byte range does not match its dtype and shape.</summary>
+    SizeMismatch,
+    /// <summary>A size computed from the file does not fit 64 bits.</summary>
+    SizeOverflow,
+    /// <summary>A tensor of a type smaller than a byte does not end on a byte.</summary>
+    MisalignedTensor,
+    /// <summary>The file ends before its last tensor does.</summary>
+    FileTruncated,
+    /// <summary>The file goes on after its last tensor.</summary>
+    TrailingBytes,
+    /// <summary>The file was replaced or changed while it was being read.</summary>
+    FileChanged,
+    /// <summary>An index file is not what it must be.</summary>
+    IndexInvalid,
+    /// <summary>An index names a shard outside its own folder.</summary>
+    IndexPathUnsafe,
+    /// <summary>A shard that an index names does not exist.</summary>
+    ShardMissing,
+    /// <summary>A tensor that an index maps to a shard is not in it.</summary>
+    ShardTensorMissing,
+    /// <summary>Several index files or sets of files could be meant.</summary>
+    Ambiguous,
+    /// <summary>The file is a git-lfs pointer, not the file it points to.</summary>
+    GitLfsPointer,
+    /// <summary>The file is an HTML or XML page, as a failed download leaves it.</summary>
+    HtmlPage,
+    /// <summary>The file is filled with zeros where data is expected, as an interrupted download leaves it.</summary>
+    ZeroFilled,
+    /// <summary>The first bytes are those of no known checkpoint format.</summary>
+    UnknownFormat,
+    /// <summary>The format or feature is known but cannot be read by this version.</summary>
+    Unsupported,
+    /// <summary>A named limit was exceeded.</summary>
+    LimitExceeded,
+    /// <summary>No tensor of that name is there.</summary>
+    TensorNotFound,
+}

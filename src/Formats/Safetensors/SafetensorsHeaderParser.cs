@@ -1,0 +1,362 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace IlgpuLoader.Formats.Safetensors;
+
+/// <summary>
+/// Parses the JSON of a header: grammar and types only; <see cref="SafetensorsLayout"/> checks what the numbers mean.
+/// Follows the reference (serde_json into its structs), with one deviation: a key that occurs twice is always refused.
+/// </summary>
+internal ref struct SafetensorsHeaderParser
+{
+    // The reference's Rust type names the three fields in this order, and accepts them as an array in it.
+    private const string FieldNames = "dtype, shape and data_offsets";
+
+    private static readonly FrozenDictionary<string, DType>.AlternateLookup<ReadOnlySpan<char>> DTypes =
+        DType.All.Where(dtype => dtype.IsSafetensors)
+            .ToFrozenDictionary(dtype => dtype.Name)
+            .GetAlternateLookup<ReadOnlySpan<char>>();
+
+    private readonly string _file;
+    private readonly bool _refuseNul;
+    private readonly List<SafetensorsEntry> _entries = [];
+    private readonly HashSet<string> _names = [];
+    private readonly List<ulong> _numbers = [];
+    private Utf8JsonReader _json;
+    private string? _tensor;
+
+    private SafetensorsHeaderParser(ReadOnlySpan<byte> header, string file, SafetensorsLimits limits)
+    {
+        _file = file;
+        _refuseNul = limits.RefuseNul;
+        _json = new Utf8JsonReader(
+            header,
+            isFinalBlock: true,
+            new JsonReaderState(new JsonReaderOptions { MaxDepth = SafetensorsConstants.MaximumDepth }));
+    }
+
+    /// <summary>Parses a header.</summary>
+    /// <param name="header">The bytes between the length field and the data.</param>
+    /// <param name="file">The file, for messages.</param>
+    /// <param name="limits">What is accepted.</param>
+    /// <exception cref="InvalidCheckpointException">The header breaks a rule; the message names it, with its offset.</exception>
+    public static SafetensorsHeader Parse(ReadOnlySpan<byte> header, string file, SafetensorsLimits limits)
+    {
+        if (!Utf8.IsValid(header))
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.HeaderNotUtf8,
+                file,
+                "the header is not valid UTF-8: the file is damaged or is not a safetensors file.",
+                SafetensorsConstants.Format,
+                SafetensorsConstants.LengthBytes + IndexOfInvalidUtf8(header));
+        }
+
+        var parser = new SafetensorsHeaderParser(header, file, limits);
+        try
+        {
+            return parser.ParseHeader();
+        }
+        catch (JsonException exception)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.HeaderNotJson,
+                file,
+                $"the header is not the JSON it must be: {Describe(exception)}",
+                SafetensorsConstants.Format,
+                SafetensorsConstants.LengthBytes + parser._json.BytesConsumed,
+                parser._tensor,
+                exception);
+        }
+    }
+
+    private SafetensorsHeader ParseHeader()
+    {
+        ReadToken();
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            throw Invalid(CheckpointErrorCode.HeaderNotJson, $"the header must be a JSON object, and begins with {Found()}");
+        }
+
+        var metadata = ImmutableDictionary<string, string>.Empty;
+        var hasMetadata = false;
+        while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
+        {
+            var name = ReadString(CheckpointErrorCode.HeaderNotJson);
+            if (name != SafetensorsConstants.MetadataKey)
+            {
+                ParseTensor(name);
+                continue;
+            }
+
+            if (hasMetadata)
+            {
+                throw Invalid(CheckpointErrorCode.MetadataInvalid, $"{SafetensorsConstants.MetadataKey} is given twice");
+            }
+
+            hasMetadata = true;
+            metadata = ParseMetadata();
+        }
+
+        // Anything but white space after the object throws here: the reader is told that this is the final block.
+        _json.Read();
+        return new SafetensorsHeader([.. _entries], metadata);
+    }
+
+    private ImmutableDictionary<string, string> ParseMetadata()
+    {
+        ReadToken();
+        // The reference's type is an optional map: null stands for none.
+        if (_json.TokenType == JsonTokenType.Null)
+        {
+            return ImmutableDictionary<string, string>.Empty;
+        }
+
+        if (_json.TokenType != JsonTokenType.StartObject)
+        {
+            throw Invalid(
+                CheckpointErrorCode.MetadataInvalid,
+                $"{SafetensorsConstants.MetadataKey} must be an object of strings, and is {Found()}");
+        }
+
+        var metadata = ImmutableDictionary.CreateBuilder<string, string>();
+        while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
+        {
+            var key = ReadString(CheckpointErrorCode.MetadataInvalid);
+            ReadToken();
+            if (_json.TokenType != JsonTokenType.String)
+            {
+                throw Invalid(
+                    CheckpointErrorCode.MetadataInvalid,
+                    $"{SafetensorsConstants.MetadataKey} holds strings only, and {Quoted.Name(key)} is {Found()}");
+            }
+
+            var value = ReadString(CheckpointErrorCode.MetadataInvalid);
+            if (_refuseNul && (key.Contains('\0') || value.Contains('\0')))
+            {
+                throw Invalid(CheckpointErrorCode.MetadataInvalid, $"the metadata entry {Quoted.Name(key)} holds a NUL character");
+            }
+
+            if (!metadata.TryAdd(key, value))
+            {
+                throw Invalid(CheckpointErrorCode.MetadataInvalid, $"the metadata entry {Quoted.Name(key)} is given twice");
+            }
+        }
+
+        return metadata.ToImmutable();
+    }
+
+    private void ParseTensor(string name)
+    {
+        _tensor = name;
+        if (_refuseNul && name.Contains('\0'))
+        {
+            throw Invalid(CheckpointErrorCode.TensorNameInvalid, "the name holds a NUL character");
+        }
+
+        if (!_names.Add(name))
+        {
+            throw Invalid(
+                CheckpointErrorCode.DuplicateTensor,
+                "the name is given twice, and readers would disagree about which one counts; write the file again");
+        }
+
+        ReadToken();
+        _entries.Add(_json.TokenType switch
+        {
+            JsonTokenType.StartObject => ParseFields(name),
+            JsonTokenType.StartArray => ParsePositional(name),
+            _ => throw Invalid(
+                CheckpointErrorCode.HeaderFieldInvalid, $"an entry must be an object with {FieldNames}, and is {Found()}"),
+        });
+        _tensor = null;
+    }
+
+    private SafetensorsEntry ParseFields(string name)
+    {
+        DType? dtype = null;
+        ulong[]? shape = null;
+        (ulong Begin, ulong End)? offsets = null;
+        while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
+        {
+            if (_json.ValueTextEquals("dtype"u8))
+            {
+                ThrowIfRepeated(dtype is not null, "dtype");
+                ReadToken();
+                dtype = ParseDType();
+            }
+            else if (_json.ValueTextEquals("shape"u8))
+            {
+                ThrowIfRepeated(shape is not null, "shape");
+                ReadToken();
+                shape = ParseNumbers("shape");
+            }
+            else if (_json.ValueTextEquals("data_offsets"u8))
+            {
+                ThrowIfRepeated(offsets is not null, "data_offsets");
+                ReadToken();
+                offsets = ParseOffsets();
+            }
+            else
+            {
+                // Unknown fields are passed over, as the reference does.
+                ReadToken();
+                _json.Skip();
+            }
+        }
+
+        var missing = dtype is null ? "dtype" : shape is null ? "shape" : offsets is null ? "data_offsets" : null;
+        return missing is null
+            ? new SafetensorsEntry(name, dtype!.Value, shape!, offsets!.Value.Begin, offsets.Value.End)
+            : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"the field {missing} is missing; an entry needs {FieldNames}");
+    }
+
+    // ["F32", [1], [0, 4]]: the array form that the reference accepts.
+    private SafetensorsEntry ParsePositional(string name)
+    {
+        ReadToken();
+        var dtype = ParseDType();
+        ReadToken();
+        var shape = ParseNumbers("shape");
+        ReadToken();
+        var (begin, end) = ParseOffsets();
+        ReadToken();
+        return _json.TokenType == JsonTokenType.EndArray
+            ? new SafetensorsEntry(name, dtype, shape, begin, end)
+            : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"an entry in array form holds {FieldNames} and nothing more");
+    }
+
+    private DType ParseDType()
+    {
+        if (_json.TokenType != JsonTokenType.String)
+        {
+            throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"dtype must be a string, and is {Found()}");
+        }
+
+        // Longer than any name and short enough for the stack.
+        const int longest = 16;
+        Span<char> text = stackalloc char[longest];
+        if (_json.ValueSpan.Length <= longest && !_json.ValueIsEscaped)
+        {
+            var length = Encoding.UTF8.GetChars(_json.ValueSpan, text);
+            if (DTypes.TryGetValue(text[..length], out var dtype))
+            {
+                return dtype;
+            }
+        }
+
+        var written = ReadString(CheckpointErrorCode.UnknownDType);
+        return DTypes.TryGetValue(written, out var escaped)
+            ? escaped
+            : throw Invalid(
+                CheckpointErrorCode.UnknownDType,
+                $"the dtype {Quoted.Name(written)} is not one of {string.Join(", ", DType.All.Where(d => d.IsSafetensors).Select(d => d.Name))}"
+                + (written.Any(char.IsAsciiLetterLower) ? "; names are upper case" : ""));
+    }
+
+    private (ulong Begin, ulong End) ParseOffsets()
+    {
+        var numbers = ParseNumbers("data_offsets");
+        return numbers is [var begin, var end]
+            ? (begin, end)
+            : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"data_offsets must hold two numbers, and holds {numbers.Length}");
+    }
+
+    private ulong[] ParseNumbers(string field)
+    {
+        if (_json.TokenType != JsonTokenType.StartArray)
+        {
+            throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"{field} must be an array of whole numbers, and is {Found()}");
+        }
+
+        _numbers.Clear();
+        while (ReadToken() && _json.TokenType != JsonTokenType.EndArray)
+        {
+            // Digits only: a sign, a fraction or an exponent is a different type to the reference, even in 1.0 or -0.
+            if (_json.TokenType != JsonTokenType.Number
+                || _json.ValueSpan.ContainsAnyExceptInRange((byte)'0', (byte)'9')
+                || !_json.TryGetUInt64(out var number))
+            {
+                throw Invalid(
+                    CheckpointErrorCode.HeaderFieldInvalid,
+                    $"{field} must hold whole numbers from 0 to {ulong.MaxValue}, and holds {Found()}");
+            }
+
+            _numbers.Add(number);
+        }
+
+        return [.. _numbers];
+    }
+
+    // The string at the current token. A lone surrogate (\ud800) is valid to the tokeniser but is no text.
+    private readonly string ReadString(CheckpointErrorCode code)
+    {
+        if (!_json.ValueIsEscaped)
+        {
+            return Encoding.UTF8.GetString(_json.ValueSpan);
+        }
+
+        try
+        {
+            return _json.GetString()!;
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw Invalid(
+                code == CheckpointErrorCode.UnknownDType ? code : CheckpointErrorCode.HeaderNotJson,
+                "a string of the header holds half of a surrogate pair, which is not text",
+                exception);
+        }
+    }
+
+    private readonly void ThrowIfRepeated(bool repeated, string field)
+    {
+        if (repeated)
+        {
+            throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"the field {field} is given twice");
+        }
+    }
+
+    // Within the object the tokeniser throws by itself at the end of the bytes, so false is never seen by a loop above.
+    private bool ReadToken()
+    {
+        return _json.Read()
+            ? true
+            : throw Invalid(CheckpointErrorCode.HeaderNotJson, "the header ends in the middle of its JSON");
+    }
+
+    private readonly string Found() => _json.TokenType switch
+    {
+        JsonTokenType.StartObject => "an object",
+        JsonTokenType.StartArray or JsonTokenType.EndArray => "an array",
+        JsonTokenType.String => "a string",
+        JsonTokenType.Null => "null",
+        JsonTokenType.Number => Quoted.Plain(Encoding.UTF8.GetString(_json.ValueSpan[..Math.Min(_json.ValueSpan.Length, 40)])),
+        _ => "a boolean",
+    };
+
+    private readonly InvalidCheckpointException Invalid(CheckpointErrorCode code, string problem, Exception? inner = null) =>
+        new(code, _file, problem + ".", SafetensorsConstants.Format, SafetensorsConstants.LengthBytes + _json.TokenStartIndex, _tensor, inner);
+
+    // The framework's message ends with its own position; ours is the offset in the file.
+    private static string Describe(JsonException exception)
+    {
+        var message = exception.Message;
+        var position = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return position < 0 ? message : message[..position];
+    }
+
+    private static int IndexOfInvalidUtf8(ReadOnlySpan<byte> header)
+    {
+        var rest = header;
+        while (Rune.DecodeFromUtf8(rest, out _, out var length) == System.Buffers.OperationStatus.Done)
+        {
+            rest = rest[length..];
+        }
+
+        return header.Length - rest.Length;
+    }
+}

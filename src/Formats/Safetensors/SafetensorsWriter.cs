@@ -1,0 +1,238 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace IlgpuLoader.Formats.Safetensors;
+
+/// <summary>
+/// Writes one safetensors file: sorted as the reference sorts (dtype descending, then name), header padded to eight
+/// bytes, whole or not at all (<see cref="AtomicFile"/>). The bytes of the tensors may come in any order and from
+/// several threads; <see cref="CommitAsync"/> insists that all of them came.
+/// </summary>
+public sealed class SafetensorsWriter : IAsyncDisposable
+{
+    private readonly AtomicFile _file;
+    private readonly Dictionary<string, int> _indexes;
+    private readonly long[] _offsets;
+    private readonly long[] _written;
+
+    private SafetensorsWriter(AtomicFile file, ImmutableArray<SafetensorsTensor> tensors, long[] offsets)
+    {
+        _file = file;
+        Tensors = tensors;
+        _offsets = offsets;
+        _written = new long[tensors.Length];
+        _indexes = new Dictionary<string, int>(tensors.Length);
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            _indexes.Add(tensors[i].Name, i);
+        }
+    }
+
+    /// <summary>The tensors in the order of their bytes; writing in this order is sequential.</summary>
+    public ImmutableArray<SafetensorsTensor> Tensors { get; }
+
+    /// <summary>The size the file will have, in bytes.</summary>
+    public long Length => _offsets[^1];
+
+    /// <summary>Begins a file: takes the space and writes the header.</summary>
+    /// <param name="path">Where the file will appear.</param>
+    /// <param name="tensors">What it will hold, in any order.</param>
+    /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
+    /// <param name="cancellationToken">Cancels the writing of the header.</param>
+    /// <exception cref="ArgumentException">A name is not allowed or occurs twice, or a dtype is not a safetensors type.</exception>
+    /// <exception cref="CheckpointLimitException">The header would exceed what readers accept.</exception>
+    /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
+    public static async Task<SafetensorsWriter> CreateAsync(
+        string path,
+        IEnumerable<SafetensorsTensor> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        ImmutableArray<SafetensorsTensor> sorted = [.. tensors.Order(WriteOrder)];
+        CheckNames(sorted, metadata);
+        var header = BuildHeader(sorted, metadata ?? ImmutableDictionary<string, string>.Empty, out var offsets);
+        if (header.Length - SafetensorsConstants.LengthBytes > SafetensorsLimits.DefaultMaximumHeaderBytes)
+        {
+            throw new CheckpointLimitException(
+                "header length",
+                header.Length - SafetensorsConstants.LengthBytes,
+                SafetensorsLimits.DefaultMaximumHeaderBytes,
+                "the number of shards",
+                path,
+                SafetensorsConstants.Format,
+                CheckpointErrorCode.HeaderTooLarge);
+        }
+
+        var file = AtomicFile.Create(path, offsets[^1]);
+        try
+        {
+            await file.WriteAsync(0, header, cancellationToken).ConfigureAwait(false);
+            return new SafetensorsWriter(file, sorted, offsets);
+        }
+        catch
+        {
+            await file.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>The reference's order: dtype descending by its enum, so that wide types stay aligned, then name by bytes.</summary>
+    public static IComparer<SafetensorsTensor> WriteOrder { get; } = Comparer<SafetensorsTensor>.Create((a, b) =>
+    {
+        var byDType = ((int)b.DType).CompareTo((int)a.DType);
+        // Ordinal UTF-16 order differs from the order of UTF-8 bytes above U+FFFF; the reference compares bytes.
+        return byDType != 0 ? byDType : Encoding.UTF8.GetBytes(a.Name).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(b.Name));
+    });
+
+    /// <summary>Writes bytes of a tensor.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="offset">Where in the tensor, in bytes from its start. Ranges must not overlap.</param>
+    /// <param name="bytes">Row-major, little-endian.</param>
+    /// <param name="cancellationToken">Cancels the write; the file can then only be disposed.</param>
+    /// <exception cref="ArgumentException">There is no such tensor, or the range is not within it.</exception>
+    public async ValueTask WriteAsync(string name, long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
+    {
+        var position = Locate(name, offset, bytes.Length, out var index);
+        await _file.WriteAsync(position, bytes, cancellationToken).ConfigureAwait(false);
+        Interlocked.Add(ref _written[index], bytes.Length);
+    }
+
+    /// <summary>Forces the file to disk and gives it its name.</summary>
+    /// <exception cref="InvalidOperationException">A tensor was not written whole.</exception>
+    public ValueTask CommitAsync(CancellationToken cancellationToken = default)
+    {
+        for (var i = 0; i < Tensors.Length; i++)
+        {
+            var expected = _offsets[i + 1] - _offsets[i];
+            if (_written[i] != expected)
+            {
+                throw new InvalidOperationException(
+                    $"{_file.Path}: {_written[i]} of {expected} bytes of tensor {Quoted.Name(Tensors[i].Name)} were written.");
+            }
+        }
+
+        return _file.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>Closes the file and, if it was not committed, removes it.</summary>
+    public ValueTask DisposeAsync() => _file.DisposeAsync();
+
+    private long Locate(string name, long offset, int length, out int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        if (!_indexes.TryGetValue(name, out index))
+        {
+            throw new ArgumentException($"There is no tensor {Quoted.Name(name)} in this file.", nameof(name));
+        }
+
+        var position = checked(_offsets[index] + offset);
+        if (position + length > _offsets[index + 1])
+        {
+            throw new ArgumentException(
+                $"Tensor {Quoted.Name(name)} has {_offsets[index + 1] - _offsets[index]} bytes; {length} at {offset} are beyond it.",
+                nameof(offset));
+        }
+
+        return position;
+    }
+
+    private static void CheckNames(ImmutableArray<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
+        var names = new HashSet<string>(tensors.Length);
+        foreach (var tensor in tensors)
+        {
+            if (tensor.Name == SafetensorsConstants.MetadataKey || tensor.Name.Contains('\0'))
+            {
+                throw new ArgumentException($"A tensor may not be named {Quoted.Name(tensor.Name)}.", nameof(tensors));
+            }
+
+            if (!names.Add(tensor.Name))
+            {
+                throw new ArgumentException($"Two tensors are named {Quoted.Name(tensor.Name)}.", nameof(tensors));
+            }
+
+            if (!tensor.DType.IsSafetensors || !tensor.DType.FillsBytes(tensor.Shape.ElementCount))
+            {
+                throw new ArgumentException(
+                    $"Tensor {Quoted.Name(tensor.Name)}: {tensor.DType.Name} {tensor.Shape} cannot be stored in a safetensors file.",
+                    nameof(tensors));
+            }
+        }
+
+        if (metadata?.FirstOrDefault(pair => pair.Key.Contains('\0') || pair.Value.Contains('\0')) is { Key: not null } bad)
+        {
+            throw new ArgumentException($"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character.", nameof(metadata));
+        }
+    }
+
+    private static ReadOnlyMemory<byte> BuildHeader(
+        ImmutableArray<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string> metadata, out long[] offsets)
+    {
+        var output = new ArrayBufferWriter<byte>(1024 + (tensors.Length * 128));
+        output.Advance(SafetensorsConstants.LengthBytes);
+        offsets = new long[tensors.Length + 1];
+        // Names keep their characters, as in the reference; nothing here ends up in a page.
+        using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            WriteMetadata(json, metadata);
+            for (var i = 0; i < tensors.Length; i++)
+            {
+                var tensor = tensors[i];
+                offsets[i + 1] = checked(offsets[i] + tensor.DType.ByteCount(tensor.Shape.ElementCount));
+                json.WriteStartObject(tensor.Name);
+                json.WriteString("dtype"u8, tensor.DType.Name);
+                WriteNumbers(json, "shape"u8, tensor.Shape.Dimensions);
+                WriteNumbers(json, "data_offsets"u8, [offsets[i], offsets[i + 1]]);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        var padding = -(output.WrittenCount - SafetensorsConstants.LengthBytes) & (SafetensorsConstants.HeaderAlignment - 1);
+        output.GetSpan(padding)[..padding].Fill((byte)' ');
+        output.Advance(padding);
+        var header = output.WrittenMemory.ToArray();
+        BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - SafetensorsConstants.LengthBytes);
+        for (var i = 0; i < offsets.Length; i++)
+        {
+            offsets[i] = checked(offsets[i] + header.Length);
+        }
+
+        return header;
+    }
+
+    private static void WriteMetadata(Utf8JsonWriter json, IReadOnlyDictionary<string, string> metadata)
+    {
+        if (metadata.Count == 0)
+        {
+            return;
+        }
+
+        json.WriteStartObject(SafetensorsConstants.MetadataKey);
+        // Sorted, so that the same content gives the same bytes.
+        foreach (var (key, value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        {
+            json.WriteString(key, value);
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void WriteNumbers(Utf8JsonWriter json, ReadOnlySpan<byte> name, ReadOnlySpan<long> numbers)
+    {
+        json.WriteStartArray(name);
+        foreach (var number in numbers)
+        {
+            json.WriteNumberValue(number);
+        }
+
+        json.WriteEndArray();
+    }
+}

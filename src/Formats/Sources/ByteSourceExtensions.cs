@@ -1,0 +1,51 @@
+namespace IlgpuLoader.Formats;
+
+/// <summary>Reads that must be complete.</summary>
+public static class ByteSourceExtensions
+{
+    /// <summary>Fills <paramref name="destination"/> from <paramref name="offset"/>, however short the single reads are.</summary>
+    /// <exception cref="InvalidCheckpointException">
+    /// The source ends first (<see cref="CheckpointErrorCode.FileTruncated"/>): it was cut after it was opened, or the
+    /// range is not within it.
+    /// </exception>
+    public static async ValueTask ReadExactlyAsync(
+        this IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        while (!destination.IsEmpty)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var read = await source.ReadAsync(offset, destination, cancellationToken).ConfigureAwait(false);
+            ThrowIfEnded(source, read, offset, destination.Length);
+            offset += read;
+            destination = destination[read..];
+        }
+    }
+
+    /// <summary>Fills <paramref name="destination"/> on the calling thread.</summary>
+    /// <inheritdoc cref="ReadExactlyAsync"/>
+    public static void ReadExactly(this ISynchronousByteSource source, long offset, Span<byte> destination)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        while (!destination.IsEmpty)
+        {
+            var read = source.Read(offset, destination);
+            ThrowIfEnded(source, read, offset, destination.Length);
+            offset += read;
+            destination = destination[read..];
+        }
+    }
+
+    private static void ThrowIfEnded(IByteSource source, int read, long offset, int missing)
+    {
+        if (read == 0)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.FileTruncated,
+                source.Name,
+                $"the file ends here although {missing} more bytes were expected; it had {source.Length} bytes when it was "
+                + "opened. It was cut while it was being read: load it again once it is whole.",
+                offset: offset);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// One opened file of a checkpoint. Owned by its <see cref="Checkpoint"/>, which disposes the source; safe for
+/// parallel readers.
+/// </summary>
+/// <param name="name">The base name, as an index or a listing shows it.</param>
+/// <param name="path">The path or other address used in messages.</param>
+/// <param name="format">The container format, such as <c>safetensors</c>.</param>
+/// <param name="source">Where its bytes come from.</param>
+public sealed class CheckpointFile(string name, string path, string format, IByteSource source)
+{
+    /// <summary>The base name, as an index or a listing shows it.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The path or other address used in messages.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>The container format, such as <c>safetensors</c>.</summary>
+    public string Format { get; } = format;
+
+    /// <summary>Where its bytes come from.</summary>
+    public IByteSource Source { get; } = source;
+
+    /// <summary>The size of the file in bytes, as it was when it was opened.</summary>
+    public long Length => Source.Length;
+
+    /// <summary>The path.</summary>
+    public override string ToString() => Path;
+}

@@ -1,0 +1,53 @@
+using System.Collections.Immutable;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// One tensor of an opened checkpoint: what its header says, validated, before any byte of it is read. Immutable.
+/// </summary>
+/// <param name="name">The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
+/// <param name="dtype">The stored element type.</param>
+/// <param name="shape">The logical dimensions, outermost first.</param>
+/// <param name="file">The file whose bytes hold the tensor.</param>
+/// <param name="offset">Where the tensor's storage begins, in bytes from the start of the file.</param>
+/// <param name="byteLength">The size of the storage in bytes.</param>
+public sealed class TensorInfo(string name, DType dtype, Shape shape, CheckpointFile file, long offset, long byteLength)
+{
+    /// <summary>The name in the checkpoint.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The stored element type.</summary>
+    public DType DType { get; } = dtype;
+
+    /// <summary>The logical dimensions, outermost first.</summary>
+    public Shape Shape { get; } = shape;
+
+    /// <summary>The file whose bytes hold the tensor.</summary>
+    public CheckpointFile File { get; } = file;
+
+    /// <summary>Where the storage begins, in bytes from the start of the file; no alignment is promised.</summary>
+    public long Offset { get; } = offset;
+
+    /// <summary>
+    /// The size of the storage in bytes. Two tensors with the same file, offset and length share one storage.
+    /// </summary>
+    public long ByteLength { get; } = byteLength;
+
+    /// <summary>
+    /// Strides of a view into the storage, one a dimension: in elements, or in blocks for block types. Default (not
+    /// initialised) where the storage is exactly this tensor, contiguous and row-major.
+    /// </summary>
+    public ImmutableArray<long> Strides { get; init; }
+
+    /// <summary>Where a view begins in its storage: in elements, or in blocks for block types. 0 without a view.</summary>
+    public long StorageOffset { get; init; }
+
+    /// <summary>Whether the storage is exactly this tensor, contiguous and row-major.</summary>
+    public bool IsWholeStorage => Strides.IsDefault;
+
+    /// <summary>The number of elements.</summary>
+    public long ElementCount => Shape.ElementCount;
+
+    /// <summary>Name, dtype and shape.</summary>
+    public override string ToString() => $"{Name} {DType.Name} {Shape}";
+}
