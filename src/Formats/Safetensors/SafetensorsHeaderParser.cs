@@ -182,6 +182,7 @@ internal ref struct SafetensorsHeaderParser
         (ulong Begin, ulong End)? offsets = null;
         while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
         {
+            ThrowIfNotText();
             if (_json.ValueTextEquals("dtype"u8))
             {
                 ThrowIfRepeated(dtype is not null, "dtype");
@@ -202,9 +203,7 @@ internal ref struct SafetensorsHeaderParser
             }
             else
             {
-                // Unknown fields are passed over, as the reference does.
-                ReadToken();
-                _json.Skip();
+                SkipValue();
             }
         }
 
@@ -212,6 +211,21 @@ internal ref struct SafetensorsHeaderParser
         return missing is null
             ? new SafetensorsEntry(name, dtype!.Value, shape!, offsets!.Value.Begin, offsets.Value.End)
             : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"the field {missing} is missing; an entry needs {FieldNames}");
+    }
+
+    // Unknown fields are passed over, as the reference does, which still insists that every string in them is text.
+    private void SkipValue()
+    {
+        var depth = _json.CurrentDepth;
+        do
+        {
+            ReadToken();
+            if (_json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+            {
+                ThrowIfNotText();
+            }
+        }
+        while (_json.CurrentDepth > depth);
     }
 
     // ["F32", [1], [0, 4]]: the array form that the reference accepts.
@@ -309,6 +323,15 @@ internal ref struct SafetensorsHeaderParser
                 code == CheckpointErrorCode.UnknownDType ? code : CheckpointErrorCode.HeaderNotJson,
                 "a string of the header holds half of a surrogate pair, which is not text",
                 exception);
+        }
+    }
+
+    // Comparing or skipping an escaped string does not say whether it is text; reading it does.
+    private readonly void ThrowIfNotText()
+    {
+        if (_json.ValueIsEscaped)
+        {
+            _ = ReadString(CheckpointErrorCode.HeaderNotJson);
         }
     }
 
