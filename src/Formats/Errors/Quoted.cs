@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace IlgpuLoader.Formats;
@@ -9,7 +10,7 @@ public static class Quoted
     private const int LongestShown = 200;
 
     /// <summary>
-    /// The text in single quotes, control characters escaped as <c>\u001b</c>, cut after 200 characters.
+    /// The text in single quotes, control characters and halves of surrogate pairs escaped as <c>\u001b</c>, cut after 200 characters.
     /// </summary>
     public static string Name(string text) => $"'{Escape(text, LongestShown)}'";
 
@@ -18,23 +19,31 @@ public static class Quoted
 
     private static string Escape(string text, int longest)
     {
-        if (text.Length <= longest && !text.AsSpan().ContainsAnyInRange('\0', '\u001f') && !text.Any(NeedsEscape))
+        if (text.Length <= longest && !text.Any(character => char.IsSurrogate(character) || NeedsEscape(character)))
         {
             return text;
         }
 
         var escaped = new StringBuilder();
-        foreach (var character in text.AsSpan(0, Math.Min(text.Length, longest)))
+        var rest = text.AsSpan();
+        while (!rest.IsEmpty)
         {
-            _ = NeedsEscape(character) ? escaped.Append($"\\u{(int)character:x4}") : escaped.Append(character);
+            // Half of a surrogate pair is no character, and a cut must not make one.
+            var isCharacter = Rune.DecodeFromUtf16(rest, out _, out var length) == OperationStatus.Done;
+            if (text.Length - rest.Length + length > longest)
+            {
+                return escaped.Append('…').ToString();
+            }
+
+            _ = !isCharacter || NeedsEscape(rest[0]) ? escaped.Append($"\\u{(int)rest[0]:x4}") : escaped.Append(rest[..length]);
+            rest = rest[length..];
         }
 
-        return text.Length > longest ? escaped.Append('…').ToString() : escaped.ToString();
+        return escaped.ToString();
     }
 
-    // Control characters move the cursor; the bidirectional ones make a name look like another.
+    // Control characters and separators move the cursor; the bidirectional ones make a name look like another.
     private static bool NeedsEscape(char character) =>
-        char.IsControl(character) || char.IsSurrogate(character)
-            ? !char.IsSurrogate(character)
-            : character is (>= '\u200e' and <= '\u200f') or (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
+        char.IsControl(character)
+        || character is '\u061c' or (>= '\u200e' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069');
 }

@@ -8,6 +8,9 @@ public sealed class TensorNotFoundException : CheckpointException
     // Enough to spot a typing error or a changed prefix, few enough to read.
     private const int NearestCount = 3;
 
+    // Names are short; a hostile one is compared by its beginning, so that the cost stays bounded.
+    private const int LongestCompared = 256;
+
     /// <summary>Makes the exception and finds the nearest names.</summary>
     /// <param name="tensor">The name asked for.</param>
     /// <param name="file">The checkpoint.</param>
@@ -38,19 +41,18 @@ public sealed class TensorNotFoundException : CheckpointException
     private static ImmutableArray<string> FindNearest(string tensor, IEnumerable<string> names) =>
         [.. names
             .Select(name => (Name: name, Distance: EditDistance(tensor, name)))
-            .Where(candidate => candidate.Distance <= Math.Max(tensor.Length, candidate.Name.Length) / 2)
+            .Where(candidate => candidate.Distance <= Math.Min(Math.Max(tensor.Length, candidate.Name.Length), LongestCompared) / 2)
             .OrderBy(candidate => candidate.Distance)
             .ThenBy(candidate => candidate.Name, StringComparer.Ordinal)
             .Take(NearestCount)
             .Select(candidate => candidate.Name)];
 
-    // Levenshtein over two rows. Names are short; a hostile one is cut so that the cost stays bounded.
+    // Levenshtein over one row.
     private static int EditDistance(ReadOnlySpan<char> a, ReadOnlySpan<char> b)
     {
-        const int longest = 256;
-        a = a[..Math.Min(a.Length, longest)];
-        b = b[..Math.Min(b.Length, longest)];
-        Span<int> row = stackalloc int[longest + 1];
+        a = a[..Math.Min(a.Length, LongestCompared)];
+        b = b[..Math.Min(b.Length, LongestCompared)];
+        Span<int> row = stackalloc int[LongestCompared + 1];
         for (var j = 0; j <= b.Length; j++)
         {
             row[j] = j;

@@ -43,7 +43,9 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <param name="tensors">What it will hold, in any order.</param>
     /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
     /// <param name="cancellationToken">Cancels the writing of the header.</param>
-    /// <exception cref="ArgumentException">A name is not allowed or occurs twice, or a dtype is not a safetensors type.</exception>
+    /// <exception cref="ArgumentException">
+    /// A name or a text of the metadata is not allowed, a name occurs twice, or a dtype is not a safetensors type.
+    /// </exception>
     /// <exception cref="CheckpointLimitException">The header would exceed what readers accept.</exception>
     /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
     public static async Task<SafetensorsWriter> CreateAsync(
@@ -130,15 +132,15 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             throw new ArgumentException($"There is no tensor {Quoted.Name(name)} in this file.", nameof(name));
         }
 
-        var position = checked(_offsets[index] + offset);
-        if (position + length > _offsets[index + 1])
+        var size = _offsets[index + 1] - _offsets[index];
+        // Not offset + length, which could wrap.
+        if (offset > size - length)
         {
             throw new ArgumentException(
-                $"Tensor {Quoted.Name(name)} has {_offsets[index + 1] - _offsets[index]} bytes; {length} at {offset} are beyond it.",
-                nameof(offset));
+                $"Tensor {Quoted.Name(name)} has {size} bytes; {length} at {offset} are beyond it.", nameof(offset));
         }
 
-        return position;
+        return _offsets[index] + offset;
     }
 
     private static void CheckNames(ImmutableArray<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
@@ -146,7 +148,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         var names = new HashSet<string>(tensors.Length);
         foreach (var tensor in tensors)
         {
-            if (tensor.Name == SafetensorsConstants.MetadataKey || tensor.Name.Contains('\0'))
+            if (tensor.Name == SafetensorsConstants.MetadataKey || !IsWritable(tensor.Name))
             {
                 throw new ArgumentException($"A tensor may not be named {Quoted.Name(tensor.Name)}.", nameof(tensors));
             }
@@ -164,10 +166,25 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             }
         }
 
-        if (metadata?.FirstOrDefault(pair => pair.Key.Contains('\0') || pair.Value.Contains('\0')) is { Key: not null } bad)
+        if (metadata?.FirstOrDefault(pair => !IsWritable(pair.Key) || !IsWritable(pair.Value)) is { Key: not null } bad)
         {
-            throw new ArgumentException($"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character.", nameof(metadata));
+            throw new ArgumentException(
+                $"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character or half of a surrogate pair.", nameof(metadata));
         }
+    }
+
+    // Half of a surrogate pair has no UTF-8 and would silently become another character, and so one name another.
+    private static bool IsWritable(string text)
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] == '\0' || (char.IsSurrogate(text[i]) && !char.IsSurrogatePair(text, i++)))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private static ReadOnlyMemory<byte> BuildHeader(
@@ -176,7 +193,8 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         var output = new ArrayBufferWriter<byte>(1024 + (tensors.Length * 128));
         output.Advance(SafetensorsConstants.LengthBytes);
         offsets = new long[tensors.Length + 1];
-        // Names keep their characters, as in the reference; nothing here ends up in a page.
+        // Names keep their letters, as in the reference; nothing here ends up in a page. Those beyond U+FFFF are escaped all
+        // the same, which reads as the same name.
         using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();

@@ -29,6 +29,7 @@ public sealed class LocalFileSource : ISynchronousByteSource
         Name = path;
         _limit = limit;
         _node = new LinkedListNode<LocalFileSource>(this);
+        ThrowIfPipe(path);
         var handle = Open(path);
         try
         {
@@ -38,10 +39,7 @@ public sealed class LocalFileSource : ISynchronousByteSource
         catch (NotSupportedException)
         {
             handle.Dispose();
-            throw new UnsupportedCheckpointException(
-                "a source without random access",
-                path,
-                "this is a pipe, a socket or a terminal, and a checkpoint is read at many places; save it to a file first.");
+            throw NoRandomAccess(path);
         }
         catch
         {
@@ -133,6 +131,25 @@ public sealed class LocalFileSource : ISynchronousByteSource
         }
     }
 
+    // Opening a pipe waits until somebody writes to it, perhaps for ever; a broken checkpoint must not do that.
+    private static void ThrowIfPipe(string path)
+    {
+        using var handle = NonBlockingFile.TryOpen(path);
+        try
+        {
+            _ = handle is null ? 0 : RandomAccess.GetLength(handle);
+        }
+        catch (NotSupportedException)
+        {
+            throw NoRandomAccess(path);
+        }
+    }
+
+    private static UnsupportedCheckpointException NoRandomAccess(string path) => new(
+        "a source without random access",
+        path,
+        "this is a pipe, a socket or a terminal, and a checkpoint is read at many places; save it to a file first.");
+
     // No lock on the file (FileShare.ReadWrite): .NET would take an advisory lock, which network file systems refuse
     // and which would keep a writer of a *new* version out.
     private static SafeFileHandle Open(string path) =>
@@ -141,7 +158,6 @@ public sealed class LocalFileSource : ISynchronousByteSource
     private SafeFileHandle Acquire()
     {
         SafeFileHandle handle;
-        var reopened = false;
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -159,18 +175,14 @@ public sealed class LocalFileSource : ISynchronousByteSource
                 }
 
                 _handle = opened;
-                reopened = true;
             }
 
             handle = _handle;
             _users++;
         }
 
-        if (reopened)
-        {
-            _limit?.Use(_node);
-        }
-
+        // On every read, not only where the file was opened: the limit closes the least recently used first.
+        _limit?.Use(_node);
         return handle;
     }
 

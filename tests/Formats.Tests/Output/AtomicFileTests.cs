@@ -1,0 +1,195 @@
+using System.Runtime.Versioning;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Formats.Tests;
+
+public sealed class AtomicFileTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Commit_GivesTheFileItsName_AndNotBefore()
+    {
+        await using var file = AtomicFile.Create(_folder["f"]);
+        Assert.Equal(_folder["f"], file.Path);
+        file.Write(3, [4, 5]);
+        await file.WriteAsync(0, new byte[] { 1, 2, 3 });
+        Assert.False(File.Exists(_folder["f"]));
+        await file.CommitAsync();
+        Assert.Equal([1, 2, 3, 4, 5], File.ReadAllBytes(_folder["f"]));
+        Assert.Equal([_folder["f"]], Entries());
+    }
+
+    [Fact]
+    public async Task Commit_ReplacesWhatWasThere_AndNotBefore()
+    {
+        _folder.Write("f", "a longer old text");
+        await using var file = AtomicFile.Create(_folder["f"]);
+        file.Write(0, "new"u8);
+        Assert.Equal("a longer old text", File.ReadAllText(_folder["f"]));
+        await file.CommitAsync();
+        Assert.Equal("new", File.ReadAllText(_folder["f"]));
+        Assert.Equal([_folder["f"]], Entries());
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1 << 20)]
+    public async Task Dispose_WithoutCommit_LeavesNothing(long length)
+    {
+        _folder.Write("f", "old");
+        var file = AtomicFile.Create(_folder["f"], length);
+        file.Write(0, "new"u8);
+        Assert.Equal(2, Entries().Length);
+        await file.DisposeAsync();
+        await file.DisposeAsync();
+        Assert.Equal([_folder["f"]], Entries());
+        Assert.Equal("old", File.ReadAllText(_folder["f"]));
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await file.CommitAsync());
+        Assert.Throws<ObjectDisposedException>(() => file.Write(0, "new"u8));
+        Assert.Equal("old", File.ReadAllText(_folder["f"]));
+    }
+
+    [Fact]
+    public async Task Commit_Twice_ThrowsAndKeepsTheFile()
+    {
+        await using (var file = AtomicFile.Create(_folder["f"]))
+        {
+            file.Write(0, "new"u8);
+            await file.CommitAsync();
+            await Assert.ThrowsAsync<ObjectDisposedException>(async () => await file.CommitAsync());
+        }
+
+        Assert.Equal("new", File.ReadAllText(_folder["f"]));
+    }
+
+    [Fact]
+    public async Task Commit_Cancelled_LeavesTheOldFileAndNothingElse()
+    {
+        _folder.Write("f", "old");
+        await using (var file = AtomicFile.Create(_folder["f"]))
+        {
+            file.Write(0, "new"u8);
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(
+                async () => await file.CommitAsync(new CancellationToken(canceled: true)));
+        }
+
+        Assert.Equal("old", File.ReadAllText(_folder["f"]));
+        Assert.Equal([_folder["f"]], Entries());
+    }
+
+    [Fact]
+    public async Task Commit_OntoAFolder_FailsAndLeavesNothing()
+    {
+        Directory.CreateDirectory(_folder["d"]);
+        await using (var file = AtomicFile.Create(_folder["d"]))
+        {
+            file.Write(0, "new"u8);
+            var exception = await Assert.ThrowsAnyAsync<Exception>(async () => await file.CommitAsync());
+            Assert.True(exception is IOException or UnauthorizedAccessException, exception.ToString());
+        }
+
+        Assert.Equal([_folder["d"]], Entries());
+    }
+
+    [Fact]
+    public async Task WriteAllBytes_WritesTheWholeFile()
+    {
+        await AtomicFile.WriteAllBytesAsync(_folder["f"], new byte[] { 1, 2, 3 });
+        await AtomicFile.WriteAllBytesAsync(_folder["empty"], ReadOnlyMemory<byte>.Empty);
+        Assert.Equal([1, 2, 3], File.ReadAllBytes(_folder["f"]));
+        Assert.Empty(File.ReadAllBytes(_folder["empty"]));
+        Assert.Equal(2, Entries().Length);
+    }
+
+    [Fact]
+    public async Task WriteAllBytes_Cancelled_LeavesNothing()
+    {
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => AtomicFile.WriteAllBytesAsync(_folder["f"], new byte[3], new CancellationToken(canceled: true)));
+        Assert.Empty(Entries());
+    }
+
+    [Fact]
+    public async Task Create_WithALength_IsCutToWhatWasWritten()
+    {
+        await using var file = AtomicFile.Create(_folder["f"], 1 << 20);
+        file.Write(0, [1, 2, 3]);
+        await file.CommitAsync();
+        Assert.InRange(new FileInfo(_folder["f"]).Length, 3, 1 << 20);
+        Assert.Equal([1, 2, 3], File.ReadAllBytes(_folder["f"])[..3]);
+    }
+
+    [Fact]
+    public void Create_LargerThanTheDisk_FailsBeforeTheWork_AndLeavesNothing()
+    {
+        Assert.Throws<IOException>(() => AtomicFile.Create(_folder["f"], 1L << 60));
+        Assert.Empty(Entries());
+    }
+
+    [Fact]
+    public void Create_InAFolderThatIsMissing_Fails() =>
+        Assert.Throws<DirectoryNotFoundException>(() => AtomicFile.Create(_folder["missing/f"]));
+
+    [Fact]
+    public void Create_WrongArguments_AreRefused()
+    {
+        Assert.Throws<ArgumentException>("path", () => AtomicFile.Create(""));
+        Assert.Throws<ArgumentOutOfRangeException>("length", () => AtomicFile.Create(_folder["f"], -1));
+    }
+
+    [Fact]
+    public async Task Create_TwiceForOneName_LastCommitStands()
+    {
+        await using var first = AtomicFile.Create(_folder["f"]);
+        await using var second = AtomicFile.Create(_folder["f"]);
+        first.Write(0, "first"u8);
+        second.Write(0, "second"u8);
+        await second.CommitAsync();
+        await first.CommitAsync();
+        Assert.Equal("first", File.ReadAllText(_folder["f"]));
+        Assert.Equal([_folder["f"]], Entries());
+    }
+
+    [LinuxFact]
+    public async Task Create_TheLongestNameOfTheFileSystem_Works()
+    {
+        // 255 bytes in two-byte, three-byte and four-byte letters.
+        foreach (var name in (string[])[new('n', 255), new('é', 127), new('語', 85), string.Concat(Enumerable.Repeat("😀", 63))])
+        {
+            await AtomicFile.WriteAllBytesAsync(_folder[name], new byte[1]);
+            Assert.True(File.Exists(_folder[name]));
+        }
+
+        Assert.Equal(4, Entries().Length);
+    }
+
+    [LinuxFact]
+    [UnsupportedOSPlatform("windows")]
+    public async Task Permissions_FollowTheUmask()
+    {
+        await AtomicFile.WriteAllBytesAsync(_folder["f"], new byte[1]);
+        var umask = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("Umask:", StringComparison.Ordinal));
+        var mask = Convert.ToInt32(umask["Umask:".Length..].Trim(), 8);
+        Assert.Equal(
+            Convert.ToString(0b110_110_110 & ~mask, 8), Convert.ToString((int)File.GetUnixFileMode(_folder["f"]), 8));
+    }
+
+    [Fact]
+    public async Task Write_FromManyThreads_PutsEveryRangeInItsPlace()
+    {
+        await using var file = AtomicFile.Create(_folder["f"], 64 * 1000);
+        await Parallel.ForAsync(0, 64, async (i, token) =>
+        {
+            var bytes = Enumerable.Repeat((byte)i, 1000).ToArray();
+            await file.WriteAsync(i * 1000L, bytes, token);
+        });
+        await file.CommitAsync();
+        Assert.Equal(Enumerable.Range(0, 64_000).Select(i => (byte)(i / 1000)), File.ReadAllBytes(_folder["f"]));
+    }
+
+    private string[] Entries() => Directory.GetFileSystemEntries(_folder.Path);
+}
