@@ -1,3 +1,5 @@
+using System.ComponentModel;
+
 namespace IlgpuLoader.Gpu;
 
 /// <summary>The computer's own memory and processor. Always there, and the default where no GPU is found.</summary>
@@ -37,7 +39,7 @@ public sealed class HostDevice : Device
         {
             return new HostMemory(this, NativePages.Allocate(bytes), bytes);
         }
-        catch (Exception exception) when (exception is OutOfMemoryException or OverflowException)
+        catch (Exception exception) when (exception is OutOfMemoryException or Win32Exception or OverflowException)
         {
             throw new DeviceMemoryException(Id, bytes, FreeMemory, "The operating system refused the allocation.", exception);
         }

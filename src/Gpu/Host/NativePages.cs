@@ -38,7 +38,8 @@ internal static unsafe partial class NativePages
     }
 
     /// <summary>Allocates memory.</summary>
-    /// <exception cref="OutOfMemoryException">There is none.</exception>
+    /// <exception cref="OutOfMemoryException">The C library has none.</exception>
+    /// <exception cref="Win32Exception">The operating system refused a mapping.</exception>
     public static Block Allocate(long bytes)
     {
         if (OperatingSystem.IsLinux() && bytes >= SmallestMapping)
@@ -93,7 +94,7 @@ internal static unsafe partial class NativePages
         var start = MapPages(0, (nuint)(rounded + slack), ProtectReadWrite, MapPrivateAnonymous, -1, 0);
         if (start == MapFailed)
         {
-            throw new InsufficientMemoryException($"The operating system did not map {bytes} bytes: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.");
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
         }
 
         if (slack == 0)
