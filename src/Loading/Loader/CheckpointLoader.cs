@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
@@ -8,6 +9,7 @@ namespace IlgpuLoader.Loading;
 /// Brings the tensors of a checkpoint onto a device: plan, then load as one model or stream tensor by tensor. Without
 /// state; safe for any thread, several loads may run at the same time.
 /// </summary>
+[SuppressMessage("Performance", "CA1822:Mark members as static", Justification = "An instance is what services register and tests replace.")]
 public sealed class CheckpointLoader
 {
     /// <summary>Plans a load: pure data, nothing is read or allocated.</summary>

@@ -10,6 +10,7 @@ namespace IlgpuLoader.Loading;
 /// All tensors of a plan, loaded. Owns them: disposing the model disposes every tensor that was not detached. Looking
 /// up is safe for any thread; detaching and disposing are not.
 /// </summary>
+[SuppressMessage("Naming", "CA1710:Identifiers should have correct suffix", Justification = "A model, which can also be enumerated.")]
 public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDisposable, IDisposable
 {
     private readonly Dictionary<string, Tensor> _tensors;
