@@ -5,7 +5,7 @@ using Xunit;
 namespace IlgpuLoader.Gpu.Tests;
 
 /// <summary>
-/// Every vector width against the scalar body, also those that this processor (or DOTNET_EnableAVX512F=0,
+/// Every vector width against the scalar body, also those that this processor (or DOTNET_EnableAVX512=0,
 /// DOTNET_EnableHWIntrinsic=0) does not have: the runtime then carries them out in software, with the same results.
 /// </summary>
 public sealed unsafe class VectorPathTests
