@@ -105,7 +105,7 @@ internal sealed class SynthCommand : CommandBase
 
     private LlamaOptions Options(ParseResult parsed)
     {
-        _ = DTypeExtensions.TryFromName(parsed.GetValue(_dtype)!.ToUpperInvariant(), out var dtype);
+        _ = DType.TryFromName(parsed.GetValue(_dtype)!.ToUpperInvariant(), out var dtype);
         var options = new LlamaOptions
         {
             Layers = parsed.GetValue(_layers),

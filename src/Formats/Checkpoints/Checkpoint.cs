@@ -31,13 +31,16 @@ public sealed class Checkpoint : IAsyncDisposable
         Warnings = warnings;
         _byName = byName;
         _leaveOpen = leaveOpen;
-        var metadata = ImmutableSortedDictionary.CreateBuilder<string, object>(StringComparer.Ordinal);
-        foreach (var (key, value) in files.SelectMany(file => file.Content.Metadata))
+        var metadata = new Dictionary<string, object>();
+        foreach (var file in files)
         {
-            _ = metadata.TryAdd(key, value);
+            foreach (var (key, value) in file.Content.Metadata)
+            {
+                _ = metadata.TryAdd(key, value);
+            }
         }
 
-        Metadata = metadata.ToImmutable();
+        Metadata = metadata.AsReadOnly();
     }
 
     /// <summary>The file or folder as it was given.</summary>
@@ -82,42 +85,13 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <exception cref="InvalidCheckpointException">A file breaks a rule of its format.</exception>
     /// <exception cref="CheckpointLimitException">A file asks for more than the options allow.</exception>
     /// <exception cref="UnsupportedCheckpointException">A file is of a format that is not read.</exception>
-    public static async Task<Checkpoint> OpenAsync(
+    public static Task<Checkpoint> OpenAsync(
         string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        options ??= CheckpointOptions.Default;
-        var detector = new FormatDetector(options);
-        CheckpointFolder.Selection selection;
-        if (Directory.Exists(path))
-        {
-            selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
-        }
-        else if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
-        {
-            selection = await CheckpointFolder
-                .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        else
-        {
-            selection = new CheckpointFolder.Selection([path], null, []);
-        }
-
-        var limit = new OpenFileLimit(options.MaximumOpenFiles);
-        var files = await OpenFilesAsync(
-            selection.Files, file => new LocalFileSource(file, limit), detector, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            var warnings = selection.Warnings.ToList();
-            var config = await ReadConfigAsync(selection.Files[0], options, warnings, cancellationToken).ConfigureAwait(false);
-            return Assemble(path, files, selection.Index, config, warnings, leaveOpen: false);
-        }
-        catch
-        {
-            await DisposeAsync(files).ConfigureAwait(false);
-            throw;
-        }
+        // Headers of local files are read and parsed without a thread switch between; the caller's thread is not the
+        // one to block for that.
+        return Task.Run(() => OpenPathAsync(path, options ?? CheckpointOptions.Default, cancellationToken), cancellationToken);
     }
 
     /// <summary>Opens a checkpoint of one file from any source of bytes.</summary>
@@ -150,6 +124,41 @@ public sealed class Checkpoint : IAsyncDisposable
     public ValueTask DisposeAsync() => _leaveOpen ? ValueTask.CompletedTask : DisposeAsync(Files.Select(file => file.Source));
 
     private sealed record OpenedFile(CheckpointFile File, FileContent Content);
+
+    private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        var detector = new FormatDetector(options);
+        CheckpointFolder.Selection selection;
+        if (Directory.Exists(path))
+        {
+            selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
+        }
+        else if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
+        {
+            selection = await CheckpointFolder
+                .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        else
+        {
+            selection = new CheckpointFolder.Selection([path], null, []);
+        }
+
+        var limit = new OpenFileLimit(options.MaximumOpenFiles);
+        var files = await OpenFilesAsync(
+            selection.Files, file => new LocalFileSource(file, limit), detector, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var warnings = selection.Warnings.ToList();
+            var config = await ReadConfigAsync(selection.Files[0], options, warnings, cancellationToken).ConfigureAwait(false);
+            return Assemble(path, files, selection.Index, config, warnings, leaveOpen: false);
+        }
+        catch
+        {
+            await DisposeAsync(files).ConfigureAwait(false);
+            throw;
+        }
+    }
 
     // Headers are small and parsing them is work for a core each; a thousand shards open in a fraction of the time.
     private static async Task<OpenedFile[]> OpenFilesAsync(

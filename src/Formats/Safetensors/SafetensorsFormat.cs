@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Collections.Immutable;
 
 namespace IlgpuLoader.Formats.Safetensors;
 
@@ -49,7 +48,7 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     {
         var header = SafetensorsHeaderParser.Parse(bytes, file.Path, limits);
         var tensors = SafetensorsLayout.Validate(header.Entries, file, SafetensorsConstants.LengthBytes + bytes.Length);
-        return new FileContent(tensors, header.Metadata.ToImmutableDictionary(pair => pair.Key, pair => (object)pair.Value));
+        return new FileContent(tensors, header.Metadata);
     }
 
     private async ValueTask<int> ReadHeaderLengthAsync(CheckpointFile file, CancellationToken cancellationToken)
