@@ -27,15 +27,20 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
         && head[SafetensorsConstants.LengthBytes..].TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
 
     /// <inheritdoc/>
-    public override async ValueTask<FileContent> ReadAsync(CheckpointFile file, CancellationToken cancellationToken)
+    public override async ValueTask<FileContent> ReadAsync(
+        CheckpointFile file, ReadOnlyMemory<byte> head, CancellationToken cancellationToken)
     {
-        var headerLength = await ReadHeaderLengthAsync(file, cancellationToken).ConfigureAwait(false);
+        var headerLength = ReadHeaderLength(file, head.Span);
         var buffer = ArrayPool<byte>.Shared.Rent(headerLength);
         try
         {
             var header = buffer.AsMemory(0, headerLength);
             await file.Source.ReadExactlyAsync(SafetensorsConstants.LengthBytes, header, cancellationToken).ConfigureAwait(false);
-            await ThrowIfZeroFilledAsync(file, header, cancellationToken).ConfigureAwait(false);
+            if (header.Span is [.., 0])
+            {
+                await ThrowIfZeroFilledAsync(file, header, cancellationToken).ConfigureAwait(false);
+            }
+
             return Parse(file, header.Span);
         }
         finally
@@ -51,9 +56,9 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
         return new FileContent(tensors, header.Metadata);
     }
 
-    private async ValueTask<int> ReadHeaderLengthAsync(CheckpointFile file, CancellationToken cancellationToken)
+    private int ReadHeaderLength(CheckpointFile file, ReadOnlySpan<byte> head)
     {
-        if (file.Length < SafetensorsConstants.LengthBytes)
+        if (head.Length < SafetensorsConstants.LengthBytes)
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.HeaderTooSmall,
@@ -64,9 +69,7 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
                 0);
         }
 
-        var field = new byte[SafetensorsConstants.LengthBytes];
-        await file.Source.ReadExactlyAsync(0, field, cancellationToken).ConfigureAwait(false);
-        var length = BinaryPrimitives.ReadUInt64LittleEndian(field);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(head);
 
         // The cap comes before the addition, which could wrap, and before anything is allocated.
         if (length > (ulong)limits.MaximumHeaderBytes)
@@ -99,11 +102,6 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     // the JSON error would be right but of no help.
     private async ValueTask ThrowIfZeroFilledAsync(CheckpointFile file, ReadOnlyMemory<byte> header, CancellationToken cancellationToken)
     {
-        if (header.Span is not [.., 0])
-        {
-            return;
-        }
-
         var zerosFrom = header.Span.LastIndexOfAnyExcept((byte)0) + 1;
         var headerEnd = SafetensorsConstants.LengthBytes + (long)header.Length;
         var tail = new byte[(int)Math.Min(TailBytes, file.Length - headerEnd)];
