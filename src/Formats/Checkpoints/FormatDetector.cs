@@ -12,6 +12,9 @@ internal sealed class FormatDetector
     /// <summary>How many bytes are looked at: "ustar" stands at 257 in a tar archive's header of 512 bytes.</summary>
     public const int HeadBytes = 512;
 
+    // No more than one number of 64 bits: too little to tell what it was to become.
+    private const int FewBytes = 8;
+
     private readonly CheckpointFormat[] _formats;
 
     public FormatDetector(CheckpointOptions options)
@@ -60,7 +63,8 @@ internal sealed class FormatDetector
                 other, path, $"this is {other}, which this version does not read; convert it to safetensors.");
         }
 
-        if (head.Length > 0 && !head.ContainsAnyExcept((byte)0))
+        // A few zeros may be all that a format's own fields are; its reader knows better.
+        if (head.Length > FewBytes && !head.ContainsAnyExcept((byte)0))
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.ZeroFilled,

@@ -103,6 +103,12 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     private async ValueTask ThrowIfZeroFilledAsync(CheckpointFile file, ReadOnlyMemory<byte> header, CancellationToken cancellationToken)
     {
         var zerosFrom = header.Span.LastIndexOfAnyExcept((byte)0) + 1;
+        if (header.Length - zerosFrom < SafetensorsConstants.HeaderAlignment)
+        {
+            // So few are padding by a writer that took NUL for a space; the parser says what is wrong with them.
+            return;
+        }
+
         var headerEnd = SafetensorsConstants.LengthBytes + (long)header.Length;
         var tail = new byte[(int)Math.Min(TailBytes, file.Length - headerEnd)];
         await file.Source.ReadExactlyAsync(file.Length - tail.Length, tail, cancellationToken).ConfigureAwait(false);

@@ -186,6 +186,7 @@ internal ref struct SafetensorsHeaderParser
         (ulong Begin, ulong End)? offsets = null;
         while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
         {
+            ThrowIfNotText();
             if (_json.ValueTextEquals("dtype"u8))
             {
                 ThrowIfRepeated(dtype is not null, "dtype");
@@ -206,9 +207,7 @@ internal ref struct SafetensorsHeaderParser
             }
             else
             {
-                // Unknown fields are passed over, as the reference does.
-                ReadToken();
-                _json.Skip();
+                SkipValue();
             }
         }
 
@@ -216,6 +215,22 @@ internal ref struct SafetensorsHeaderParser
         return missing is null
             ? new SafetensorsEntry(name, dtype!.Value, shape!, offsets!.Value.Begin, offsets.Value.End)
             : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"the field {missing} is missing; an entry needs {FieldNames}");
+    }
+
+    // Unknown fields are passed over, as the reference does, which still insists that every string in them is text.
+    private void SkipValue()
+    {
+        // A bracket counts to the level outside it.
+        var depth = _json.CurrentDepth;
+        do
+        {
+            ReadToken();
+            if (_json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+            {
+                ThrowIfNotText();
+            }
+        }
+        while (_json.CurrentDepth > depth || _json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray);
     }
 
     // ["F32", [1], [0, 4]]: the array form that the reference accepts.
@@ -241,6 +256,7 @@ internal ref struct SafetensorsHeaderParser
             throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"dtype must be a string, and is {Found()}");
         }
 
+        ThrowIfNotText();
         // Most checkpoints have one dtype, or long runs of one.
         if (_json.ValueTextEquals(_lastDType.Name))
         {
@@ -326,6 +342,15 @@ internal ref struct SafetensorsHeaderParser
 
     [MethodImpl(Hot)]
     private readonly string ReadString() => _json.ValueIsEscaped ? _json.GetString()! : Encoding.UTF8.GetString(_json.ValueSpan);
+
+    // Comparing or skipping an escaped string does not say whether it is text; reading it does.
+    private readonly void ThrowIfNotText()
+    {
+        if (_json.ValueIsEscaped)
+        {
+            _ = ReadString();
+        }
+    }
 
     private readonly void ThrowIfRepeated(bool repeated, string field)
     {

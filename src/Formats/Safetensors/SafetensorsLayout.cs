@@ -171,7 +171,14 @@ internal static class SafetensorsLayout
         }
     }
 
-    private static string Describe(in SafetensorsEntry entry) => $"[{string.Join(", ", entry.Dimensions)}]";
+    // A header may name millions of dimensions; the first ones tell what it is.
+    private static string Describe(in SafetensorsEntry entry)
+    {
+        const int shown = 8;
+        return entry.Dimensions.Length <= shown
+            ? $"[{string.Join(", ", entry.Dimensions)}]"
+            : $"[{string.Join(", ", entry.Dimensions.Take(shown))}, … ({entry.Dimensions.Length} dimensions)]";
+    }
 
     private static InvalidCheckpointException Invalid(
         CheckpointErrorCode code,
