@@ -23,7 +23,7 @@ internal static class DeviceOption
         }
         catch (ArgumentException exception)
         {
-            throw new UsageException(exception.Message, exception);
+            throw UsageException.From(exception);
         }
     }
 }

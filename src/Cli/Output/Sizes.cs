@@ -51,7 +51,7 @@ internal static class Sizes
         };
         if (factor is null
             || !decimal.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
-            || value * factor.Value > long.MaxValue)
+            || value > (decimal)long.MaxValue / factor.Value)
         {
             return false;
         }
