@@ -33,6 +33,7 @@ internal static class ErrorReport
         UsageException => "Usage",
         IOException or UnauthorizedAccessException => "Unreadable",
         Gpu.DeviceMemoryException or OutOfMemoryException => "DeviceMemory",
+        Gpu.DeviceUnavailableException => "DeviceUnavailable",
         _ => "Unexpected",
     };
 

@@ -104,15 +104,15 @@ public sealed class HashCommandTests
     }
 
     [Theory]
-    [InlineData("--device", "none")]
-    [InlineData("--device", "none", "--values", "f32")]
-    [InlineData("--device", "meta", "--values", "f32")]
-    public async Task A_device_that_cannot_hash_is_a_usage_error_before_any_work(params string[] options)
+    [InlineData("Usage", 2, "--device", "meta", "--values", "f32")]
+    [InlineData("DeviceUnavailable", 7, "--device", "none")]
+    [InlineData("DeviceUnavailable", 7, "--device", "none", "--values", "f32")]
+    public async Task A_device_that_cannot_hash_is_refused_before_any_work(string code, int exitCode, params string[] options)
     {
         using var folder = new TemporaryFolder();
         var file = folder.Write("a.safetensors", SafetensorsBuilder.Tiny());
         var run = await ToolRun.OfAsync(["hash", file, .. options, "--json"]);
-        run.ErrorDocument("Usage", 2);
+        run.ErrorDocument(code, exitCode);
     }
 
     private static (string? Name, string? DType, string Shape, string? Sha256) Fields(JsonElement tensor) => (

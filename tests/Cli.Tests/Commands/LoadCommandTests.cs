@@ -103,12 +103,21 @@ public sealed class LoadCommandTests
     [InlineData("--memory", "lots")]
     [InlineData("--memory", "99999999999999999999999T")]
     [InlineData("--repeat", "-1")]
-    [InlineData("--device", "cuda:7")]
     public async Task Options_out_of_range_are_usage_errors(string option, string value)
     {
         using var folder = new TemporaryFolder();
         var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
         (await ToolRun.OfAsync("load", file, option, value, "--json")).ErrorDocument("Usage", 2);
+    }
+
+    [Fact]
+    public async Task A_device_that_is_not_there_is_named_with_those_that_are()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "--device", "cuda:77");
+        Assert.Equal((7, ""), (run.ExitCode, run.Out));
+        Assert.Matches("^error: There is no device 'cuda:77'; there are host, .*meta and auto\\.\n$", run.Error);
     }
 
     [Fact]

@@ -44,7 +44,7 @@ public sealed class CheckpointTests : IDisposable
             """);
         await using var checkpoint = await Checkpoint.OpenAsync(_folder["model.safetensors"]);
         var config = Assert.IsType<ModelConfig>(checkpoint.Config);
-        Assert.Equal(["LlamaForCausalLM"], config.Architectures);
+        Assert.Equal("LlamaForCausalLM", Assert.Single(config.Architectures));
         Assert.Equal(
             ("llama", "bfloat16", 2L, 64L, 4L, 2L, 512L, "gptq"),
             (config.ModelType!, config.TorchDType!, config.LayerCount!.Value, config.HiddenSize!.Value, config.HeadCount!.Value,
