@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using IlgpuLoader.Cli.Commands;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
@@ -9,7 +10,7 @@ using IlgpuLoader.Formats;
 namespace IlgpuLoader.Cli;
 
 /// <summary>The command line as a whole: parses, runs one command, and turns its outcome into text and an exit code.</summary>
-internal static class Tool
+internal static partial class Tool
 {
     private static readonly Option<bool> JsonOption = new("--json")
     {
@@ -95,7 +96,9 @@ internal static class Tool
         // The parser's messages list what is allowed line by line; an error here is one line.
         foreach (var error in parsed.Errors)
         {
-            yield return string.Join(' ', error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+            var message = string.Join(' ', error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+            // The options that take something else than text take whole numbers.
+            yield return ParsedType().Replace(message, "a whole number in range");
         }
 
         if (parsed.Action != parsed.CommandResult.Command.Action)
@@ -165,6 +168,9 @@ internal static class Tool
 
         return root;
     }
+
+    [GeneratedRegex(@"expected type 'System\.(Nullable`1\[System\.)?U?Int(32|64)\]?'", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ParsedType();
 
     // The first signal asks the command to end; a second one, sent by somebody who is done waiting, ends the process.
     private static void Stop(PosixSignalContext context, CancellationTokenSource stop)

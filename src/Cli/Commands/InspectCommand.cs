@@ -97,7 +97,7 @@ internal sealed class InspectCommand : CommandBase
 
     private static void WriteText(TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree)
     {
-        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {checkpoint.Files.Length} {(checkpoint.Files.Length == 1 ? "file" : "files")}");
+        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {Sizes.Count(checkpoint.Files.Length, "file")}");
         var files = new TextTable("lr");
         foreach (var file in checkpoint.Files)
         {

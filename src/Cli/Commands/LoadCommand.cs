@@ -173,10 +173,10 @@ internal sealed class LoadCommand : CommandBase
         }
 
         console.Out.WriteLine(
-            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length)} tensors, {Sizes.Format(plan.BytesToRead)} read, "
+            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read, "
             + $"{Sizes.Format(plan.DestinationBytes)} on {plan.Device.Id}"
             + (dtype == "keep" ? " as stored" : $" as {dtype}")
-            + $", {plan.Staging.Lanes} {(plan.Staging.Lanes == 1 ? "lane" : "lanes")}");
+            + $", {Sizes.Count(plan.Staging.Lanes, "lane")}");
         var table = new TextTable("lrrrrr");
         table.Add("", "seconds", "GB/s", "first touch s", "reads s", "placing s");
         for (var i = 0; i < loads.Count; i++)

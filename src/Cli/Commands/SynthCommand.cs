@@ -98,8 +98,8 @@ internal sealed class SynthCommand : CommandBase
         else
         {
             await console.Out.WriteLineAsync(
-                $"{Quoted.Plain(output)}: {Sizes.Count(tensors)} tensors, {Sizes.Format(bytes)}, {options.Shards} "
-                + $"{(options.Shards == 1 ? "file" : "files")}, {elapsed.TotalSeconds:0.0} s").ConfigureAwait(false);
+                $"{Quoted.Plain(output)}: {Sizes.Count(tensors, "tensor")}, {Sizes.Format(bytes)}, {Sizes.Count(options.Shards, "file")}, "
+                + $"{elapsed.TotalSeconds:0.0} s").ConfigureAwait(false);
         }
 
         return ExitCodes.Success;

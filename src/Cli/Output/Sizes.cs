@@ -24,6 +24,9 @@ internal static class Sizes
         return $"{value.ToString(digits, CultureInfo.InvariantCulture)} {Units[unit]}";
     }
 
+    /// <summary>A count with its word, such as <c>1 tensor</c> or <c>1,234 tensors</c>.</summary>
+    public static string Count(long count, string word) => $"{Count(count)} {word}{(count == 1 ? "" : "s")}";
+
     /// <summary>A count with thousands separators.</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 

@@ -76,7 +76,7 @@ internal sealed class TensorTree
 
             table.Add(
                 label.ToString(),
-                node._tensor is { } tensor ? $"{tensor.DType.Name} {tensor.Shape}" : $"{Sizes.Count(node._tensors)} tensors",
+                node._tensor is { } tensor ? $"{tensor.DType.Name} {tensor.Shape}" : $"{Sizes.Count(node._tensors, "tensor")}",
                 Sizes.Format(node._bytes));
             foreach (var (name, child) in node._children.Reverse())
             {

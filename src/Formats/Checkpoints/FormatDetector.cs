@@ -78,7 +78,7 @@ internal sealed class FormatDetector
             ?? throw new InvalidCheckpointException(
                 CheckpointErrorCode.UnknownFormat,
                 path,
-                $"the first bytes, {Describe(head)}, are those of no checkpoint format; "
+                $"{(head.IsEmpty ? "the file is empty" : $"the first bytes, {Describe(head)}, are those of no checkpoint format")}; "
                 + $"this version reads {string.Join(", ", _formats.Select(format => format.Name))}.",
                 offset: 0);
     }
@@ -109,11 +109,6 @@ internal sealed class FormatDetector
 
     private static string Describe(ReadOnlySpan<byte> head)
     {
-        if (head.IsEmpty)
-        {
-            return "of which there are none,";
-        }
-
         var shown = head[..Math.Min(8, head.Length)];
         return $"{Convert.ToHexString(shown)} ({Quoted.Plain(Encoding.Latin1.GetString(shown))})";
     }
