@@ -216,6 +216,7 @@ internal ref struct SafetensorsHeaderParser
     // Unknown fields are passed over, as the reference does, which still insists that every string in them is text.
     private void SkipValue()
     {
+        // A bracket counts to the level outside it.
         var depth = _json.CurrentDepth;
         do
         {
@@ -225,7 +226,7 @@ internal ref struct SafetensorsHeaderParser
                 ThrowIfNotText();
             }
         }
-        while (_json.CurrentDepth > depth);
+        while (_json.CurrentDepth > depth || _json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray);
     }
 
     // ["F32", [1], [0, 4]]: the array form that the reference accepts.
