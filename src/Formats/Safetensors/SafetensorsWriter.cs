@@ -173,24 +173,32 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             }
         }
 
-        if (metadata?.FirstOrDefault(pair => !CanBeWritten(pair.Key) || !CanBeWritten(pair.Value)) is { Key: not null } bad)
+        if (metadata?.FirstOrDefault(pair => !IsStorable(pair.Key) || !IsStorable(pair.Value)) is { Key: not null } bad)
         {
             throw new ArgumentException(
                 $"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character or half of a surrogate pair.", nameof(metadata));
         }
     }
 
-    // Readers refuse NUL, and half of a surrogate pair has no UTF-8: it would silently become another character.
-    private static bool CanBeWritten(string text)
+    // NUL is refused by readers; half of a surrogate pair has no UTF-8 and would silently become another character.
+    private static bool IsStorable(string text)
     {
-        for (var rest = text.AsSpan(); !rest.IsEmpty;)
+        for (var i = 0; i < text.Length; i++)
         {
-            if (rest[0] == '\0' || Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
+            if (text[i] == '\0')
             {
                 return false;
             }
 
-            rest = rest[length..];
+            if (char.IsSurrogate(text[i]))
+            {
+                if (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
+                {
+                    return false;
+                }
+
+                i++;
+            }
         }
 
         return true;
