@@ -173,32 +173,24 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             }
         }
 
-        if (metadata?.FirstOrDefault(pair => !IsStorable(pair.Key) || !IsStorable(pair.Value)) is { Key: not null } bad)
+        if (metadata?.FirstOrDefault(pair => !CanBeWritten(pair.Key) || !CanBeWritten(pair.Value)) is { Key: not null } bad)
         {
             throw new ArgumentException(
                 $"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character or half of a surrogate pair.", nameof(metadata));
         }
     }
 
-    // NUL is refused by readers; half of a surrogate pair has no UTF-8 and would silently become another character.
-    private static bool IsStorable(string text)
+    // Readers refuse NUL, and half of a surrogate pair has no UTF-8: it would silently become another character.
+    private static bool CanBeWritten(string text)
     {
-        for (var i = 0; i < text.Length; i++)
+        for (var rest = text.AsSpan(); !rest.IsEmpty;)
         {
-            if (text[i] == '\0')
+            if (rest[0] == '\0' || Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
             {
                 return false;
             }
 
-            if (char.IsSurrogate(text[i]))
-            {
-                if (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[i + 1]))
-                {
-                    return false;
-                }
-
-                i++;
-            }
+            rest = rest[length..];
         }
 
         return true;

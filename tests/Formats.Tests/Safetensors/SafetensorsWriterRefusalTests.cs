@@ -17,14 +17,14 @@ public sealed class SafetensorsWriterRefusalTests : IDisposable
         _folder.Dispose();
     }
 
-    // Not as attributes: the compiler cannot keep half of a surrogate pair in one.
+    // Neither attributes nor the list that a test run passes around can keep half of a surrogate pair.
     public static TheoryData<string> NamesThatNoReaderTakes() => ["__metadata__", "a\0b", "\ud800", "x\udc00y", "\udc00\ud800"];
 
     public static TheoryData<string, string> MetadataThatNoReaderTakes() =>
         new() { { "a\0", "b" }, { "a", "\0b" }, { "a", "\ud800" }, { "\udfff", "a" } };
 
     [Theory]
-    [MemberData(nameof(NamesThatNoReaderTakes))]
+    [MemberData(nameof(NamesThatNoReaderTakes), DisableDiscoveryEnumeration = true)]
     public async Task Create_NameThatNoReaderTakes_Throws(string name)
     {
         var exception = await CreateRefusedAsync<ArgumentException>([new(name, DType.U8, Shape.Scalar)]);
@@ -59,7 +59,7 @@ public sealed class SafetensorsWriterRefusalTests : IDisposable
     }
 
     [Theory]
-    [MemberData(nameof(MetadataThatNoReaderTakes))]
+    [MemberData(nameof(MetadataThatNoReaderTakes), DisableDiscoveryEnumeration = true)]
     public async Task Create_MetadataThatNoReaderTakes_Throws(string key, string value)
     {
         var exception = await CreateRefusedAsync<ArgumentException>([], new Dictionary<string, string> { ["fine"] = "", [key] = value });
