@@ -1,1 +1,3 @@
-return 0;
+using IlgpuLoader.Cli;
+
+return await Tool.RunFromConsoleAsync(args).ConfigureAwait(false);

@@ -43,9 +43,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <param name="tensors">What it will hold, in any order.</param>
     /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
     /// <param name="cancellationToken">Cancels the writing of the header.</param>
-    /// <exception cref="ArgumentException">
-    /// A name or a text of the metadata is not allowed, a name occurs twice, or a dtype is not a safetensors type.
-    /// </exception>
+    /// <exception cref="ArgumentException">A name is not allowed or occurs twice, a dtype is not a safetensors type, or the sizes do not fit 64 bits.</exception>
     /// <exception cref="CheckpointLimitException">The header would exceed what readers accept.</exception>
     /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
     public static async Task<SafetensorsWriter> CreateAsync(
@@ -57,7 +55,17 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(tensors);
         ImmutableArray<SafetensorsTensor> sorted = [.. tensors.Order(WriteOrder)];
         CheckNames(sorted, metadata);
-        var header = BuildHeader(sorted, metadata ?? ImmutableDictionary<string, string>.Empty, out var offsets);
+        long[] offsets;
+        ReadOnlyMemory<byte> header;
+        try
+        {
+            header = BuildHeader(sorted, metadata ?? ImmutableDictionary<string, string>.Empty, out offsets);
+        }
+        catch (OverflowException exception)
+        {
+            throw new ArgumentException($"The tensors take more than {long.MaxValue} bytes.", nameof(tensors), exception);
+        }
+
         if (header.Length - SafetensorsConstants.LengthBytes > SafetensorsLimits.DefaultMaximumHeaderBytes)
         {
             throw new CheckpointLimitException(
@@ -133,8 +141,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         }
 
         var size = _offsets[index + 1] - _offsets[index];
-        // Not offset + length, which could wrap.
-        if (offset > size - length)
+        if (length > size || offset > size - length)
         {
             throw new ArgumentException(
                 $"Tensor {Quoted.Name(name)} has {size} bytes; {length} at {offset} are beyond it.", nameof(offset));
@@ -148,7 +155,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         var names = new HashSet<string>(tensors.Length);
         foreach (var tensor in tensors)
         {
-            if (tensor.Name == SafetensorsConstants.MetadataKey || !IsWritable(tensor.Name))
+            if (tensor.Name == SafetensorsConstants.MetadataKey || !CanBeWritten(tensor.Name))
             {
                 throw new ArgumentException($"A tensor may not be named {Quoted.Name(tensor.Name)}.", nameof(tensors));
             }
@@ -166,22 +173,24 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             }
         }
 
-        if (metadata?.FirstOrDefault(pair => !IsWritable(pair.Key) || !IsWritable(pair.Value)) is { Key: not null } bad)
+        if (metadata?.FirstOrDefault(pair => !CanBeWritten(pair.Key) || !CanBeWritten(pair.Value)) is { Key: not null } bad)
         {
             throw new ArgumentException(
                 $"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character or half of a surrogate pair.", nameof(metadata));
         }
     }
 
-    // Half of a surrogate pair has no UTF-8 and would silently become another character, and so one name another.
-    private static bool IsWritable(string text)
+    // Readers refuse NUL, and half of a surrogate pair has no UTF-8: it would silently become another character.
+    private static bool CanBeWritten(string text)
     {
-        for (var i = 0; i < text.Length; i++)
+        for (var rest = text.AsSpan(); !rest.IsEmpty;)
         {
-            if (text[i] == '\0' || (char.IsSurrogate(text[i]) && !char.IsSurrogatePair(text, i++)))
+            if (rest[0] == '\0' || Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
             {
                 return false;
             }
+
+            rest = rest[length..];
         }
 
         return true;
@@ -193,8 +202,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         var output = new ArrayBufferWriter<byte>(1024 + (tensors.Length * 128));
         output.Advance(SafetensorsConstants.LengthBytes);
         offsets = new long[tensors.Length + 1];
-        // Names keep their letters, as in the reference; nothing here ends up in a page. Those beyond U+FFFF are escaped all
-        // the same, which reads as the same name.
+        // Names keep their characters, as in the reference; nothing here ends up in a page.
         using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();

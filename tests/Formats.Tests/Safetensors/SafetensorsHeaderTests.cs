@@ -134,7 +134,7 @@ public sealed class SafetensorsHeaderTests
     [InlineData("""{"dtype":"","shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.UnknownDType)]
     [InlineData("""{"dtype":"Q4_K","shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.UnknownDType)]
     [InlineData("""{"dtype":"C128","shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.UnknownDType)]
-    [InlineData("""{"dtype":"\ud800","shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.UnknownDType)]
+    [InlineData("""{"dtype":"\ud800","shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.HeaderNotJson)]
     [InlineData("""{"dtype":null,"shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.HeaderFieldInvalid)]
     [InlineData("""{"dtype":17,"shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.HeaderFieldInvalid)]
     [InlineData("""{"shape":[1],"data_offsets":[0,4]}""", CheckpointErrorCode.HeaderFieldInvalid)]

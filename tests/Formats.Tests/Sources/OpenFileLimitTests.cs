@@ -71,7 +71,7 @@ public sealed class OpenFileLimitTests : IAsyncLifetime, IDisposable
         Open(2, limit);
         Assert.Equal(0, ReadFirst(0));
         _sources.Add(new LocalFileSource(_folder.Write("2", [2]), limit));
-        Assert.Equal([_folder["0"], _folder["2"]], OpenDescriptors());
+        Assert.Equal([_folder["0"], _folder["2"]], OpenFiles.Below(_folder.Path));
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class OpenFileLimitTests : IAsyncLifetime, IDisposable
         const int readers = 8;
         var limit = new OpenFileLimit(16);
         Open(1000, limit);
-        Assert.Equal(16, OpenDescriptors().Count);
+        Assert.Equal(16, OpenFiles.Below(_folder.Path).Count);
         var most = 0;
         await Parallel.ForEachAsync(
             Enumerable.Range(0, 3000), new ParallelOptions { MaxDegreeOfParallelism = readers }, async (i, token) =>
@@ -118,7 +118,7 @@ public sealed class OpenFileLimitTests : IAsyncLifetime, IDisposable
                 Assert.Equal((byte)(i * 7 % 1000), destination[0]);
                 if (i % 100 == 0)
                 {
-                    InterlockedMaximum(ref most, OpenDescriptors().Count);
+                    InterlockedMaximum(ref most, OpenFiles.Below(_folder.Path).Count);
                 }
             });
 
@@ -127,13 +127,13 @@ public sealed class OpenFileLimitTests : IAsyncLifetime, IDisposable
         _ = ReadFirst(0);
         _ = ReadFirst(1);
         Assert.Equal(16, limit.OpenCount);
-        Assert.Equal(16, OpenDescriptors().Count);
+        Assert.Equal(16, OpenFiles.Below(_folder.Path).Count);
         foreach (var source in _sources)
         {
             await source.DisposeAsync();
         }
 
-        Assert.Empty(OpenDescriptors());
+        Assert.Empty(OpenFiles.Below(_folder.Path));
     }
 
     private void Open(int count, OpenFileLimit limit)
@@ -149,26 +149,6 @@ public sealed class OpenFileLimitTests : IAsyncLifetime, IDisposable
         var destination = new byte[1];
         _sources[index].ReadExactly(0, destination);
         return destination[0];
-    }
-
-    // Only those in our folder: other tests run in the same process.
-    private List<string> OpenDescriptors() =>
-        [.. Directory.GetFileSystemEntries("/proc/self/fd")
-            .Select(Target)
-            .Where(target => target.StartsWith(_folder.Path, StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal)];
-
-    private static string Target(string descriptor)
-    {
-        try
-        {
-            return new FileInfo(descriptor).LinkTarget ?? "";
-        }
-        catch (IOException)
-        {
-            // Closed since the folder was listed.
-            return "";
-        }
     }
 
     private static void InterlockedMaximum(ref int maximum, int value)

@@ -1,0 +1,57 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Harness;
+
+/// <summary>The data that is measured with: made once, kept between runs.</summary>
+internal static class Data
+{
+    /// <summary>A bf16 checkpoint of about the wanted size in four shards, in the page cache.</summary>
+    public static async Task<string> CheckpointAsync(HarnessOptions options, CancellationToken cancellationToken)
+    {
+        const int shards = 4;
+        var folder = Path.Combine(options.DataFolder, $"llama-bf16-{options.Gibibytes}g");
+        if (!Directory.Exists(folder))
+        {
+            options.Log.WriteLine($"writing {folder}");
+            // A layer of hidden 2048 with half as many key and value heads has about 91 MiB; the embeddings 250 MiB.
+            var layers = Math.Max(1, (int)(((options.Gibibytes * 1024L) - 250) / 89));
+            var size = new LlamaOptions { Layers = layers, Hidden = 2048, Heads = 16, KeyValueHeads = 8, Vocabulary = 32000, Shards = shards };
+            await LlamaSynthesizer.WriteAsync(folder, size, cancellationToken: cancellationToken);
+        }
+
+        foreach (var path in Directory.EnumerateFiles(folder, "*.safetensors"))
+        {
+            await using var file = File.OpenRead(path);
+            await file.CopyToAsync(Stream.Null, 1 << 20, cancellationToken);
+        }
+
+        return folder;
+    }
+
+    /// <summary>A file of 10,000 tensors with a header of about 1.1 MB.</summary>
+    public static async Task<string> ManyTensorsAsync(HarnessOptions options, CancellationToken cancellationToken)
+    {
+        const int count = 10_000;
+        var path = Path.Combine(options.DataFolder, "ten-thousand.safetensors");
+        if (!File.Exists(path))
+        {
+            Directory.CreateDirectory(options.DataFolder);
+            var tensors = Enumerable.Range(0, count)
+                .Select(i => new SafetensorsTensor($"model.layers.{i / 10}.block_sparse_moe.w{i % 10}.weight", DType.BF16, new Shape(8, 16)))
+                .ToArray();
+            await using var writer = await SafetensorsWriter.CreateAsync(path, tensors, null, cancellationToken);
+            var ones = new byte[256];
+            ones.AsSpan().Fill(1);
+            foreach (var tensor in writer.Tensors)
+            {
+                await writer.WriteAsync(tensor.Name, 0, ones, cancellationToken);
+            }
+
+            await writer.CommitAsync(cancellationToken);
+        }
+
+        return path;
+    }
+}

@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Harness;
+
+/// <summary>A safetensors file of 10,000 tensors: how long opening takes, first and later, and from the start of the tool.</summary>
+internal sealed class OpenScenario : IScenario
+{
+    private const int Opens = 20;
+
+    public string Name => "open";
+
+    public string Description => "open 10,000 tensors: first, later, and from the start of the tool";
+
+    public async Task<IReadOnlyList<Row>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
+    {
+        var path = await Data.ManyTensorsAsync(options, cancellationToken);
+        options.Log.WriteLine("opening in new processes");
+        var first = new List<double>();
+        var later = new List<double>();
+        var tool = new List<double>();
+        for (var i = 0; i < options.Rounds; i++)
+        {
+            var times = (await ToolProcess.RunSelfAsync([OpenChild.Argument, path], cancellationToken))
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => double.Parse(line, System.Globalization.CultureInfo.InvariantCulture))
+                .ToArray();
+            first.Add(times[0]);
+            later.Add(Statistic.Of(times.Skip(1)).Median);
+            var started = Stopwatch.GetTimestamp();
+            await ToolProcess.RunAsync(["verify", path], cancellationToken);
+            tool.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        }
+
+        return
+        [
+            new Row("open 10,000 tensors, first in a process", $"{Statistic.Of(first).ToString("0.0")} ms", "", "", "≤ 60 ms"),
+            new Row("open 10,000 tensors, 2nd to 20th", $"{Statistic.Of(later).ToString("0.0")} ms", "", "", "≤ 12 ms"),
+            new Row("tool, from start to exit of verify", $"{Statistic.Of(tool).ToString("0")} ms", "", "", "≤ 200 ms to opened"),
+        ];
+    }
+
+    /// <summary>The measuring process: nothing has been compiled or cached before its first open.</summary>
+    internal static class OpenChild
+    {
+        public const string Argument = "--child-open";
+
+        public static async Task RunAsync(string path)
+        {
+            for (var i = 0; i < Opens; i++)
+            {
+                var started = Stopwatch.GetTimestamp();
+                await using (await Checkpoint.OpenAsync(path))
+                {
+                    Console.WriteLine(Stopwatch.GetElapsedTime(started).TotalMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                }
+            }
+        }
+    }
+}

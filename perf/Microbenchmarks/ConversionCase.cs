@@ -1,0 +1,71 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Microbenchmarks;
+
+/// <summary>One conversion over 256 MiB of output (or less where asked), with numbers of ordinary weights as its input.</summary>
+internal sealed class ConversionCase : IDisposable
+{
+    public const long OutputBytes = 256L << 20;
+
+    private readonly Codec _codec;
+
+    public ConversionCase(DType from, DType to, long outputBytes = OutputBytes)
+    {
+        (From, To) = (from, to);
+        _codec = CodecOf(from);
+        Count = outputBytes / to.BlockSize;
+        Input = new TouchedMemory(from.ByteCount(Count));
+        Output = new TouchedMemory(outputBytes);
+
+        // A normal distribution as weights have it, repeated: the values matter only where a path branches on them.
+        var random = new Random(1);
+        var weights = new float[1 << 16];
+        for (var i = 0; i < weights.Length; i++)
+        {
+            weights[i] = (float)(0.02 * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(Math.Tau * random.NextDouble()));
+        }
+
+        var pattern = new byte[weights.Length * from.BlockSize];
+        var bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(weights.AsSpan());
+        CodecOf(DType.F32).DecodeScalar(bytes, pattern, from);
+        for (var offset = 0; offset < Input.Span.Length; offset += pattern.Length)
+        {
+            pattern.AsSpan(0, Math.Min(pattern.Length, Input.Span.Length - offset)).CopyTo(Input.Span[offset..]);
+        }
+    }
+
+    public DType From { get; }
+
+    public DType To { get; }
+
+    public long Count { get; }
+
+    public TouchedMemory Input { get; }
+
+    public TouchedMemory Output { get; }
+
+    public long TotalBytes => Input.Span.Length + Output.Span.Length;
+
+    public void Scalar() => _codec.DecodeScalar(Input.Span, Output.Span, To);
+
+    public void Best() => _codec.Decode(Input.Span, Output.Span, To);
+
+    public void Streaming() => _codec.Decode(Input.Span, Output.Span, To, bypassCache: true);
+
+    public unsafe ulong Read() => MemoryYardstick.Read(Input.Address, Input.Span.Length);
+
+    public unsafe void Fill() => MemoryYardstick.FillStreaming(Output.Address, Output.Span.Length);
+
+    public unsafe ulong ReadAndFill() => MemoryYardstick.ReadAndFill(
+        Input.Address, 32 * From.BlockSize, Output.Address, 32 * To.BlockSize, (nint)(Count / 32));
+
+    public void Dispose()
+    {
+        Input.Dispose();
+        Output.Dispose();
+    }
+
+    private static Codec CodecOf(DType dtype) =>
+        Codecs.TryGet(dtype, out var codec) ? codec : throw new ArgumentException($"{dtype.Name} has no codec.", nameof(dtype));
+}

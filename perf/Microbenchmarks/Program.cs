@@ -1,0 +1,21 @@
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using IlgpuLoader.Microbenchmarks;
+
+// dotnet run -c Release --project perf/Microbenchmarks -- --rounds [ROUNDS [MIB [PAIR]]]
+// dotnet run -c Release --project perf/Microbenchmarks -- --filter '*Conversion*'
+if (args is ["--rounds", ..])
+{
+    ConversionRounds.Run(
+        Console.Out,
+        args.Length > 1 ? int.Parse(args[1]) : 15,
+        (args.Length > 2 ? long.Parse(args[2]) : ConversionCase.OutputBytes >> 20) << 20,
+        args.Length > 3 ? args[3] : null);
+    return;
+}
+
+// In this process: BenchmarkDotNet's generated projects would not take the versions pinned here.
+var config = DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance));
+BenchmarkSwitcher.FromAssembly(typeof(ConversionBenchmarks).Assembly).Run(args, config);

@@ -1,0 +1,67 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>What every command that opens a checkpoint takes.</summary>
+internal sealed class CheckpointArguments
+{
+    private readonly Option<string?> _variant = new("--variant")
+    {
+        Description = "Open another variant of the weights, such as fp16 for model.fp16.safetensors.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<string?> _index = new("--index")
+    {
+        Description = "The index file to use where a folder has several.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<string[]> _include = new("--include")
+    {
+        Description = "Only tensors whose name matches, with * and ?. May be given several times.",
+        HelpName = "GLOB",
+    };
+
+    private readonly Option<string[]> _exclude = new("--exclude")
+    {
+        Description = "Not the tensors whose name matches, with * and ?. May be given several times.",
+        HelpName = "GLOB",
+    };
+
+    /// <summary>Adds the options that decide how a checkpoint is opened.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(_variant);
+        command.Add(_index);
+    }
+
+    /// <summary>Adds the options that choose tensors.</summary>
+    public void AddChoiceTo(Command command)
+    {
+        command.Add(_include);
+        command.Add(_exclude);
+    }
+
+    /// <summary>How to open the checkpoint.</summary>
+    public CheckpointOptions Options(ParseResult parsed) =>
+        new() { Variant = parsed.GetValue(_variant), Index = parsed.GetValue(_index) };
+
+    /// <summary>The patterns of the names to take; empty for all.</summary>
+    public ImmutableArray<string> Include(ParseResult parsed) => [.. parsed.GetValue(_include) ?? []];
+
+    /// <summary>The patterns of the names to leave out.</summary>
+    public ImmutableArray<string> Exclude(ParseResult parsed) => [.. parsed.GetValue(_exclude) ?? []];
+
+    /// <summary>Warns where a checkpoint has tensors and none was chosen: that is a slip more often than a wish.</summary>
+    public void WarnIfNothingChosen(CommandConsole console, int chosen, int available)
+    {
+        if (chosen == 0 && available > 0)
+        {
+            console.Warn($"none of the {Sizes.Count(available)} tensors is chosen by {_include.Name} and {_exclude.Name}.");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>Prints the SHA-256 of every tensor.</summary>
+internal sealed class HashCommand : CommandBase
+{
+    private readonly Argument<string[]> _paths = new("PATH")
+    {
+        Description = "Checkpoint files, folders or indexes.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    private readonly CheckpointArguments _checkpoint = new();
+    private readonly Option<string?> _values = new("--values")
+    {
+        Description = "Hash the values after decoding to this dtype, instead of the stored bytes: f32.",
+        HelpName = "f32",
+    };
+
+    private readonly Option<string> _device = DeviceOption.Create("The device that decodes values.");
+
+    /// <inheritdoc/>
+    public override string Name => "hash";
+
+    /// <inheritdoc/>
+    protected override string Description =>
+        "Prints the SHA-256 of each tensor's row-major little-endian bytes, so that the same content has the same hash in any file.";
+
+    /// <inheritdoc/>
+    public override string Example => "hash models/llama --values f32";
+
+    /// <inheritdoc/>
+    protected override void Configure(Command command)
+    {
+        _values.AcceptOnlyFromAmong("f32");
+        command.Add(_paths);
+        command.Add(_values);
+        command.Add(_device);
+        _checkpoint.AddTo(command);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var exitCode = ExitCodes.Success;
+        var documents = new List<HashedFile>();
+        var paths = parsed.GetValue(_paths)!;
+        var device = OpenDevice(parsed);
+        foreach (var path in paths)
+        {
+            try
+            {
+                var hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
+                exitCode = Math.Max(exitCode, hashes.Any(hash => hash.Error is not null) ? ExitCodes.CannotDo : ExitCodes.Success);
+                documents.Add(new HashedFile(path, null, [.. hashes.Select(Describe)]));
+                if (!console.Json)
+                {
+                    WriteText(console, path, hashes, paths.Length > 1);
+                }
+            }
+            catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
+            {
+                exitCode = Math.Max(exitCode, ExitCodes.For(exception));
+                documents.Add(new HashedFile(path, exception.Message, []));
+                await console.Error.WriteLineAsync($"error: {Quoted.Plain(exception.Message)}").ConfigureAwait(false);
+            }
+
+            // A path may take minutes: what is done can be seen, and stays in order with messages on the same terminal.
+            await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (console.Json)
+        {
+            JsonOutput.Write(console.Out, new HashDocument(documents), CliJsonContext.Default.HashDocument);
+        }
+
+        return exitCode;
+    }
+
+    private async Task<ImmutableArray<TensorHash>> HashAsync(
+        string path, ParseResult parsed, Device device, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var checkpoint = await Checkpoint.OpenAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            WriteWarnings(console, checkpoint.Warnings);
+            return parsed.GetValue(_values) is null
+                ? await TensorHasher.HashStoredAsync(checkpoint, cancellationToken).ConfigureAwait(false)
+                : await TensorHasher.HashValuesAsync(checkpoint, device, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    // Before the first path: what is wrong with the device is wrong for all of them.
+    private Device OpenDevice(ParseResult parsed)
+    {
+        var device = DeviceOption.Open(parsed.GetValue(_device)!);
+        return device.Kind == DeviceKind.Meta && parsed.GetValue(_values) is not null
+            ? throw new UsageException($"The device '{device.Id}' has no values to hash; choose one that has, such as --device host.")
+            : device;
+    }
+
+    private static HashedTensor Describe(TensorHash hash) =>
+        new(hash.Tensor.Name, hash.Tensor.DType.Name, hash.Tensor.Shape, hash.Sha256, hash.Error);
+
+    // The hash first, as sha256sum prints it; a tensor without one has dashes there and its reason on standard error.
+    private static void WriteText(CommandConsole console, string path, ImmutableArray<TensorHash> hashes, bool withPath)
+    {
+        const int digits = 64;
+        if (withPath)
+        {
+            console.Out.WriteLine($"{Quoted.Plain(path)}:");
+        }
+
+        var table = new TextTable("llll");
+        foreach (var hash in hashes)
+        {
+            table.Add(hash.Sha256 ?? new string('-', digits), Quoted.Plain(hash.Tensor.Name), hash.Tensor.DType.Name, hash.Tensor.Shape.ToString());
+            if (hash.Error is not null)
+            {
+                console.Error.WriteLine($"error: {Quoted.Plain(path)}: tensor {Quoted.Name(hash.Tensor.Name)}: {hash.Error}");
+            }
+        }
+
+        table.WriteTo(console.Out);
+    }
+}

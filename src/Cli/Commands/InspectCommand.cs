@@ -1,0 +1,205 @@
+using System.CommandLine;
+using System.IO.Enumeration;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>Shows what is in a checkpoint, from its headers alone.</summary>
+internal sealed class InspectCommand : CommandBase
+{
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly CheckpointArguments _checkpoint = new();
+    private readonly Option<bool> _tree = new("--tree") { Description = "Show the tensors as a tree by the parts of their names." };
+
+    /// <inheritdoc/>
+    public override string Name => "inspect";
+
+    /// <inheritdoc/>
+    protected override string Description =>
+        "Shows format, files, metadata, configuration, tensors and totals of a checkpoint. Reads headers only.";
+
+    /// <inheritdoc/>
+    public override string Example => "inspect models/llama --tree";
+
+    /// <inheritdoc/>
+    protected override void Configure(Command command)
+    {
+        command.Add(_path);
+        command.Add(_tree);
+        _checkpoint.AddTo(command);
+        _checkpoint.AddChoiceTo(command);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            var (include, exclude) = (_checkpoint.Include(parsed), _checkpoint.Exclude(parsed));
+            var tensors = checkpoint.Tensors.Where(tensor =>
+                (include.IsEmpty || include.Any(pattern => Matches(pattern, tensor))) && !exclude.Any(pattern => Matches(pattern, tensor))).ToArray();
+            WriteWarnings(console, checkpoint.Warnings);
+            _checkpoint.WarnIfNothingChosen(console, tensors.Length, checkpoint.Tensors.Length);
+            if (console.Json)
+            {
+                JsonOutput.Write(console.Out, Describe(checkpoint, tensors), CliJsonContext.Default.InspectDocument);
+            }
+            else
+            {
+                WriteText(console.Out, checkpoint, tensors, parsed.GetValue(_tree));
+            }
+        }
+
+        return ExitCodes.Success;
+    }
+
+    private static bool Matches(string pattern, TensorInfo tensor) =>
+        FileSystemName.MatchesSimpleExpression(pattern, tensor.Name, ignoreCase: false);
+
+    private static InspectDocument Describe(Checkpoint checkpoint, TensorInfo[] tensors)
+    {
+        var perFile = checkpoint.Tensors.CountBy(tensor => tensor.File).ToDictionary();
+        return new InspectDocument(
+            checkpoint.Path,
+            checkpoint.Format,
+            [.. checkpoint.Files.Select(file => new InspectedFile(file.Name, file.Path, file.Length, perFile.GetValueOrDefault(file)))],
+            checkpoint.Metadata,
+            checkpoint.Config is { } config
+                ? new InspectedConfig(
+                    config.Path,
+                    config.Architectures,
+                    config.ModelType,
+                    config.TorchDType,
+                    config.LayerCount,
+                    config.HiddenSize,
+                    config.HeadCount,
+                    config.KeyValueHeadCount,
+                    config.VocabularySize,
+                    config.QuantizationMethod)
+                : null,
+            new InspectedTotals(
+                tensors.Length,
+                tensors.Sum(tensor => tensor.ElementCount),
+                tensors.Sum(tensor => tensor.ByteLength),
+                [.. TotalsByDType(tensors)]),
+            [.. tensors.Select(tensor => new InspectedTensor(
+                tensor.Name, tensor.DType.Name, tensor.Shape, tensor.File.Name, tensor.Offset, tensor.ByteLength))],
+            [.. checkpoint.Warnings.Select(warning => warning.ToString())]);
+    }
+
+    private static IEnumerable<InspectedDType> TotalsByDType(IEnumerable<TensorInfo> tensors) =>
+        tensors.GroupBy(tensor => tensor.DType)
+            .Select(group => new InspectedDType(
+                group.Key.Name, group.Count(), group.Sum(tensor => tensor.ElementCount), group.Sum(tensor => tensor.ByteLength)))
+            .OrderByDescending(entry => entry.Bytes);
+
+    private static void WriteText(TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree)
+    {
+        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {Sizes.Count(checkpoint.Files.Length, "file")}");
+        var files = new TextTable("lr");
+        foreach (var file in checkpoint.Files)
+        {
+            files.Add(Quoted.Plain(file.Name), Sizes.Format(file.Length));
+        }
+
+        files.WriteTo(output, "  ");
+        WriteMetadata(output, checkpoint.Metadata);
+        WriteConfig(output, checkpoint.Config);
+        output.WriteLine();
+        output.WriteLine("tensors");
+        if (tree)
+        {
+            TensorTree.Build(tensors).WriteTo(output, "  ");
+        }
+        else
+        {
+            var table = new TextTable("lllr");
+            foreach (var tensor in tensors)
+            {
+                table.Add(Quoted.Plain(tensor.Name), tensor.DType.Name, tensor.Shape.ToString(), Sizes.Format(tensor.ByteLength));
+            }
+
+            table.WriteTo(output, "  ");
+        }
+
+        WriteTotals(output, tensors);
+    }
+
+    private static void WriteMetadata(TextWriter output, IReadOnlyDictionary<string, object> metadata)
+    {
+        // A value may be a whole document (training arguments); its beginning tells what it is, --json has all of it.
+        const int longestShown = 100;
+        if (metadata.Count == 0)
+        {
+            return;
+        }
+
+        output.WriteLine();
+        output.WriteLine("metadata");
+        var table = new TextTable("ll");
+        foreach (var (key, value) in metadata)
+        {
+            var text = Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? "";
+            if (text.Length > longestShown)
+            {
+                // Cut before escaping and between characters, so that neither is torn.
+                text = text[..(char.IsHighSurrogate(text[longestShown - 1]) ? longestShown - 1 : longestShown)] + "…";
+            }
+
+            table.Add(Quoted.Plain(key), Quoted.Plain(text));
+        }
+
+        table.WriteTo(output, "  ");
+    }
+
+    private static void WriteConfig(TextWriter output, ModelConfig? config)
+    {
+        if (config is null)
+        {
+            return;
+        }
+
+        output.WriteLine();
+        output.WriteLine("config");
+        var table = new TextTable("ll");
+        Add("architecture", config.Architectures.IsEmpty ? null : string.Join(", ", config.Architectures));
+        Add("model type", config.ModelType);
+        Add("dtype", config.TorchDType);
+        Add("layers", config.LayerCount);
+        Add("hidden size", config.HiddenSize);
+        Add("heads", config.HeadCount);
+        Add("key/value heads", config.KeyValueHeadCount);
+        Add("vocabulary", config.VocabularySize);
+        Add("quantisation", config.QuantizationMethod);
+        table.WriteTo(output, "  ");
+
+        void Add(string name, object? value)
+        {
+            if (value is not null)
+            {
+                table.Add(name, Quoted.Plain($"{value}"));
+            }
+        }
+    }
+
+    private static void WriteTotals(TextWriter output, TensorInfo[] tensors)
+    {
+        output.WriteLine();
+        output.WriteLine("totals");
+        var table = new TextTable("lrrr");
+        table.Add("", "tensors", "parameters", "bytes");
+        foreach (var entry in TotalsByDType(tensors))
+        {
+            table.Add(entry.Dtype, Sizes.Count(entry.Tensors), Sizes.Count(entry.Elements), Sizes.Format(entry.Bytes));
+        }
+
+        table.Add(
+            "all",
+            Sizes.Count(tensors.Length),
+            Sizes.Count(tensors.Sum(tensor => tensor.ElementCount)),
+            Sizes.Format(tensors.Sum(tensor => tensor.ByteLength)));
+        table.WriteTo(output, "  ");
+    }
+}

@@ -1,0 +1,86 @@
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>Checks the structure of files and folders, one line each.</summary>
+internal sealed class VerifyCommand : CommandBase
+{
+    private readonly Argument<string[]> _paths = new("PATH")
+    {
+        Description = "Checkpoint files, folders or indexes.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    private readonly CheckpointArguments _checkpoint = new();
+
+    /// <inheritdoc/>
+    public override string Name => "verify";
+
+    /// <inheritdoc/>
+    protected override string Description =>
+        "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message'. Never stops at the first.";
+
+    /// <inheritdoc/>
+    public override string Example => "verify models/llama models/other.safetensors";
+
+    /// <inheritdoc/>
+    protected override void Configure(Command command)
+    {
+        command.Add(_paths);
+        _checkpoint.AddTo(command);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var exitCode = ExitCodes.Success;
+        var results = new List<VerificationResult>();
+        foreach (var path in parsed.GetValue(_paths)!)
+        {
+            var result = await CheckpointVerifier.VerifyAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+            results.Add(result);
+            exitCode = Math.Max(exitCode, ExitCodeFor(result.Failure));
+            WriteWarnings(console, result.Warnings);
+            if (!console.Json)
+            {
+                await console.Out.WriteLineAsync(
+                    result.IsValid
+                        ? $"ok {Quoted.Plain(path)}"
+                        : $"invalid {Quoted.Plain(path)}: {result.Code}: {MessageOf(result)}").ConfigureAwait(false);
+                // Whoever waits for many paths sees how far it is, and lines stay in order with warnings on the same terminal.
+                await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        if (console.Json)
+        {
+            var document = new VerifyDocument([.. results.Select(result => new VerifiedFile(
+                result.Path,
+                result.IsValid,
+                result.Code,
+                result.IsValid ? null : MessageOf(result),
+                [.. result.Warnings.Select(warning => warning.ToString())]))]);
+            JsonOutput.Write(console.Out, document, CliJsonContext.Default.VerifyDocument);
+        }
+
+        return exitCode;
+    }
+
+    // The line begins with the path; a message that begins with the same path need not repeat it.
+    private static string MessageOf(VerificationResult result)
+    {
+        var message = Quoted.Plain(result.Failure!.Message);
+        var prefix = Quoted.Plain(result.Path) + ": ";
+        return message.StartsWith(prefix, StringComparison.Ordinal) ? message[prefix.Length..] : message;
+    }
+
+    // A readable file is valid or not; there is no third answer, also where the format is one that cannot be read.
+    private static int ExitCodeFor(Exception? failure) => failure switch
+    {
+        null => ExitCodes.Success,
+        CheckpointException => ExitCodes.InvalidCheckpoint,
+        _ => ExitCodes.For(failure),
+    };
+}

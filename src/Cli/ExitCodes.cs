@@ -1,0 +1,29 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Cli;
+
+/// <summary>What the tool's exit codes mean; scripts rely on them (README, "Exit codes").</summary>
+internal static class ExitCodes
+{
+    public const int Success = 0;
+    public const int Unexpected = 1;
+    public const int Usage = 2;
+    public const int Unreadable = 3;
+    public const int InvalidCheckpoint = 4;
+    public const int CannotDo = 5;
+    public const int DeviceOrMemory = 7;
+    public const int Cancelled = 130;
+
+    /// <summary>The exit code that a failure ends the tool with.</summary>
+    public static int For(Exception exception) => exception switch
+    {
+        OperationCanceledException => Cancelled,
+        DeviceMemoryException or DeviceUnavailableException or OutOfMemoryException => DeviceOrMemory,
+        UnsupportedCheckpointException or TensorNotFoundException => CannotDo,
+        CheckpointException => InvalidCheckpoint,
+        IOException or UnauthorizedAccessException => Unreadable,
+        UsageException => Usage,
+        _ => Unexpected,
+    };
+}

@@ -1,0 +1,20 @@
+using System.Text.Json.Serialization;
+
+namespace IlgpuLoader.Cli.Output;
+
+/// <summary>Serialisers made at build time: no reflection when the tool starts.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ErrorDocument))]
+[JsonSerializable(typeof(InspectDocument))]
+[JsonSerializable(typeof(VerifyDocument))]
+[JsonSerializable(typeof(HashDocument))]
+[JsonSerializable(typeof(LoadDocument))]
+[JsonSerializable(typeof(SynthDocument))]
+[JsonSerializable(typeof(DevicesDocument))]
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(long))]
+[JsonSerializable(typeof(double))]
+[JsonSerializable(typeof(bool))]
+internal sealed partial class CliJsonContext : JsonSerializerContext;

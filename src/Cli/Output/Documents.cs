@@ -1,0 +1,92 @@
+using System.Text.Json.Serialization;
+
+namespace IlgpuLoader.Cli.Output;
+
+// The JSON documents of the tool. Scripts rely on them: fields may be added, but none is renamed or removed without a
+// new number in the schema.
+
+/// <summary>What every document begins with.</summary>
+/// <param name="Schema">The document's name and version.</param>
+internal abstract record Document([property: JsonPropertyOrder(-1)] string Schema);
+
+/// <summary>Any failure, under --json.</summary>
+internal sealed record ErrorDocument(ErrorDetails Error) : Document("ilgpu-loader/error/1");
+
+internal sealed record ErrorDetails(string Code, string Message, int ExitCode, string? File, string? Tensor);
+
+/// <summary>What <c>inspect</c> shows.</summary>
+internal sealed record InspectDocument(
+    string Path,
+    string Format,
+    IReadOnlyList<InspectedFile> Files,
+    IReadOnlyDictionary<string, object> Metadata,
+    InspectedConfig? Config,
+    InspectedTotals Totals,
+    IReadOnlyList<InspectedTensor> Tensors,
+    IReadOnlyList<string> Warnings) : Document("ilgpu-loader/inspect/1");
+
+internal sealed record InspectedFile(string Name, string Path, long Bytes, int Tensors);
+
+internal sealed record InspectedConfig(
+    string Path,
+    IReadOnlyList<string> Architectures,
+    string? ModelType,
+    string? TorchDtype,
+    long? Layers,
+    long? HiddenSize,
+    long? Heads,
+    long? KeyValueHeads,
+    long? VocabularySize,
+    string? Quantization);
+
+internal sealed record InspectedTotals(int Tensors, long Parameters, long Bytes, IReadOnlyList<InspectedDType> ByDtype);
+
+internal sealed record InspectedDType(string Dtype, int Tensors, long Elements, long Bytes);
+
+internal sealed record InspectedTensor(string Name, string Dtype, IReadOnlyList<long> Shape, string File, long Offset, long Bytes);
+
+/// <summary>What <c>verify</c> finds.</summary>
+internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files) : Document("ilgpu-loader/verify/1");
+
+internal sealed record VerifiedFile(string Path, bool Ok, string? Code, string? Message, IReadOnlyList<string> Warnings);
+
+/// <summary>What <c>hash</c> computes.</summary>
+internal sealed record HashDocument(IReadOnlyList<HashedFile> Files) : Document("ilgpu-loader/hash/1");
+
+internal sealed record HashedFile(string Path, string? Error, IReadOnlyList<HashedTensor> Tensors);
+
+/// <summary>The hash is written also where it is null, as the contract says.</summary>
+internal sealed record HashedTensor(
+    string Name,
+    string Dtype,
+    IReadOnlyList<long> Shape,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Sha256,
+    string? Error);
+
+/// <summary>What <c>load</c> did.</summary>
+internal sealed record LoadDocument(
+    string Path,
+    string Device,
+    string Dtype,
+    int Tensors,
+    long BytesRead,
+    long Bytes,
+    int Lanes,
+    long StagingBytes,
+    double OpenSeconds,
+    IReadOnlyList<TimedLoad> Loads,
+    long PeakMemoryBytes) : Document("ilgpu-loader/load/1");
+
+internal sealed record TimedLoad(
+    double Seconds, double GigabytesPerSecond, double FirstTouchSeconds, double ReadSeconds, double PlaceSeconds);
+
+/// <summary>What <c>synth</c> wrote.</summary>
+internal sealed record SynthDocument(string Path, int Tensors, long Bytes, double Seconds) : Document("ilgpu-loader/synth/1");
+
+/// <summary>What <c>devices</c> lists; <c>ilgpu</c> is null where it was not compiled in.</summary>
+internal sealed record DevicesDocument(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Ilgpu,
+    IReadOnlyList<ListedDevice> Devices) : Document("ilgpu-loader/devices/1");
+
+internal sealed record ListedDevice(
+    string Id, string Kind, string Name, long TotalMemory, long? FreeMemory, bool Usable, string? Reason);

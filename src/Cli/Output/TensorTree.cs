@@ -1,0 +1,87 @@
+using System.Text;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Cli.Output;
+
+/// <summary>Tensors as a tree by the parts of their dotted names, with totals for every branch.</summary>
+internal sealed class TensorTree
+{
+    private readonly SortedDictionary<string, TensorTree> _children = new(NaturalOrder.Instance);
+    private TensorInfo? _tensor;
+    private int _tensors;
+    private long _bytes;
+
+    public static TensorTree Build(IEnumerable<TensorInfo> tensors)
+    {
+        var root = new TensorTree();
+        foreach (var tensor in tensors)
+        {
+            root.Add(tensor);
+        }
+
+        return root;
+    }
+
+    public void WriteTo(TextWriter output, string indent = "")
+    {
+        var table = new TextTable("llr");
+        AddRows(table);
+        table.WriteTo(output, indent);
+    }
+
+    private void Add(TensorInfo tensor)
+    {
+        var node = this;
+        node.Count(tensor);
+        foreach (var part in tensor.Name.Split('.'))
+        {
+            if (!node._children.TryGetValue(part, out var child))
+            {
+                child = new TensorTree();
+                node._children.Add(part, child);
+            }
+
+            node = child;
+            node.Count(tensor);
+        }
+
+        node._tensor = tensor;
+    }
+
+    private void Count(TensorInfo tensor)
+    {
+        _tensors++;
+        _bytes += tensor.ByteLength;
+    }
+
+    // A name of a hundred thousand dots makes a branch as deep: the walk keeps its own stack.
+    private void AddRows(TextTable table)
+    {
+        var pending = new Stack<(string Indent, string Name, TensorTree Node)>();
+        foreach (var (name, node) in _children.Reverse())
+        {
+            pending.Push(("", name, node));
+        }
+
+        while (pending.TryPop(out var next))
+        {
+            var (label, node) = (new StringBuilder(next.Indent).Append(Quoted.Plain(next.Name)), next.Node);
+            // A chain of branches with one child each is one line.
+            while (node._tensor is null && node._children.Count == 1)
+            {
+                var (name, child) = node._children.First();
+                label.Append('.').Append(Quoted.Plain(name));
+                node = child;
+            }
+
+            table.Add(
+                label.ToString(),
+                node._tensor is { } tensor ? $"{tensor.DType.Name} {tensor.Shape}" : $"{Sizes.Count(node._tensors, "tensor")}",
+                Sizes.Format(node._bytes));
+            foreach (var (name, child) in node._children.Reverse())
+            {
+                pending.Push((next.Indent + "  ", name, child));
+            }
+        }
+    }
+}

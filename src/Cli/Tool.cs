@@ -1,0 +1,202 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+using IlgpuLoader.Cli.Commands;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Cli;
+
+/// <summary>The command line as a whole: parses, runs one command, and turns its outcome into text and an exit code.</summary>
+internal static partial class Tool
+{
+    private static readonly Option<bool> JsonOption = new("--json")
+    {
+        Description = "Write one JSON document with a schema field to standard output, errors included.",
+        Recursive = true,
+    };
+
+    private static readonly Option<bool> QuietOption = new("--quiet", "-q")
+    {
+        Description = "Leave out warnings and progress.",
+        Recursive = true,
+    };
+
+    private static readonly Option<bool> VerboseOption = new("--verbose", "-v")
+    {
+        Description = "Say more: the plan of a load, and where an error comes from.",
+        Recursive = true,
+    };
+
+    /// <summary>Runs with the process's own streams and signals.</summary>
+    public static async Task<int> RunFromConsoleAsync(string[] args)
+    {
+        using var stop = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Stop(context, stop));
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context, stop));
+        // A large buffer and no flush a line: tables of ten thousand tensors are one write in a hundred.
+        var output = new StreamWriter(new StandardOutput(), bufferSize: 1 << 16) { AutoFlush = false };
+        var console = new CommandConsole(output, Console.Error, ShowProgress: !Console.IsErrorRedirected);
+        try
+        {
+            // Not disposed: that would write once more what could not be written. A reader that went away (head) is no
+            // failure: the runtime drops what nobody reads.
+            return await RunAsync(args, console, stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return ReportUnwritable(exception);
+        }
+    }
+
+    /// <summary>Runs a command line.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(string[] args, CommandConsole console, CancellationToken cancellationToken)
+    {
+        // A file's name that begins with @ is a file's name, not a list of more arguments.
+        var parsed = CreateRoot(console).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        console = console with
+        {
+            Json = args.TakeWhile(arg => arg != "--").Contains(JsonOption.Name),
+            Quiet = parsed.GetValue(QuietOption),
+            Verbose = parsed.GetValue(VerboseOption),
+        };
+        try
+        {
+            if (UsageErrors(parsed).ToArray() is { Length: > 0 } errors)
+            {
+                throw new UsageException($"{string.Join(" ", errors)} See --help.");
+            }
+
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration
+                {
+                    Output = console.Out,
+                    Error = console.Error,
+                    EnableDefaultExceptionHandler = false,
+                    // Signals are this class's business: a command ends within a slot's time by itself.
+                    ProcessTerminationTimeout = null,
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is not OutputException)
+        {
+            return ErrorReport.Write(console, exception);
+        }
+        finally
+        {
+            await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private static IEnumerable<string> UsageErrors(ParseResult parsed)
+    {
+        // The parser's messages list what is allowed line by line; an error here is one line.
+        foreach (var error in parsed.Errors)
+        {
+            var message = string.Join(' ', error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+            // The options that take something else than text take whole numbers.
+            yield return ParsedType().Replace(message, "a whole number in range");
+        }
+
+        if (parsed.Action != parsed.CommandResult.Command.Action)
+        {
+            yield break;
+        }
+
+        // The parser takes an option that it does not know for a path, which would then be "not found".
+        var literal = parsed.Tokens.SkipWhile(token => token.Type != TokenType.DoubleDash).ToHashSet(ReferenceEqualityComparer.Instance);
+        foreach (var token in parsed.CommandResult.Tokens)
+        {
+            if (token.Value.Length == 0)
+            {
+                yield return "An argument is empty; is a variable of a script not set?";
+            }
+            else if (token.Value is ['-', _, ..] && !literal.Contains(token))
+            {
+                yield return $"There is no option {Quoted.Name(token.Value)} here; a path that begins with a dash goes behind --.";
+            }
+        }
+    }
+
+    private static RootCommand CreateRoot(CommandConsole console)
+    {
+        var root = new RootCommand(
+            "Loads model checkpoints into GPU or host memory, and shows what is in them.\n\n"
+            + "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found or unreadable, 4 invalid checkpoint, "
+            + "5 valid but cannot be done, 7 device or memory, 130 cancelled.")
+        {
+            JsonOption,
+            QuietOption,
+            VerboseOption,
+        };
+        CommandBase[] commands =
+        [
+            new InspectCommand(),
+            new VerifyCommand(),
+            new HashCommand(),
+            new LoadCommand(),
+            new SynthCommand(),
+            new DevicesCommand(),
+        ];
+        foreach (var command in commands)
+        {
+            root.Add(command.Build(parsed => console with
+            {
+                Json = parsed.GetValue(JsonOption),
+                Quiet = parsed.GetValue(QuietOption),
+                Verbose = parsed.GetValue(VerboseOption),
+            }));
+        }
+
+        foreach (var option in root.Options)
+        {
+            if (option is HelpOption { Action: HelpAction help } helpOption)
+            {
+                helpOption.Action = new HelpWithExample(
+                    help, asked => (commands.FirstOrDefault(command => command.Name == asked.Name) ?? commands[0]).Example);
+            }
+            else if (option is VersionOption)
+            {
+                option.Recursive = true;
+                // The option refuses company, and every command is that.
+                option.Validators.Clear();
+            }
+        }
+
+        return root;
+    }
+
+    [GeneratedRegex(@"expected type 'System\.(Nullable`1\[System\.)?U?Int(32|64)\]?'", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ParsedType();
+
+    // The first signal asks the command to end; a second one, sent by somebody who is done waiting, ends the process.
+    private static void Stop(PosixSignalContext context, CancellationTokenSource stop)
+    {
+        if (stop.IsCancellationRequested)
+        {
+            ProgressDisplay.ShowCursor();
+            return;
+        }
+
+        context.Cancel = true;
+        stop.Cancel();
+    }
+
+    // Standard output or standard error itself fails, which no command can report there.
+    private static int ReportUnwritable(Exception exception)
+    {
+        try
+        {
+            Console.Error.WriteLine($"error: {exception.Message}");
+        }
+        catch (Exception second) when (second is IOException or UnauthorizedAccessException)
+        {
+            // Nobody can be told but by the exit code.
+        }
+
+        return ExitCodes.For(exception);
+    }
+}

@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// Checks the structure of checkpoints: everything that opening checks, and a look at the end of each file for the zeros
+/// that an interrupted download leaves. Safe for any thread.
+/// </summary>
+public static class CheckpointVerifier
+{
+    // A mebibyte of zeros is not what training ends in; biases and padding that are zero are far smaller.
+    private const int ZeroTailBytes = 1 << 20;
+
+    /// <summary>Checks one file or folder. What is wrong with it is in the result, not thrown.</summary>
+    /// <param name="path">The file, folder or index.</param>
+    /// <param name="options">What to open and accept; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the check.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static async Task<VerificationResult> VerifyAsync(
+        string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            var checkpoint = await Checkpoint.OpenAsync(path, options, cancellationToken).ConfigureAwait(false);
+            await using (checkpoint.ConfigureAwait(false))
+            {
+                var warnings = checkpoint.Warnings.ToBuilder();
+                foreach (var file in checkpoint.Files)
+                {
+                    await LookForZeroTailAsync(checkpoint, file, warnings, cancellationToken).ConfigureAwait(false);
+                }
+
+                return new VerificationResult(path, null, warnings.ToImmutable());
+            }
+        }
+        catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
+        {
+            return new VerificationResult(path, exception, []);
+        }
+    }
+
+    private static async Task LookForZeroTailAsync(
+        Checkpoint checkpoint, CheckpointFile file, ImmutableArray<CheckpointWarning>.Builder warnings, CancellationToken cancellationToken)
+    {
+        var dataBytes = checkpoint.Tensors.Where(tensor => tensor.File == file).Sum(tensor => tensor.ByteLength);
+        if (dataBytes < ZeroTailBytes)
+        {
+            return;
+        }
+
+        var tail = new byte[ZeroTailBytes];
+        await file.Source.ReadExactlyAsync(file.Length - tail.Length, tail, cancellationToken).ConfigureAwait(false);
+        if (!tail.AsSpan().ContainsAnyExcept((byte)0))
+        {
+            warnings.Add(new CheckpointWarning(
+                file.Path,
+                $"the last {ZeroTailBytes} bytes are zeros, as an interrupted download leaves them; compare the file with its source."));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>The table of all codecs. Immutable and safe for any thread.</summary>
+/// <remarks>
+/// To add a type: write its body (an <see cref="IElementDecoder"/> or, for blocks, an <see cref="IUnitDecoder"/>) in a file of
+/// its own, and add a row here. It then decodes on the host, and the tests and kernels that are made from this table have it.
+/// </remarks>
+public static class Codecs
+{
+    /// <summary>Every codec there is, in no order to rely on.</summary>
+    public static ImmutableArray<Codec> All { get; } =
+    [
+        new FloatCodec<F32Element, F32Vectors>(DType.F32),
+        new FloatCodec<F16Element, F16Vectors>(DType.F16),
+        new FloatCodec<BF16Element, BF16Vectors>(DType.BF16),
+        new FloatCodec<F64Element, F64Vectors>(DType.F64),
+
+        new UnitCodec<ElementUnit<BOOLElement>>(DType.BOOL),
+        new UnitCodec<ElementUnit<I8Element>>(DType.I8),
+        new UnitCodec<ElementUnit<U8Element>>(DType.U8),
+        new UnitCodec<ElementUnit<I16Element>>(DType.I16),
+        new UnitCodec<ElementUnit<U16Element>>(DType.U16),
+        new UnitCodec<ElementUnit<I32Element>>(DType.I32),
+        new UnitCodec<ElementUnit<U32Element>>(DType.U32),
+        new UnitCodec<ElementUnit<I64Element>>(DType.I64),
+        new UnitCodec<ElementUnit<U64Element>>(DType.U64),
+
+        new ComplexCodec(DType.C32, new FloatCodec<F16Element, F16Vectors>(DType.F16)),
+        new ComplexCodec(DType.C64, new FloatCodec<F32Element, F32Vectors>(DType.F32)),
+        new ComplexCodec(DType.C128, new FloatCodec<F64Element, F64Vectors>(DType.F64)),
+    ];
+
+    private static readonly ImmutableArray<Codec?> ByType = [.. DType.All.Select(dtype => All.SingleOrDefault(codec => codec.DType == dtype))];
+
+    /// <summary>Finds the codec of a stored type.</summary>
+    /// <returns>False where values of the type cannot be decoded here, only kept as they are.</returns>
+    public static bool TryGet(DType dtype, [NotNullWhen(true)] out Codec? codec)
+    {
+        codec = (uint)dtype < (uint)ByType.Length ? ByType[(int)dtype] : null;
+        return codec is not null;
+    }
+}

@@ -1,0 +1,31 @@
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// The scalar body of a codec: decodes one unit of <see cref="Unit.Length"/> outputs. Written once; the .NET JIT compiles it
+/// over pointers, ILGPU over array views.
+/// </summary>
+/// <remarks>
+/// A body uses only what ILGPU 1.5.3 compiles: integers, floats, <c>BitConverter.Int32BitsToSingle</c> and its
+/// Int32/Int64 siblings, structs and static abstract members. No spans, <c>System.Half</c>, exceptions or vectors. No
+/// inexact <c>a * b + c</c> either: a device may fuse it, and then the last bit differs.
+/// </remarks>
+public interface IUnitDecoder
+{
+    /// <summary>Bytes of one stored block: the block's size for block types, 32 elements for all others.</summary>
+    static abstract int BlockBytes { get; }
+
+    /// <summary>The binary logarithm of the units in a block: 0 for 32 values, 3 for 256. A shift, because devices divide slowly.</summary>
+    static abstract int UnitsPerBlockShift { get; }
+
+    /// <summary>Decodes one unit.</summary>
+    /// <param name="reader">The stored bytes.</param>
+    /// <param name="blockOffset">Where the unit's block begins, in bytes.</param>
+    /// <param name="unit">Which unit of the block.</param>
+    /// <param name="count">Values wanted: 32, or 1 to 31 in the last unit of types that are not blocks.</param>
+    /// <param name="sink">Where the values go.</param>
+    /// <param name="firstIndex">The index of the unit's first value in the output.</param>
+    static abstract void DecodeUnit<TReader, TSink>(
+        TReader reader, long blockOffset, int unit, int count, TSink sink, long firstIndex)
+        where TReader : struct, IByteReader
+        where TSink : struct, IValueSink;
+}

@@ -1,0 +1,72 @@
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// A place where tensors live: the only seam between what is loaded and where it goes. Safe for any thread.
+/// </summary>
+public abstract class Device
+{
+    private long _liveAllocations;
+    private long _liveBytes;
+
+    /// <summary>What kind of place this is.</summary>
+    public abstract DeviceKind Kind { get; }
+
+    /// <summary>The name people see, such as the processor's or the GPU's.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The name that selects the device on the command line, such as <c>host</c> or <c>cuda:0</c>.</summary>
+    public abstract string Id { get; }
+
+    /// <summary>All memory of the device in bytes; 0 where there is none.</summary>
+    public abstract long TotalMemory { get; }
+
+    /// <summary>What can be allocated now without taking from others, in bytes, as far as it can be known.</summary>
+    public abstract long FreeMemory { get; }
+
+    /// <summary>
+    /// The size of a staging slot in bytes that suits the device: large where slots are uploaded, within the processor's
+    /// cache where the host decodes from them.
+    /// </summary>
+    public abstract int PreferredSlotBytes { get; }
+
+    /// <summary>Allocations that are not freed yet, for tests and metrics.</summary>
+    public long LiveAllocations => Interlocked.Read(ref _liveAllocations);
+
+    /// <summary>Bytes that are not freed yet, for tests and metrics.</summary>
+    public long LiveBytes => Interlocked.Read(ref _liveBytes);
+
+    /// <summary>Whether the host reads and writes this device's memory by address.</summary>
+    public bool IsHost => Kind == DeviceKind.Host;
+
+    /// <summary>Allocates memory. The content is undefined.</summary>
+    /// <param name="bytes">The size in bytes; 0 is allowed.</param>
+    /// <returns>Memory with one reference, which the caller releases by disposing it.</returns>
+    /// <exception cref="DeviceMemoryException">The device has not enough memory.</exception>
+    public abstract DeviceMemory Allocate(long bytes);
+
+    /// <summary>Allocates the slots that bytes for this device are staged in: page-locked where the device wants that.</summary>
+    /// <param name="slotBytes">The size of a slot in bytes.</param>
+    /// <param name="slotCount">The number of slots.</param>
+    /// <returns>A pool that the caller disposes after the last slot has come back.</returns>
+    /// <exception cref="DeviceMemoryException">The host has not enough memory.</exception>
+    public abstract StagingPool CreateStagingPool(int slotBytes, int slotCount);
+
+    /// <summary>Makes a stream of work; streams of one device run beside each other.</summary>
+    /// <returns>A stream that the caller disposes.</returns>
+    public abstract DeviceStream CreateStream();
+
+    /// <summary>The id.</summary>
+    public override string ToString() => Id;
+
+    internal void CountAllocation(long bytes)
+    {
+        Interlocked.Increment(ref _liveAllocations);
+        Interlocked.Add(ref _liveBytes, bytes);
+    }
+
+    internal void CountRelease(long bytes)
+    {
+        Interlocked.Decrement(ref _liveAllocations);
+        Interlocked.Add(ref _liveBytes, -bytes);
+    }
+}

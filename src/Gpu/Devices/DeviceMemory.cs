@@ -1,0 +1,77 @@
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// One allocation on a device. Reference-counted: it is made with one reference, every <see cref="Tensor"/> over it
+/// holds one more, and the memory is freed when the last is released. Its identity (reference equality) is what views
+/// and tied tensors share. Counting is safe for any thread.
+/// </summary>
+public abstract class DeviceMemory : IDisposable
+{
+    private int _references = 1;
+
+    /// <summary>Counts an allocation on its device.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="length">The size in bytes.</param>
+    protected DeviceMemory(Device device, long length)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        Device = device;
+        Length = length;
+        device.CountAllocation(length);
+    }
+
+    /// <summary>The device that the memory is on.</summary>
+    public Device Device { get; }
+
+    /// <summary>The size in bytes.</summary>
+    public long Length { get; }
+
+    /// <summary>Whether the memory was freed.</summary>
+    public bool IsFreed => Volatile.Read(ref _references) == 0;
+
+    /// <summary>Adds a reference; release it with <see cref="Release"/>.</summary>
+    /// <exception cref="ObjectDisposedException">The memory is already freed.</exception>
+    public void AddReference()
+    {
+        // Not a plain increment: one that came after the last release would bring freed memory back.
+        var current = Volatile.Read(ref _references);
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(current == 0, this);
+            var seen = Interlocked.CompareExchange(ref _references, current + 1, current);
+            if (seen == current)
+            {
+                return;
+            }
+
+            current = seen;
+        }
+    }
+
+    /// <summary>Gives a reference back; the last one frees the memory.</summary>
+    /// <exception cref="ObjectDisposedException">More references are released than were added.</exception>
+    public void Release()
+    {
+        var left = Interlocked.Decrement(ref _references);
+        if (left == 0)
+        {
+            Device.CountRelease(Length);
+            Free();
+        }
+        else if (left < 0)
+        {
+            Interlocked.Increment(ref _references);
+            throw new ObjectDisposedException(nameof(DeviceMemory), "More references were released than were added.");
+        }
+    }
+
+    /// <summary>Releases the reference that the memory was made with. Call it once.</summary>
+    public void Dispose()
+    {
+        Release();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives the bytes back to the device; called once, after the last reference.</summary>
+    protected abstract void Free();
+}

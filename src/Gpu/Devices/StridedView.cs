@@ -1,0 +1,44 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// Elements of a <see cref="DeviceMemory"/> as a stream needs them: without ownership, checked by the
+/// <see cref="Tensor"/> that made it.
+/// </summary>
+/// <param name="Memory">The memory; the caller keeps it alive until the stream has passed the work.</param>
+/// <param name="DType">The element type.</param>
+/// <param name="Shape">The dimensions, outermost first.</param>
+/// <param name="Strides">One stride a dimension, in elements; in blocks for block types.</param>
+/// <param name="ByteOffset">Where the first element is, in bytes from the start of the memory.</param>
+public readonly record struct StridedView(
+    DeviceMemory Memory, DType DType, Shape Shape, ImmutableArray<long> Strides, long ByteOffset)
+{
+    /// <summary>Whether the elements lie side by side in row-major order.</summary>
+    public bool IsContiguous
+    {
+        get
+        {
+            long expected = 1;
+            for (var i = Shape.Rank - 1; i >= 0; i--)
+            {
+                // The last dimension of a block type is counted in blocks, as its stride is.
+                var size = i == Shape.Rank - 1 && DType.IsBlock ? Shape[i] / DType.BlockLength : Shape[i];
+                if (size == 0)
+                {
+                    return true;
+                }
+
+                if (size != 1 && Strides[i] != expected)
+                {
+                    return false;
+                }
+
+                expected *= size;
+            }
+
+            return true;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+namespace IlgpuLoader.Gpu;
+
+/// <summary>One device of this machine, as a listing shows it.</summary>
+/// <param name="Id">What selects it: <c>host</c>, <c>meta</c>, <c>cuda:0</c>, <c>opencl:0</c>.</param>
+/// <param name="Kind">What it is.</param>
+/// <param name="Name">The name its driver gives.</param>
+/// <param name="TotalMemory">All its memory in bytes.</param>
+/// <param name="FreeMemory">What is free in bytes, or null where the driver does not say.</param>
+/// <param name="Unusable">Why nothing can be loaded onto it, or null where something can.</param>
+public sealed record DeviceDescription(
+    string Id, DeviceKind Kind, string Name, long TotalMemory, long? FreeMemory, string? Unusable = null);

@@ -1,0 +1,52 @@
+using System.Runtime.InteropServices;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>Fills memory with reproducible pseudo-random values that depend on the seed and the element's index only.</summary>
+public static class RandomFill
+{
+    // Values are made as F32 and then narrowed; this many stay in the first-level cache.
+    private const int ChunkElements = 4096;
+
+    /// <summary>A seed for one tensor of many.</summary>
+    /// <param name="seed">The seed for all.</param>
+    /// <param name="name">The tensor's name.</param>
+    public static ulong SeedFor(ulong seed, string name) => CounterRandom.SeedFor(seed, name);
+
+    /// <summary>Fills a part of a tensor with uniform values in [low, high).</summary>
+    /// <param name="destination">The part, row-major; a whole number of elements.</param>
+    /// <param name="dtype">F32, or a type that F32 converts to: F16, BF16, F64.</param>
+    /// <param name="firstElement">The index of the part's first element in the tensor.</param>
+    /// <param name="seed">The tensor's seed.</param>
+    /// <param name="low">The least value.</param>
+    /// <param name="high">The bound above.</param>
+    /// <exception cref="ArgumentException">The dtype is not one of these, or the part is no whole number of elements.</exception>
+    public static void Uniform(Span<byte> destination, DType dtype, long firstElement, ulong seed, float low, float high)
+    {
+        var codec = FindCodec(dtype);
+        var (elements, rest) = Math.DivRem(destination.Length, dtype.BlockSize);
+        if (rest != 0)
+        {
+            throw new ArgumentException($"{destination.Length} bytes are no whole number of elements of {dtype.Name}.", nameof(destination));
+        }
+
+        Span<float> values = stackalloc float[ChunkElements];
+        for (var done = 0; done < elements; done += ChunkElements)
+        {
+            var chunk = values[..Math.Min(ChunkElements, elements - done)];
+            for (var i = 0; i < chunk.Length; i++)
+            {
+                chunk[i] = CounterRandom.Uniform(seed, firstElement + done + i, low, high - low);
+            }
+
+            var bytes = MemoryMarshal.AsBytes(chunk);
+            codec.Decode(bytes, destination.Slice(done * dtype.BlockSize, chunk.Length * dtype.BlockSize), dtype);
+        }
+    }
+
+    private static Codec FindCodec(DType dtype) =>
+        Codecs.TryGet(DType.F32, out var codec) && codec.CanDecodeTo(dtype)
+            ? codec
+            : throw new ArgumentException($"{dtype.Name} cannot be filled with random values.", nameof(dtype));
+}

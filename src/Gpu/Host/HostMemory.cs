@@ -1,0 +1,77 @@
+using System.Diagnostics;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// Native memory of the host, aligned to 64 bytes and more, larger than 2 GiB if need be. Large blocks come straight
+/// from the operating system, with transparent huge pages asked for on Linux: faulting 4 KiB pages in one by one is
+/// slower than reading a checkpoint.
+/// </summary>
+public sealed unsafe class HostMemory : DeviceMemory
+{
+    private readonly byte* _pointer;
+    private readonly NativePages.Block _block;
+    private volatile bool _fresh;
+
+    internal HostMemory(HostDevice device, NativePages.Block block, long length)
+        : base(device, length)
+    {
+        _block = block;
+        _pointer = (byte*)block.Address;
+        _fresh = block.IsMapped;
+    }
+
+    /// <summary>The address of the first byte, valid until the memory is freed.</summary>
+    public nint Address => (nint)_pointer;
+
+    /// <summary>Bytes of the memory as a span, valid until the memory is freed.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">The number of bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not within the memory.</exception>
+    /// <exception cref="ObjectDisposedException">The memory was freed.</exception>
+    public Span<byte> AsSpan(long offset, int length)
+    {
+        CheckRange(offset, length);
+        return new Span<byte>(_pointer + offset, length);
+    }
+
+    /// <summary>Bytes of the memory for an asynchronous read.</summary>
+    /// <inheritdoc cref="AsSpan"/>
+    public Memory<byte> AsMemory(long offset, int length)
+    {
+        CheckRange(offset, length);
+        return new NativeMemoryManager(_pointer + offset, length, this).Memory;
+    }
+
+    /// <summary>
+    /// Makes the pages of a range present before they are written, if that has not happened yet: one call for many
+    /// pages instead of one fault for each.
+    /// </summary>
+    /// <returns>The time it took; zero where the memory is no longer fresh.</returns>
+    public TimeSpan Populate(long offset, long length)
+    {
+        CheckRange(offset, length);
+        if (!_fresh || length == 0)
+        {
+            return TimeSpan.Zero;
+        }
+
+        var start = Stopwatch.GetTimestamp();
+        NativePages.Populate(_pointer + offset, length);
+        return Stopwatch.GetElapsedTime(start);
+    }
+
+    /// <summary>Says that every page is present, so that <see cref="Populate"/> has nothing more to do.</summary>
+    public void MarkPopulated() => _fresh = false;
+
+    /// <inheritdoc/>
+    protected override void Free() => NativePages.Free(_block);
+
+    private void CheckRange(long offset, long length)
+    {
+        ObjectDisposedException.ThrowIf(IsFreed, this);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - length);
+    }
+}

@@ -1,0 +1,188 @@
+using System.Buffers;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>Work on the host: done on the calling thread, at once.</summary>
+internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
+{
+    // Elements converted at a time where rows are gathered: input and output stay in the first-level cache.
+    private const int GatherElements = 1024;
+
+    // A conversion of contiguous elements is cut, since a span counts in 32 bits.
+    private const long ConvertElements = 1L << 24;
+
+    // Outputs beyond a core's share of the caches are written past them: nobody reads them soon.
+    private const long BypassCacheBytes = 4L << 20;
+
+    /// <inheritdoc/>
+    public override Device Device => device;
+
+    /// <inheritdoc/>
+    public override void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target)
+    {
+        var memory = (HostMemory)destination;
+        if (stored == target)
+        {
+            staged.CopyTo(memory.AsSpan(destinationOffset, staged.Length));
+            return;
+        }
+
+        var codec = FindCodec(stored, target);
+        var elements = (long)staged.Length / stored.BlockSize * stored.BlockLength * codec.ValuesPerElement;
+        var output = memory.AsSpan(destinationOffset, checked((int)target.ByteCount(elements)));
+        codec.Decode(staged, output, target, bypassCache: memory.Length >= BypassCacheBytes);
+    }
+
+    /// <inheritdoc/>
+    public override void Copy(in StridedView source, in StridedView destination)
+    {
+        if (source.Shape != destination.Shape && (source.Shape.ElementCount != 1 || destination.Shape.ElementCount != 1))
+        {
+            throw new ArgumentException($"A tensor of shape {source.Shape} cannot be copied into one of shape {destination.Shape}.");
+        }
+
+        if (source.DType == destination.DType)
+        {
+            CopyUnits(source, destination);
+        }
+        else
+        {
+            Convert(source, destination, FindCodec(source.DType, destination.DType));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Fence Record() => Fence.Passed;
+
+    /// <inheritdoc/>
+    public override void Synchronize()
+    {
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+    }
+
+    private static Codec FindCodec(DType stored, DType target) =>
+        Codecs.TryGet(stored, out var codec) && codec.CanDecodeTo(target)
+            ? codec
+            : throw new ArgumentException($"There is no conversion from {stored.Name} to {target.Name}.");
+
+    private static byte* AddressOf(in StridedView view) => (byte*)((HostMemory)view.Memory).Address + view.ByteOffset;
+
+    private static void CopyUnits(in StridedView source, in StridedView destination)
+    {
+        var layout = StridedLayout.Create(source, destination);
+        var (from, to) = ((nint)AddressOf(source), (nint)AddressOf(destination));
+        var units = layout.RunUnits;
+        var unit = layout.SourceUnitBytes;
+        if (layout.SourceStride == unit && layout.DestinationStride == unit)
+        {
+            var bytes = units * unit;
+            layout.ForEachRun((s, d) => Buffer.MemoryCopy((byte*)from + s, (byte*)to + d, bytes, bytes));
+            return;
+        }
+
+        layout.ForEachRun((s, d) => CopyStrided((byte*)from + s, layout.SourceStride, (byte*)to + d, layout.DestinationStride, units, unit));
+    }
+
+    private static void CopyStrided(byte* source, long sourceStride, byte* destination, long destinationStride, long units, long unitBytes)
+    {
+        for (long i = 0; i < units; i++)
+        {
+            switch (unitBytes)
+            {
+                case 1:
+                    *destination = *source;
+                    break;
+                case 2:
+                    *(ushort*)destination = *(ushort*)source;
+                    break;
+                case 4:
+                    *(uint*)destination = *(uint*)source;
+                    break;
+                case 8:
+                    *(ulong*)destination = *(ulong*)source;
+                    break;
+                default:
+                    Buffer.MemoryCopy(source, destination, unitBytes, unitBytes);
+                    break;
+            }
+
+            source += sourceStride;
+            destination += destinationStride;
+        }
+    }
+
+    private static void Convert(in StridedView source, in StridedView destination, Codec codec)
+    {
+        if (codec.ValuesPerElement != 1)
+        {
+            throw new ArgumentException($"There is no conversion from {source.DType.Name} to {destination.DType.Name}.");
+        }
+
+        if (source.IsContiguous && destination.IsContiguous)
+        {
+            ConvertContiguous(AddressOf(source), AddressOf(destination), source.Shape.ElementCount, source.DType, destination.DType, codec);
+            return;
+        }
+
+        if (source.DType.BlockLength != 1)
+        {
+            throw new ArgumentException($"A strided view of {source.DType.Name} cannot be converted; make it contiguous first.");
+        }
+
+        var layout = StridedLayout.Create(source, destination);
+        var (from, to) = ((nint)AddressOf(source), (nint)AddressOf(destination));
+        var target = destination.DType;
+        var input = ArrayPool<byte>.Shared.Rent((int)(GatherElements * layout.SourceUnitBytes));
+        var output = ArrayPool<byte>.Shared.Rent((int)(GatherElements * layout.DestinationUnitBytes));
+        try
+        {
+            layout.ForEachRun((s, d) => ConvertRun((byte*)from + s, (byte*)to + d, layout, input, output, target, codec));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(input);
+            ArrayPool<byte>.Shared.Return(output);
+        }
+    }
+
+    private static void ConvertContiguous(byte* source, byte* destination, long elements, DType stored, DType target, Codec codec)
+    {
+        for (long done = 0; done < elements; done += ConvertElements)
+        {
+            var count = Math.Min(ConvertElements, elements - done);
+            codec.Decode(
+                new ReadOnlySpan<byte>(source + stored.ByteCount(done), (int)stored.ByteCount(count)),
+                new Span<byte>(destination + target.ByteCount(done), (int)target.ByteCount(count)),
+                target,
+                bypassCache: target.ByteCount(elements) >= BypassCacheBytes);
+        }
+    }
+
+    private static void ConvertRun(
+        byte* source, byte* destination, StridedLayout layout, byte[] input, byte[] output, DType target, Codec codec)
+    {
+        fixed (byte* gathered = input, converted = output)
+        {
+            for (long done = 0; done < layout.RunUnits; done += GatherElements)
+            {
+                var count = Math.Min(GatherElements, layout.RunUnits - done);
+                CopyStrided(
+                    source + (done * layout.SourceStride), layout.SourceStride, gathered, layout.SourceUnitBytes, count, layout.SourceUnitBytes);
+                codec.Decode(
+                    input.AsSpan(0, (int)(count * layout.SourceUnitBytes)), output.AsSpan(0, (int)(count * layout.DestinationUnitBytes)), target);
+                CopyStrided(
+                    converted,
+                    layout.DestinationUnitBytes,
+                    destination + (done * layout.DestinationStride),
+                    layout.DestinationStride,
+                    count,
+                    layout.DestinationUnitBytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// Gets memory from the operating system. On Linux large blocks are anonymous mappings on 2 MiB boundaries, advised to
+/// be huge pages; elsewhere, and for small blocks, the C library's aligned allocation serves.
+/// </summary>
+internal static unsafe partial class NativePages
+{
+    /// <summary>A cache line, and the widest vector store.</summary>
+    public const int Alignment = 64;
+
+    // Below this a mapping costs more than it saves: a system call and at least one page of its own.
+    private const long SmallestMapping = 1L << 20;
+
+    // The size of a huge page on x86-64 and on Arm64 with 4 KiB pages.
+    private const long HugePage = 2L << 20;
+
+    // mmap(2) and madvise(2), the same on every Linux processor that .NET runs on.
+    private const int ProtectReadWrite = 0x1 | 0x2;
+    private const int MapPrivateAnonymous = 0x02 | 0x20;
+    private const int AdviseHugePage = 14;
+    private const int AdvisePopulateWrite = 23;
+    private static readonly nint MapFailed = -1;
+
+    // MADV_POPULATE_WRITE came with Linux 5.14; older kernels answer "invalid argument", once and for all.
+    private static volatile bool _populateRefused;
+
+    /// <summary>Memory and how to give it back.</summary>
+    /// <param name="Address">The first byte.</param>
+    /// <param name="Bytes">The size of the mapping, or 0 for the C library's.</param>
+    internal readonly record struct Block(nint Address, long Bytes)
+    {
+        /// <summary>Whether this is a mapping of its own, whose pages come into being when they are first written.</summary>
+        public bool IsMapped => Bytes > 0;
+    }
+
+    /// <summary>Allocates memory.</summary>
+    /// <exception cref="OutOfMemoryException">The C library has none.</exception>
+    /// <exception cref="Win32Exception">The operating system refused a mapping.</exception>
+    public static Block Allocate(long bytes)
+    {
+        if (OperatingSystem.IsLinux() && bytes >= SmallestMapping)
+        {
+            return Map(bytes);
+        }
+
+        // At least one byte, so that every block has an address.
+        return new Block((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment), 0);
+    }
+
+    /// <summary>Gives memory back.</summary>
+    public static void Free(Block block)
+    {
+        if (!block.IsMapped)
+        {
+            NativeMemory.AlignedFree((void*)block.Address);
+        }
+        else if (Unmap(block.Address, (nuint)block.Bytes) != 0)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+    }
+
+    /// <summary>Makes the pages of a range of a mapped block present.</summary>
+    public static void Populate(byte* start, long length)
+    {
+        var pageMask = (long)Environment.SystemPageSize - 1;
+        var first = (nint)start & ~(nint)pageMask;
+        var end = ((nint)start + (nint)length + (nint)pageMask) & ~(nint)pageMask;
+        if (!_populateRefused)
+        {
+            if (Advise(first, (nuint)(end - first), AdvisePopulateWrite) == 0)
+            {
+                return;
+            }
+
+            _populateRefused = true;
+        }
+
+        // One write a page; reading the byte first keeps what is there.
+        for (var page = (byte*)Math.Max((nint)start, first); page < start + length; page += Environment.SystemPageSize)
+        {
+            Volatile.Write(ref *page, Volatile.Read(ref *page));
+        }
+    }
+
+    private static Block Map(long bytes)
+    {
+        var rounded = RoundUp(bytes, Environment.SystemPageSize);
+        var slack = bytes >= HugePage ? HugePage : 0;
+        var start = MapPages(0, (nuint)(rounded + slack), ProtectReadWrite, MapPrivateAnonymous, -1, 0);
+        if (start == MapFailed)
+        {
+            throw new Win32Exception(Marshal.GetLastPInvokeError());
+        }
+
+        if (slack == 0)
+        {
+            return new Block(start, rounded);
+        }
+
+        // Cut the mapping down to the part that begins on a huge page.
+        var aligned = (nint)RoundUp(start, HugePage);
+        var before = aligned - start;
+        var after = slack - before;
+        if (before > 0)
+        {
+            _ = Unmap(start, (nuint)before);
+        }
+
+        if (after > 0)
+        {
+            _ = Unmap(aligned + (nint)rounded, (nuint)after);
+        }
+
+        // Whole huge pages only: a huge page that reaches beyond the end would be resident memory that nobody asked for.
+        // A refusal (a kernel without them) leaves ordinary pages, which is slower and right.
+        _ = Advise(aligned, (nuint)(rounded / HugePage * HugePage), AdviseHugePage);
+        return new Block(aligned, rounded);
+    }
+
+    private static long RoundUp(long value, long multiple) => checked((value + multiple - 1) / multiple * multiple);
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    private static partial nint MapPages(nint address, nuint length, int protection, int flags, int descriptor, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
+    private static partial int Unmap(nint address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
+    private static partial int Advise(nint address, nuint length, int advice);
+}

@@ -1,0 +1,27 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>Work on tensors without storage: it is always done.</summary>
+internal sealed class MetaStream(MetaDevice device) : DeviceStream
+{
+    public override Device Device => device;
+
+    public override void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target)
+    {
+    }
+
+    public override void Copy(in StridedView source, in StridedView destination)
+    {
+    }
+
+    public override Fence Record() => Fence.Passed;
+
+    public override void Synchronize()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+    }
+}

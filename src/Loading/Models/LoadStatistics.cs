@@ -1,0 +1,24 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>What a load did and how long it took. Times of lanes are summed, so they may exceed the time that passed.</summary>
+/// <param name="Tensors">Tensors loaded.</param>
+/// <param name="BytesRead">Bytes read from files.</param>
+/// <param name="BytesPlaced">Bytes of the tensors on the device.</param>
+/// <param name="Elapsed">The time that passed.</param>
+/// <param name="FirstTouch">Time lanes spent on making fresh pages present.</param>
+/// <param name="Reading">Time lanes spent in reads.</param>
+/// <param name="Placing">Time lanes spent in copying, decoding and uploading.</param>
+/// <param name="Lanes">How many lanes there were.</param>
+public sealed record LoadStatistics(
+    int Tensors,
+    long BytesRead,
+    long BytesPlaced,
+    TimeSpan Elapsed,
+    TimeSpan FirstTouch,
+    TimeSpan Reading,
+    TimeSpan Placing,
+    int Lanes)
+{
+    /// <summary>Bytes read a second.</summary>
+    public double ReadBytesPerSecond => Elapsed > TimeSpan.Zero ? BytesRead / Elapsed.TotalSeconds : 0;
+}

@@ -1,0 +1,93 @@
+using System.Collections;
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// All tensors of a plan, loaded. Owns them: disposing the model disposes every tensor that was not detached. Looking
+/// up is safe for any thread; detaching and disposing are not.
+/// </summary>
+[SuppressMessage("Naming", "CA1710:Identifiers should have correct suffix", Justification = "A model, which can also be enumerated.")]
+public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDisposable, IDisposable
+{
+    private readonly Dictionary<string, Tensor> _tensors;
+    private readonly ImmutableArray<string> _order;
+    private bool _disposed;
+
+    internal LoadedModel(LoadPlan plan, IReadOnlyList<Tensor> tensors, LoadStatistics statistics)
+    {
+        Name = plan.Checkpoint.Path;
+        Metadata = plan.Checkpoint.Metadata;
+        Config = plan.Checkpoint.Config;
+        Statistics = statistics;
+        _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
+        _tensors = new Dictionary<string, Tensor>(tensors.Count);
+        for (var i = 0; i < tensors.Count; i++)
+        {
+            _tensors.Add(_order[i], tensors[i]);
+        }
+    }
+
+    /// <summary>The checkpoint's path.</summary>
+    public string Name { get; }
+
+    /// <summary>The checkpoint's own metadata.</summary>
+    public IReadOnlyDictionary<string, object> Metadata { get; }
+
+    /// <summary>The checkpoint's configuration, where it has one.</summary>
+    public ModelConfig? Config { get; }
+
+    /// <summary>What the load did and how long it took.</summary>
+    public LoadStatistics Statistics { get; }
+
+    /// <summary>The number of tensors that the model holds.</summary>
+    public int Count => _tensors.Count;
+
+    /// <summary>The names, in the order of the tensors' bytes in the checkpoint.</summary>
+    public IEnumerable<string> Names => _order.Where(_tensors.ContainsKey);
+
+    /// <summary>The tensor of this name; it stays the model's.</summary>
+    /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
+    public Tensor this[string name] =>
+        TryGetTensor(name, out var tensor) ? tensor : throw new TensorNotFoundException(name, Name, _order);
+
+    /// <summary>Finds a tensor by its exact name; it stays the model's.</summary>
+    public bool TryGetTensor(string name, [NotNullWhen(true)] out Tensor? tensor) => _tensors.TryGetValue(name, out tensor);
+
+    /// <summary>Takes a tensor out of the model: the caller owns it from now on.</summary>
+    /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
+    public Tensor Detach(string name) =>
+        _tensors.Remove(name, out var tensor) ? tensor : throw new TensorNotFoundException(name, Name, _order);
+
+    /// <inheritdoc/>
+    public IEnumerator<LoadedTensor> GetEnumerator() =>
+        Names.Select(name => new LoadedTensor(name, _tensors[name])).GetEnumerator();
+
+    /// <inheritdoc/>
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>Disposes the tensors that were not detached.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
+        foreach (var tensor in _tensors.Values)
+        {
+            tensor.Dispose();
+        }
+    }
+
+    /// <summary>Disposes the tensors that were not detached.</summary>
+    public ValueTask DisposeAsync()
+    {
+        Dispose();
+        return ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// One carrying-out of a plan: starts the lanes, counts what is complete, and ends all of them at the first failure. Does
+/// not own the tensors; whoever made <see cref="IDestinations"/> frees them.
+/// </summary>
+internal sealed class LoadSession
+{
+    private readonly IDestinations _destinations;
+    private readonly IProgress<LoadProgress>? _progress;
+    private readonly long[] _remaining;
+    private readonly long _started = Stopwatch.GetTimestamp();
+    private readonly Lock _failureLock = new();
+    private readonly Lock _progressLock = new();
+    private ExceptionDispatchInfo? _failure;
+    private long _bytesRead;
+    private int _tensorsLoaded;
+    private LoadProgress _reported;
+
+    public LoadSession(LoadPlan plan, IDestinations destinations, IProgress<LoadProgress>? progress)
+    {
+        Plan = plan;
+        _destinations = destinations;
+        _progress = progress;
+        _remaining = [.. plan.Tensors.Select(tensor => plan.Device.Kind == DeviceKind.Meta ? 0 : tensor.Source.ByteLength)];
+    }
+
+    public LoadPlan Plan { get; }
+
+    public LaneClock Clock { get; } = new();
+
+    public LoadStatistics Statistics => new(
+        Plan.Tensors.Length,
+        Interlocked.Read(ref _bytesRead),
+        Plan.DestinationBytes,
+        Stopwatch.GetElapsedTime(_started),
+        Clock.FirstTouch,
+        Clock.Reading,
+        Clock.Placing,
+        Plan.Staging.Lanes);
+
+    /// <summary>Carries the plan out.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled; every lane has ended.</exception>
+    /// <exception cref="CheckpointException">A file is not what it was; the message names tensor, file and offset.</exception>
+    /// <exception cref="IOException">A read failed; the message names tensor, file and offset.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        CompleteEmptyTensors();
+        if (Plan.Runs.Length > 0)
+        {
+            await RunLanesAsync(cancellationToken).ConfigureAwait(false);
+            await EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        Report();
+    }
+
+    /// <summary>Counts a placed run, completes the tensors whose last bytes it held, and reports.</summary>
+    public void RunPlaced(in ReadRun run)
+    {
+        Interlocked.Add(ref _bytesRead, run.ByteLength);
+        for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
+        {
+            var placement = Plan.Placements[i];
+            if (Interlocked.Add(ref _remaining[placement.Tensor], -placement.ByteLength) == 0)
+            {
+                Interlocked.Increment(ref _tensorsLoaded);
+                _destinations.Complete(placement.Tensor);
+            }
+        }
+
+        _destinations.RunDone();
+        Report();
+    }
+
+    /// <summary>Says which tensor, file and offset a failure concerns.</summary>
+    public Exception Explain(Exception exception, in ReadRun run)
+    {
+        var placement = Plan.Placements[run.FirstPlacement];
+        var tensor = Plan.Tensors[placement.Tensor].Name;
+        var file = Plan.Checkpoint.Files[run.File];
+        return exception switch
+        {
+            InvalidCheckpointException { Tensor: null } invalid => new InvalidCheckpointException(
+                invalid.Code, null, invalid.Message, file.Format, null, tensor, invalid),
+            IOException => new IOException(
+                $"{file.Path}: tensor {Quoted.Name(tensor)} could not be read at byte {run.Offset}: {exception.Message}", exception),
+            _ => exception,
+        };
+    }
+
+    // Tensors without elements have no run that could complete them; on the meta device none has.
+    private void CompleteEmptyTensors()
+    {
+        for (var i = 0; i < _remaining.Length; i++)
+        {
+            if (_remaining[i] == 0)
+            {
+                Interlocked.Increment(ref _tensorsLoaded);
+                _destinations.Complete(i);
+            }
+        }
+    }
+
+    private async Task RunLanesAsync(CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var lanes = new Task[Plan.Staging.Lanes];
+        for (var i = 0; i < lanes.Length; i++)
+        {
+            lanes[i] = StartLane(stop);
+        }
+
+        // Every lane has ended before anything is freed: a lane writes into the tensors by address.
+        await Task.WhenAll(lanes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        _failure?.Throw();
+        await Task.WhenAll(lanes).ConfigureAwait(false);
+    }
+
+    // A thread of its own a lane: reads of local files block, and the pool's threads are the caller's.
+    private Task StartLane(CancellationTokenSource stop) =>
+        Task.Factory.StartNew(
+            async () =>
+            {
+                try
+                {
+                    var lane = new Lane(this, _destinations);
+                    await using (lane.ConfigureAwait(false))
+                    {
+                        await lane.RunAsync(stop.Token).ConfigureAwait(false);
+                    }
+                }
+                catch (Exception exception)
+                {
+                    // The first failure counts; what the other lanes report afterwards follows from it.
+                    lock (_failureLock)
+                    {
+                        _failure ??= ExceptionDispatchInfo.Capture(exception);
+                    }
+
+                    await stop.CancelAsync().ConfigureAwait(false);
+                    throw;
+                }
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default).Unwrap();
+
+    private async Task EnsureUnchangedAsync(CancellationToken cancellationToken)
+    {
+        var last = -1;
+        foreach (var run in Plan.Runs)
+        {
+            if (run.File != last)
+            {
+                last = run.File;
+                await Plan.Checkpoint.Files[last].Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    // Lanes report side by side: the lock keeps the counts growing, and reports that are overtaken are left out. The
+    // caller's code runs under it so that it, too, sees them in order; it must return soon.
+    private void Report()
+    {
+        if (_progress is null)
+        {
+            return;
+        }
+
+        lock (_progressLock)
+        {
+            var now = new LoadProgress(
+                Interlocked.Read(ref _bytesRead), Plan.BytesToRead, Volatile.Read(ref _tensorsLoaded), Plan.Tensors.Length);
+            if (now != _reported)
+            {
+                _reported = now;
+                _progress.Report(now);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>All tensors of a plan at once, made before the first read or given by the caller.</summary>
+internal sealed class ModelDestinations : IDestinations
+{
+    private readonly int _runCount;
+    private int _next;
+
+    private ModelDestinations(Tensor[] tensors, int runCount)
+    {
+        Tensors = tensors;
+        _runCount = runCount;
+    }
+
+    public Tensor[] Tensors { get; }
+
+    public Tensor this[int tensor] => Tensors[tensor];
+
+    /// <summary>Allocates every tensor of a plan; frees what it has if one fails.</summary>
+    public static ModelDestinations Allocate(LoadPlan plan, CancellationToken cancellationToken)
+    {
+        var tensors = new Tensor[plan.Tensors.Length];
+        try
+        {
+            for (var i = 0; i < tensors.Length; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                tensors[i] = Tensor.Empty(plan.Tensors[i].DType, plan.Tensors[i].Shape, plan.Device);
+            }
+
+            return new ModelDestinations(tensors, plan.Runs.Length);
+        }
+        catch
+        {
+            foreach (var tensor in tensors)
+            {
+                tensor?.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Uses the tensors of a model that was loaded by an equal plan; they stay the model's.</summary>
+    /// <exception cref="ArgumentException">A tensor is missing, or differs in dtype, shape, strides or device.</exception>
+    public static ModelDestinations Reuse(LoadPlan plan, LoadedModel model)
+    {
+        var tensors = new Tensor[plan.Tensors.Length];
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            var planned = plan.Tensors[i];
+            if (!model.TryGetTensor(planned.Name, out var tensor)
+                || tensor.DType != planned.DType
+                || tensor.Shape != planned.Shape
+                || tensor.Device != plan.Device
+                || !tensor.IsContiguous)
+            {
+                throw new ArgumentException(
+                    $"The plan makes {planned.Name} as {planned.DType} {planned.Shape} on {plan.Device}, and the model has "
+                    + $"{(tensor is null ? "no such tensor" : tensor.ToString())}: it was not loaded by an equal plan.",
+                    nameof(model));
+            }
+
+            tensors[i] = tensor;
+        }
+
+        return new ModelDestinations(tensors, plan.Runs.Length);
+    }
+
+    public ValueTask<int> TakeRunAsync(CancellationToken cancellationToken)
+    {
+        var index = Interlocked.Increment(ref _next) - 1;
+        return ValueTask.FromResult(index < _runCount ? index : -1);
+    }
+
+    public void RunDone()
+    {
+    }
+
+    public void Complete(int tensor)
+    {
+        // From here on every page is present; a second load into the same memory need not ask again.
+        if (Tensors[tensor].Memory is HostMemory memory)
+        {
+            memory.MarkPopulated();
+        }
+    }
+
+    /// <summary>Frees the tensors after a failure.</summary>
+    public void Free()
+    {
+        foreach (var tensor in Tensors)
+        {
+            tensor.Dispose();
+        }
+    }
+}

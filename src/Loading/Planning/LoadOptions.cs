@@ -1,0 +1,51 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>What is loaded, where to, and what it may cost. Immutable.</summary>
+public sealed record LoadOptions
+{
+    /// <summary>
+    /// The default cap on staging memory: 256 MiB, what the fastest loaders use (16 slots of 16 MiB), since more in flight
+    /// has not been seen to help.
+    /// </summary>
+    public const long DefaultStagingBytes = 256L << 20;
+
+    /// <summary>The defaults: everything, as it is stored, into host memory.</summary>
+    public static LoadOptions Default { get; } = new();
+
+    /// <summary>The device that the tensors go to. Default: the host.</summary>
+    public Device Device { get; init; } = HostDevice.Shared;
+
+    /// <summary>
+    /// The dtype that tensors of floating types get: F32, F16, BF16 or F64; null keeps each as it is stored. Integers,
+    /// BOOL and complex numbers are kept unless <see cref="ConvertAllTypes"/> is set.
+    /// </summary>
+    public DType? DType { get; init; }
+
+    /// <summary>
+    /// Whether <see cref="DType"/> also applies to integers and BOOL, and to complex numbers as pairs in one more
+    /// dimension of two.
+    /// </summary>
+    public bool ConvertAllTypes { get; init; }
+
+    /// <summary>How many lanes read side by side; null for one a core, at most eight.</summary>
+    public int? Lanes { get; init; }
+
+    /// <summary>The most memory that staging slots may take, in bytes. At least 64 KiB.</summary>
+    public long StagingBytes { get; init; } = DefaultStagingBytes;
+
+    /// <summary>
+    /// How many bytes of tensors <see cref="CheckpointLoader.StreamAsync"/> holds that the caller has not taken yet; a
+    /// single larger tensor, or tensors that share a slot, still pass.
+    /// </summary>
+    public long StreamWindowBytes { get; init; } = DefaultStagingBytes;
+
+    /// <summary>Names to load, with <c>*</c> and <c>?</c>; empty for all.</summary>
+    public ImmutableArray<string> Include { get; init; } = [];
+
+    /// <summary>Names to leave out, with <c>*</c> and <c>?</c>; wins over <see cref="Include"/>.</summary>
+    public ImmutableArray<string> Exclude { get; init; } = [];
+}

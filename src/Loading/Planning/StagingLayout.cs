@@ -1,0 +1,42 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>How many lanes read, and the slots that bytes are staged in.</summary>
+/// <param name="Lanes">Lanes that read side by side.</param>
+/// <param name="SlotBytes">The size of a slot in bytes; 0 where nothing is staged.</param>
+/// <param name="SlotsPerLane">The slots of each lane.</param>
+public readonly record struct StagingLayout(int Lanes, int SlotBytes, int SlotsPerLane)
+{
+    // One slot is filled while one is placed; two more are in flight to a device that works behind the host.
+    private const int MaximumSlotsPerLane = 4;
+
+    // More lanes than this have not been seen to read faster from one machine's disks (vLLM and safetensors use 8).
+    private const int MaximumLanes = 8;
+
+    // Reads below this are dominated by the system call.
+    private const int SmallestSlot = 64 << 10;
+
+    /// <summary>The memory of all slots in bytes.</summary>
+    public long Bytes => (long)Lanes * SlotBytes * SlotsPerLane;
+
+    /// <summary>Lanes, slots and their memory.</summary>
+    public override string ToString() =>
+        SlotBytes == 0 ? $"no staging, {Lanes} lanes" : $"{Bytes} for staging: {Lanes} lanes with {SlotsPerLane} slots of {SlotBytes}";
+
+    /// <summary>The number of lanes where the caller does not say.</summary>
+    internal static int DefaultLanes => Math.Clamp(Environment.ProcessorCount, 1, MaximumLanes);
+
+    /// <summary>Fits lanes and slots under a cap: first fewer slots a lane, then fewer lanes, then smaller slots.</summary>
+    /// <exception cref="ArgumentException">The cap is below the smallest slot.</exception>
+    internal static StagingLayout Fit(int lanes, int preferredSlotBytes, long cap)
+    {
+        if (cap < SmallestSlot)
+        {
+            throw new ArgumentException($"Staging needs at least {SmallestSlot} bytes, and {cap} are allowed.", nameof(cap));
+        }
+
+        var slotBytes = (int)Math.Min(preferredSlotBytes, cap / SmallestSlot * SmallestSlot);
+        var slots = cap / slotBytes;
+        lanes = (int)Math.Min(lanes, slots);
+        return new StagingLayout(lanes, slotBytes, (int)Math.Min(slots / lanes, MaximumSlotsPerLane));
+    }
+}

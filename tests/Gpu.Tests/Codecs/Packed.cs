@@ -1,0 +1,80 @@
+using System.Buffers.Binary;
+using IlgpuLoader.Formats;
+using Xunit;
+
+namespace IlgpuLoader.Gpu.Tests;
+
+/// <summary>Bit patterns as little-endian bytes and back, and codecs called on whole arrays of them.</summary>
+internal static class Packed
+{
+    public static byte[] Bytes(ReadOnlySpan<ulong> patterns, int size)
+    {
+        var bytes = new byte[patterns.Length * size];
+        for (var i = 0; i < patterns.Length; i++)
+        {
+            Write(bytes.AsSpan(i * size, size), patterns[i]);
+        }
+
+        return bytes;
+    }
+
+    public static ulong[] Patterns(ReadOnlySpan<byte> bytes, int size)
+    {
+        var patterns = new ulong[bytes.Length / size];
+        for (var i = 0; i < patterns.Length; i++)
+        {
+            patterns[i] = Read(bytes.Slice(i * size, size));
+        }
+
+        return patterns;
+    }
+
+    public static Codec CodecOf(DType dtype)
+    {
+        Assert.True(Codecs.TryGet(dtype, out var codec));
+        return codec;
+    }
+
+    /// <summary>Decodes by the scalar body and by the fast path, and holds the second against the first.</summary>
+    public static ulong[] Decode(ulong[] patterns, DType from, DType to)
+    {
+        var codec = CodecOf(from);
+        var source = Bytes(patterns, from.BlockSize / codec.ValuesPerElement);
+        var scalar = new byte[patterns.Length * to.BlockSize];
+        var fast = new byte[scalar.Length];
+        codec.DecodeScalar(source, scalar, to);
+        codec.Decode(source, fast, to);
+        Assert.True(scalar.AsSpan().SequenceEqual(fast), $"The fast path from {from} to {to} differs from the scalar body.");
+        codec.Decode(source, fast, to, bypassCache: true);
+        Assert.True(scalar.AsSpan().SequenceEqual(fast), $"The streaming path from {from} to {to} differs from the scalar body.");
+        return Patterns(scalar, to.BlockSize);
+    }
+
+    /// <summary>Compares with what <paramref name="expected"/> makes of each pattern, and names the first that differs.</summary>
+    public static void AssertEach(ulong[] patterns, ulong[] actual, Func<ulong, ulong> expected)
+    {
+        Assert.Equal(patterns.Length, actual.Length);
+        for (var i = 0; i < patterns.Length; i++)
+        {
+            var wanted = expected(patterns[i]);
+            if (wanted != actual[i])
+            {
+                Assert.Fail($"{patterns[i]:X} became {actual[i]:X}, not {wanted:X}.");
+            }
+        }
+    }
+
+    private static void Write(Span<byte> bytes, ulong pattern)
+    {
+        Span<byte> whole = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(whole, pattern);
+        whole[..bytes.Length].CopyTo(bytes);
+    }
+
+    private static ulong Read(ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> whole = stackalloc byte[8];
+        bytes.CopyTo(whole);
+        return BinaryPrimitives.ReadUInt64LittleEndian(whole);
+    }
+}
