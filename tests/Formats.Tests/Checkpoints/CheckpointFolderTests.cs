@@ -163,7 +163,7 @@ public sealed class CheckpointFolderTests : IDisposable
 
         await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { MaximumOpenFiles = 16 });
         Assert.Equal(shards, checkpoint.Tensors.Length);
-        Assert.InRange(OpenFilesBelow(_folder.Path), 0, 16 + Environment.ProcessorCount);
+        Assert.InRange(OpenFiles.Below(_folder.Path).Count, 0, 16 + Environment.ProcessorCount);
 
         // Every file can still be read, also those that were closed meanwhile.
         var value = new byte[4];
@@ -173,7 +173,7 @@ public sealed class CheckpointFolderTests : IDisposable
             Assert.Equal(byte.CreateTruncating(int.Parse(tensor.Name.AsSpan(1), null)), value[0]);
         }
 
-        Assert.InRange(OpenFilesBelow(_folder.Path), 1, 16 + Environment.ProcessorCount);
+        Assert.InRange(OpenFiles.Below(_folder.Path).Count, 1, 16 + Environment.ProcessorCount);
     }
 
     [LinuxFact]
@@ -185,9 +185,9 @@ public sealed class CheckpointFolderTests : IDisposable
         }
 
         var checkpoint = await Checkpoint.OpenAsync(_folder.Path);
-        Assert.Equal(5, OpenFilesBelow(_folder.Path));
+        Assert.Equal(5, OpenFiles.Below(_folder.Path).Count);
         await checkpoint.DisposeAsync();
-        Assert.Equal(0, OpenFilesBelow(_folder.Path));
+        Assert.Empty(OpenFiles.Below(_folder.Path));
     }
 
     [LinuxFact]
@@ -201,7 +201,7 @@ public sealed class CheckpointFolderTests : IDisposable
         _folder.Write("model-7.safetensors", SafetensorsBuilder.File("{"));
         var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
         Assert.Equal(_folder["model-7.safetensors"], exception.File);
-        Assert.Equal(0, OpenFilesBelow(_folder.Path));
+        Assert.Empty(OpenFiles.Below(_folder.Path));
     }
 
     [Fact]
@@ -214,9 +214,4 @@ public sealed class CheckpointFolderTests : IDisposable
     }
 
     internal static byte[] OneTensor(string name, byte value) => new SafetensorsBuilder().Add(name, "U8", [4], [value, 0, 0, 0]).ToBytes();
-
-    // What this process has open below a folder; other tests run at the same time and have their own.
-    internal static int OpenFilesBelow(string folder) =>
-        Directory.EnumerateFiles("/proc/self/fd").Count(link =>
-            File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName.StartsWith(folder, StringComparison.Ordinal) == true);
 }

@@ -205,7 +205,7 @@ public sealed class ShardIndexTests : IDisposable
         Assert.StartsWith(_folder.Path, exception.Message, StringComparison.Ordinal);
         if (OperatingSystem.IsLinux())
         {
-            Assert.Equal(0, CheckpointFolderTests.OpenFilesBelow(_folder.Path));
+            Assert.Empty(OpenFiles.Below(_folder.Path));
         }
 
         return exception;
