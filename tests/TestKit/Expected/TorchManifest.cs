@@ -40,15 +40,15 @@ public static class TorchManifest
 /// <summary>One tensor of the manifest.</summary>
 /// <param name="DType">The type as PyTorch spells it, such as <c>bfloat16</c>.</param>
 /// <param name="Shape">The dimensions.</param>
-/// <param name="Stride">The strides in elements.</param>
+/// <param name="Stride">The strides in elements; null where there are none, as in sparse tensors.</param>
 /// <param name="Bits">Whether the expected values are the bit patterns, for types that NumPy does not have.</param>
 /// <param name="Expected">The file of the expected values in the same set; null where there is none.</param>
 /// <param name="Storage">Which storage of the file the tensor views, counted in the order of their first use.</param>
 /// <param name="StorageOffset">Where it begins in the storage, in elements.</param>
 public sealed record TorchTensor(
     [property: JsonPropertyName("dtype")] string DType,
-    ImmutableArray<long> Shape,
-    ImmutableArray<long> Stride,
+    IReadOnlyList<long>? Shape,
+    IReadOnlyList<long>? Stride,
     bool Bits = false,
     string? Expected = null,
     int? Storage = null,
