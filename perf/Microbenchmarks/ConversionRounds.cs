@@ -23,7 +23,7 @@ internal static class ConversionRounds
         foreach (var (from, to) in Pairs)
         {
             var name = $"{from.Name}-{to.Name}";
-            if (only is null || name.Contains(only, StringComparison.OrdinalIgnoreCase))
+            if (only is null || name.Equals(only, StringComparison.OrdinalIgnoreCase))
             {
                 using var conversion = new ConversionCase(from, to, outputBytes);
                 output.WriteLine(Measure(conversion, name, rounds));

@@ -19,7 +19,7 @@ internal static class ExitCodes
     public static int For(Exception exception) => exception switch
     {
         OperationCanceledException => Cancelled,
-        DeviceMemoryException or OutOfMemoryException => DeviceOrMemory,
+        DeviceMemoryException or DeviceUnavailableException or OutOfMemoryException => DeviceOrMemory,
         UnsupportedCheckpointException or TensorNotFoundException => CannotDo,
         CheckpointException => InvalidCheckpoint,
         IOException or UnauthorizedAccessException => Unreadable,

@@ -1,12 +1,16 @@
 using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using IlgpuLoader.Cli.Commands;
 using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Cli;
 
 /// <summary>The command line as a whole: parses, runs one command, and turns its outcome into text and an exit code.</summary>
-internal static class Tool
+internal static partial class Tool
 {
     private static readonly Option<bool> JsonOption = new("--json")
     {
@@ -33,11 +37,17 @@ internal static class Tool
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Stop(context, stop));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context, stop));
         // A large buffer and no flush a line: tables of ten thousand tensors are one write in a hundred.
-        var output = new StreamWriter(Console.OpenStandardOutput(), bufferSize: 1 << 16) { AutoFlush = false };
-        await using (output.ConfigureAwait(false))
+        var output = new StreamWriter(new StandardOutput(), bufferSize: 1 << 16) { AutoFlush = false };
+        var console = new CommandConsole(output, Console.Error, ShowProgress: !Console.IsErrorRedirected);
+        try
         {
-            var console = new CommandConsole(output, Console.Error, ShowProgress: !Console.IsErrorRedirected);
+            // Not disposed: that would write once more what could not be written. A reader that went away (head) is no
+            // failure: the runtime drops what nobody reads.
             return await RunAsync(args, console, stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return ReportUnwritable(exception);
         }
     }
 
@@ -45,21 +55,21 @@ internal static class Tool
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(string[] args, CommandConsole console, CancellationToken cancellationToken)
     {
-        var parsed = CreateRoot(console).Parse(args);
+        // A file's name that begins with @ is a file's name, not a list of more arguments.
+        var parsed = CreateRoot(console).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         console = console with
         {
-            Json = args.Contains(JsonOption.Name),
+            Json = args.TakeWhile(arg => arg != "--").Contains(JsonOption.Name),
             Quiet = parsed.GetValue(QuietOption),
             Verbose = parsed.GetValue(VerboseOption),
         };
-        if (parsed.Errors.Count > 0)
-        {
-            return ErrorReport.Write(
-                console, new UsageException($"{string.Join(" ", parsed.Errors.Select(error => error.Message))} See --help."));
-        }
-
         try
         {
+            if (UsageErrors(parsed).ToArray() is { Length: > 0 } errors)
+            {
+                throw new UsageException($"{string.Join(" ", errors)} See --help.");
+            }
+
             return await parsed.InvokeAsync(
                 new InvocationConfiguration
                 {
@@ -71,13 +81,43 @@ internal static class Tool
                 },
                 cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception)
+        catch (Exception exception) when (exception is not OutputException)
         {
             return ErrorReport.Write(console, exception);
         }
         finally
         {
             await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    private static IEnumerable<string> UsageErrors(ParseResult parsed)
+    {
+        // The parser's messages list what is allowed line by line; an error here is one line.
+        foreach (var error in parsed.Errors)
+        {
+            var message = string.Join(' ', error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+            // The options that take something else than text take whole numbers.
+            yield return ParsedType().Replace(message, "a whole number in range");
+        }
+
+        if (parsed.Action != parsed.CommandResult.Command.Action)
+        {
+            yield break;
+        }
+
+        // The parser takes an option that it does not know for a path, which would then be "not found".
+        var literal = parsed.Tokens.SkipWhile(token => token.Type != TokenType.DoubleDash).ToHashSet(ReferenceEqualityComparer.Instance);
+        foreach (var token in parsed.CommandResult.Tokens)
+        {
+            if (token.Value.Length == 0)
+            {
+                yield return "An argument is empty; is a variable of a script not set?";
+            }
+            else if (token.Value is ['-', _, ..] && !literal.Contains(token))
+            {
+                yield return $"There is no option {Quoted.Name(token.Value)} here; a path that begins with a dash goes behind --.";
+            }
         }
     }
 
@@ -92,15 +132,16 @@ internal static class Tool
             QuietOption,
             VerboseOption,
         };
-        foreach (var command in new CommandBase[]
-        {
+        CommandBase[] commands =
+        [
             new InspectCommand(),
             new VerifyCommand(),
             new HashCommand(),
             new LoadCommand(),
             new SynthCommand(),
             new DevicesCommand(),
-        })
+        ];
+        foreach (var command in commands)
         {
             root.Add(command.Build(parsed => console with
             {
@@ -110,16 +151,52 @@ internal static class Tool
             }));
         }
 
+        foreach (var option in root.Options)
+        {
+            if (option is HelpOption { Action: HelpAction help } helpOption)
+            {
+                helpOption.Action = new HelpWithExample(
+                    help, asked => (commands.FirstOrDefault(command => command.Name == asked.Name) ?? commands[0]).Example);
+            }
+            else if (option is VersionOption)
+            {
+                option.Recursive = true;
+                // The option refuses company, and every command is that.
+                option.Validators.Clear();
+            }
+        }
+
         return root;
     }
+
+    [GeneratedRegex(@"expected type 'System\.(Nullable`1\[System\.)?U?Int(32|64)\]?'", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ParsedType();
 
     // The first signal asks the command to end; a second one, sent by somebody who is done waiting, ends the process.
     private static void Stop(PosixSignalContext context, CancellationTokenSource stop)
     {
-        if (!stop.IsCancellationRequested)
+        if (stop.IsCancellationRequested)
         {
-            context.Cancel = true;
-            stop.Cancel();
+            ProgressDisplay.ShowCursor();
+            return;
         }
+
+        context.Cancel = true;
+        stop.Cancel();
+    }
+
+    // Standard output or standard error itself fails, which no command can report there.
+    private static int ReportUnwritable(Exception exception)
+    {
+        try
+        {
+            Console.Error.WriteLine($"error: {exception.Message}");
+        }
+        catch (Exception second) when (second is IOException or UnauthorizedAccessException)
+        {
+            // Nobody can be told but by the exit code.
+        }
+
+        return ExitCodes.For(exception);
     }
 }

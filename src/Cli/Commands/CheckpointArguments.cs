@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -54,4 +55,13 @@ internal sealed class CheckpointArguments
 
     /// <summary>The patterns of the names to leave out.</summary>
     public ImmutableArray<string> Exclude(ParseResult parsed) => [.. parsed.GetValue(_exclude) ?? []];
+
+    /// <summary>Warns where a checkpoint has tensors and none was chosen: that is a slip more often than a wish.</summary>
+    public void WarnIfNothingChosen(CommandConsole console, int chosen, int available)
+    {
+        if (chosen == 0 && available > 0)
+        {
+            console.Warn($"none of the {Sizes.Count(available)} tensors is chosen by {_include.Name} and {_exclude.Name}.");
+        }
+    }
 }

@@ -10,20 +10,20 @@ internal abstract class CommandBase
     /// <param name="console">Gives the console as the parsed options want it.</param>
     public Command Build(Func<ParseResult, CommandConsole> console)
     {
-        var command = new Command(Name, $"{Description}\n\nExample:\n  ilgpu-loader {Example}");
+        var command = new Command(Name, Description);
         Configure(command);
         command.SetAction((parsed, cancellationToken) => RunAsync(parsed, console(parsed), cancellationToken));
         return command;
     }
 
     /// <summary>The command's name.</summary>
-    protected abstract string Name { get; }
+    public abstract string Name { get; }
 
     /// <summary>What it does, in a sentence or two.</summary>
     protected abstract string Description { get; }
 
     /// <summary>A command line that works.</summary>
-    protected abstract string Example { get; }
+    public abstract string Example { get; }
 
     /// <summary>Adds arguments and options.</summary>
     protected abstract void Configure(Command command);

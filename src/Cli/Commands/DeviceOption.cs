@@ -14,16 +14,6 @@ internal static class DeviceOption
     };
 
     /// <summary>Opens the device of that id.</summary>
-    /// <exception cref="UsageException">There is none, or it cannot be used.</exception>
-    public static Device Open(string id)
-    {
-        try
-        {
-            return DeviceCatalog.Open(id);
-        }
-        catch (ArgumentException exception)
-        {
-            throw new UsageException(exception.Message, exception);
-        }
-    }
+    /// <exception cref="DeviceUnavailableException">There is none, or it cannot be used.</exception>
+    public static Device Open(string id) => DeviceCatalog.Open(id);
 }

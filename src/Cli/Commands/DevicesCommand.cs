@@ -9,13 +9,13 @@ namespace IlgpuLoader.Cli.Commands;
 internal sealed class DevicesCommand : CommandBase
 {
     /// <inheritdoc/>
-    protected override string Name => "devices";
+    public override string Name => "devices";
 
     /// <inheritdoc/>
     protected override string Description => "Lists the devices of this machine, their memory, and whether ILGPU was compiled in.";
 
     /// <inheritdoc/>
-    protected override string Example => "devices --json";
+    public override string Example => "devices --json";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -25,14 +26,14 @@ internal sealed class HashCommand : CommandBase
     private readonly Option<string> _device = DeviceOption.Create("The device that decodes values.");
 
     /// <inheritdoc/>
-    protected override string Name => "hash";
+    public override string Name => "hash";
 
     /// <inheritdoc/>
     protected override string Description =>
         "Prints the SHA-256 of each tensor's row-major little-endian bytes, so that the same content has the same hash in any file.";
 
     /// <inheritdoc/>
-    protected override string Example => "hash models/llama --values f32";
+    public override string Example => "hash models/llama --values f32";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -50,11 +51,12 @@ internal sealed class HashCommand : CommandBase
         var exitCode = ExitCodes.Success;
         var documents = new List<HashedFile>();
         var paths = parsed.GetValue(_paths)!;
+        var device = OpenDevice(parsed);
         foreach (var path in paths)
         {
             try
             {
-                var hashes = await HashAsync(path, parsed, console, cancellationToken).ConfigureAwait(false);
+                var hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
                 exitCode = Math.Max(exitCode, hashes.Any(hash => hash.Error is not null) ? ExitCodes.CannotDo : ExitCodes.Success);
                 documents.Add(new HashedFile(path, null, [.. hashes.Select(Describe)]));
                 if (!console.Json)
@@ -68,6 +70,9 @@ internal sealed class HashCommand : CommandBase
                 documents.Add(new HashedFile(path, exception.Message, []));
                 await console.Error.WriteLineAsync($"error: {Quoted.Plain(exception.Message)}").ConfigureAwait(false);
             }
+
+            // A path may take minutes: what is done can be seen, and stays in order with messages on the same terminal.
+            await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
         }
 
         if (console.Json)
@@ -79,7 +84,7 @@ internal sealed class HashCommand : CommandBase
     }
 
     private async Task<ImmutableArray<TensorHash>> HashAsync(
-        string path, ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+        string path, ParseResult parsed, Device device, CommandConsole console, CancellationToken cancellationToken)
     {
         var checkpoint = await Checkpoint.OpenAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
@@ -87,8 +92,17 @@ internal sealed class HashCommand : CommandBase
             WriteWarnings(console, checkpoint.Warnings);
             return parsed.GetValue(_values) is null
                 ? await TensorHasher.HashStoredAsync(checkpoint, cancellationToken).ConfigureAwait(false)
-                : await TensorHasher.HashValuesAsync(checkpoint, DeviceOption.Open(parsed.GetValue(_device)!), cancellationToken).ConfigureAwait(false);
+                : await TensorHasher.HashValuesAsync(checkpoint, device, cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    // Before the first path: what is wrong with the device is wrong for all of them.
+    private Device OpenDevice(ParseResult parsed)
+    {
+        var device = DeviceOption.Open(parsed.GetValue(_device)!);
+        return device.Kind == DeviceKind.Meta && parsed.GetValue(_values) is not null
+            ? throw new UsageException($"The device '{device.Id}' has no values to hash; choose one that has, such as --device host.")
+            : device;
     }
 
     private static HashedTensor Describe(TensorHash hash) =>

@@ -13,14 +13,14 @@ internal sealed class InspectCommand : CommandBase
     private readonly Option<bool> _tree = new("--tree") { Description = "Show the tensors as a tree by the parts of their names." };
 
     /// <inheritdoc/>
-    protected override string Name => "inspect";
+    public override string Name => "inspect";
 
     /// <inheritdoc/>
     protected override string Description =>
         "Shows format, files, metadata, configuration, tensors and totals of a checkpoint. Reads headers only.";
 
     /// <inheritdoc/>
-    protected override string Example => "inspect models/llama --tree";
+    public override string Example => "inspect models/llama --tree";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -41,6 +41,7 @@ internal sealed class InspectCommand : CommandBase
             var tensors = checkpoint.Tensors.Where(tensor =>
                 (include.IsEmpty || include.Any(pattern => Matches(pattern, tensor))) && !exclude.Any(pattern => Matches(pattern, tensor))).ToArray();
             WriteWarnings(console, checkpoint.Warnings);
+            _checkpoint.WarnIfNothingChosen(console, tensors.Length, checkpoint.Tensors.Length);
             if (console.Json)
             {
                 JsonOutput.Write(console.Out, Describe(checkpoint, tensors), CliJsonContext.Default.InspectDocument);
@@ -96,7 +97,7 @@ internal sealed class InspectCommand : CommandBase
 
     private static void WriteText(TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree)
     {
-        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {checkpoint.Files.Length} {(checkpoint.Files.Length == 1 ? "file" : "files")}");
+        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {Sizes.Count(checkpoint.Files.Length, "file")}");
         var files = new TextTable("lr");
         foreach (var file in checkpoint.Files)
         {
@@ -110,7 +111,7 @@ internal sealed class InspectCommand : CommandBase
         output.WriteLine("tensors");
         if (tree)
         {
-            TensorTree.Build(tensors).WriteTo(output);
+            TensorTree.Build(tensors).WriteTo(output, "  ");
         }
         else
         {
@@ -140,8 +141,14 @@ internal sealed class InspectCommand : CommandBase
         var table = new TextTable("ll");
         foreach (var (key, value) in metadata)
         {
-            var text = Quoted.Plain(Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? "");
-            table.Add(Quoted.Plain(key), text.Length <= longestShown ? text : text[..longestShown] + "…");
+            var text = Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? "";
+            if (text.Length > longestShown)
+            {
+                // Cut before escaping and between characters, so that neither is torn.
+                text = text[..(char.IsHighSurrogate(text[longestShown - 1]) ? longestShown - 1 : longestShown)] + "…";
+            }
+
+            table.Add(Quoted.Plain(key), Quoted.Plain(text));
         }
 
         table.WriteTo(output, "  ");

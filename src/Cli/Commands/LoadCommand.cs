@@ -46,13 +46,13 @@ internal sealed class LoadCommand : CommandBase
     };
 
     /// <inheritdoc/>
-    protected override string Name => "load";
+    public override string Name => "load";
 
     /// <inheritdoc/>
     protected override string Description => "Loads a whole checkpoint and prints tensors, bytes, seconds, GB/s and peak memory.";
 
     /// <inheritdoc/>
-    protected override string Example => "load models/llama --dtype f32 --repeat 3";
+    public override string Example => "load models/llama --dtype f32 --repeat 3";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -86,6 +86,7 @@ internal sealed class LoadCommand : CommandBase
             WriteWarnings(console, checkpoint.Warnings);
             var loader = new CheckpointLoader();
             var plan = MakePlan(loader, checkpoint, options);
+            _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
             if (console.Verbose)
             {
                 await console.Error.WriteLineAsync(plan.ToString()).ConfigureAwait(false);
@@ -99,6 +100,7 @@ internal sealed class LoadCommand : CommandBase
                 loads.Add(model.Statistics);
                 for (var i = 1; i <= repeat; i++)
                 {
+                    cancellationToken.ThrowIfCancellationRequested();
                     loads.Add(await ProgressDisplay
                         .RunAsync(console, $"again {i}", progress => loader.LoadIntoAsync(plan, model, progress, cancellationToken))
                         .ConfigureAwait(false));
@@ -140,7 +142,7 @@ internal sealed class LoadCommand : CommandBase
         }
         catch (ArgumentException exception)
         {
-            throw new UsageException(exception.Message, exception);
+            throw UsageException.From(exception);
         }
     }
 
@@ -171,10 +173,10 @@ internal sealed class LoadCommand : CommandBase
         }
 
         console.Out.WriteLine(
-            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length)} tensors, {Sizes.Format(plan.BytesToRead)} read, "
+            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read, "
             + $"{Sizes.Format(plan.DestinationBytes)} on {plan.Device.Id}"
             + (dtype == "keep" ? " as stored" : $" as {dtype}")
-            + $", {plan.Staging.Lanes} {(plan.Staging.Lanes == 1 ? "lane" : "lanes")}");
+            + $", {Sizes.Count(plan.Staging.Lanes, "lane")}");
         var table = new TextTable("lrrrrr");
         table.Add("", "seconds", "GB/s", "first touch s", "reads s", "placing s");
         for (var i = 0; i < loads.Count; i++)

@@ -38,17 +38,17 @@ internal sealed class SynthCommand : CommandBase
     };
 
     private readonly Option<bool> _tied = new("--tied") { Description = "Leave out lm_head, as models with tied embeddings do." };
-    private readonly Option<bool> _force = new("--force") { Description = "Replace the folder if it exists." };
+    private readonly Option<bool> _force = new("--force") { Description = "Replace the folder if it exists; only where it has nothing but a checkpoint in it." };
 
     /// <inheritdoc/>
-    protected override string Name => "synth";
+    public override string Name => "synth";
 
     /// <inheritdoc/>
     protected override string Description =>
         "Writes a checkpoint with the tensor names and shapes of a model and reproducible pseudo-random values, of any size in bounded memory.";
 
     /// <inheritdoc/>
-    protected override string Example => "synth llama /tmp/llama --layers 8 --hidden 2048 --heads 16 --kv-heads 8 --vocab 32000 --shards 4";
+    public override string Example => "synth llama /tmp/llama --layers 8 --hidden 2048 --heads 16 --kv-heads 8 --vocab 32000 --shards 4";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -74,6 +74,11 @@ internal sealed class SynthCommand : CommandBase
     {
         var output = parsed.GetValue(_output)!;
         var options = Options(parsed);
+        if (parsed.GetValue(_force))
+        {
+            RefuseToReplaceOthers(output);
+        }
+
         var started = Stopwatch.GetTimestamp();
         var (bytes, tensors) = await ProgressDisplay.RunAsync(
             console,
@@ -93,8 +98,8 @@ internal sealed class SynthCommand : CommandBase
         else
         {
             await console.Out.WriteLineAsync(
-                $"{Quoted.Plain(output)}: {Sizes.Count(tensors)} tensors, {Sizes.Format(bytes)}, {options.Shards} "
-                + $"{(options.Shards == 1 ? "file" : "files")}, {elapsed.TotalSeconds:0.0} s").ConfigureAwait(false);
+                $"{Quoted.Plain(output)}: {Sizes.Count(tensors, "tensor")}, {Sizes.Format(bytes)}, {Sizes.Count(options.Shards, "file")}, "
+                + $"{elapsed.TotalSeconds:0.0} s").ConfigureAwait(false);
         }
 
         return ExitCodes.Success;
@@ -105,7 +110,7 @@ internal sealed class SynthCommand : CommandBase
 
     private LlamaOptions Options(ParseResult parsed)
     {
-        _ = DTypeExtensions.TryFromName(parsed.GetValue(_dtype)!.ToUpperInvariant(), out var dtype);
+        _ = DType.TryFromName(parsed.GetValue(_dtype)!.ToUpperInvariant(), out var dtype);
         var options = new LlamaOptions
         {
             Layers = parsed.GetValue(_layers),
@@ -124,9 +129,29 @@ internal sealed class SynthCommand : CommandBase
             options.Validate();
             return options;
         }
-        catch (Exception exception) when (exception is ArgumentException or OverflowException)
+        catch (ArgumentException exception)
         {
-            throw new UsageException(exception.Message, exception);
+            throw UsageException.From(exception);
+        }
+        catch (OverflowException exception)
+        {
+            throw new UsageException("The sizes are too large for any checkpoint.", exception);
         }
     }
+
+    // Replacing removes the whole folder: one slip of the keyboard must not take a home directory with it.
+    private static void RefuseToReplaceOthers(string output)
+    {
+        var other = Directory.Exists(output)
+            ? Directory.EnumerateFileSystemEntries(output).FirstOrDefault(path => Directory.Exists(path) || !IsOfCheckpoint(Path.GetFileName(path)))
+            : null;
+        if (other is not null)
+        {
+            throw new UsageException(
+                $"{output}: --force replaces checkpoints only, and this folder also has {Quoted.Name(Path.GetFileName(other))}.");
+        }
+    }
+
+    private static bool IsOfCheckpoint(string name) =>
+        name is "config.json" or "model.safetensors.index.json" || name.EndsWith(".safetensors", StringComparison.Ordinal);
 }

@@ -16,14 +16,14 @@ internal sealed class VerifyCommand : CommandBase
     private readonly CheckpointArguments _checkpoint = new();
 
     /// <inheritdoc/>
-    protected override string Name => "verify";
+    public override string Name => "verify";
 
     /// <inheritdoc/>
     protected override string Description =>
         "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message'. Never stops at the first.";
 
     /// <inheritdoc/>
-    protected override string Example => "verify models/llama models/other.safetensors";
+    public override string Example => "verify models/llama models/other.safetensors";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -49,6 +49,8 @@ internal sealed class VerifyCommand : CommandBase
                     result.IsValid
                         ? $"ok {Quoted.Plain(path)}"
                         : $"invalid {Quoted.Plain(path)}: {result.Code}: {MessageOf(result)}").ConfigureAwait(false);
+                // Whoever waits for many paths sees how far it is, and lines stay in order with warnings on the same terminal.
+                await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
             }
         }
 

@@ -19,7 +19,7 @@ internal static class ErrorReport
         if (console.Json)
         {
             var error = new ErrorDetails(
-                CodeOf(exception), message, exitCode, (exception as CheckpointException)?.File, TensorOf(exception));
+                CodeOf(exception), message, exitCode, FileOf(exception), TensorOf(exception));
             JsonOutput.Write(console.Out, new ErrorDocument(error), CliJsonContext.Default.ErrorDocument);
         }
 
@@ -32,8 +32,16 @@ internal static class ErrorReport
         OperationCanceledException => "Cancelled",
         UsageException => "Usage",
         IOException or UnauthorizedAccessException => "Unreadable",
-        Gpu.DeviceMemoryException => "DeviceMemory",
+        Gpu.DeviceMemoryException or OutOfMemoryException => "DeviceMemory",
+        Gpu.DeviceUnavailableException => "DeviceUnavailable",
         _ => "Unexpected",
+    };
+
+    private static string? FileOf(Exception exception) => exception switch
+    {
+        CheckpointException checkpoint => checkpoint.File,
+        FileNotFoundException missing => missing.FileName,
+        _ => null,
     };
 
     private static string? TensorOf(Exception exception) => exception switch

@@ -9,6 +9,17 @@ internal static class ProgressDisplay
     // Ten updates a second look like movement and cost nothing.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
+    private static volatile bool _hidesCursor;
+
+    /// <summary>Gives the terminal back the cursor that a bar has hidden, in a process that ends without ending the bar.</summary>
+    public static void ShowCursor()
+    {
+        if (_hidesCursor)
+        {
+            Console.Error.Write("\u001b[?25h");
+        }
+    }
+
     /// <summary>Does work and shows how far it is.</summary>
     /// <param name="console">The console.</param>
     /// <param name="title">What is being done.</param>
@@ -21,6 +32,7 @@ internal static class ProgressDisplay
         }
 
         var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
+        _hidesCursor |= terminal.Profile.Capabilities.Ansi;
         return await terminal.Progress()
             .AutoClear(true)
             .Columns(

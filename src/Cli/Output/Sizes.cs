@@ -24,6 +24,9 @@ internal static class Sizes
         return $"{value.ToString(digits, CultureInfo.InvariantCulture)} {Units[unit]}";
     }
 
+    /// <summary>A count with its word, such as <c>1 tensor</c> or <c>1,234 tensors</c>.</summary>
+    public static string Count(long count, string word) => $"{Count(count)} {word}{(count == 1 ? "" : "s")}";
+
     /// <summary>A count with thousands separators.</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
@@ -51,7 +54,7 @@ internal static class Sizes
         };
         if (factor is null
             || !decimal.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
-            || value * factor.Value > long.MaxValue)
+            || value > (decimal)long.MaxValue / factor.Value)
         {
             return false;
         }

@@ -1,3 +1,4 @@
+using System.Text;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Cli.Output;
@@ -21,11 +22,11 @@ internal sealed class TensorTree
         return root;
     }
 
-    public void WriteTo(TextWriter output)
+    public void WriteTo(TextWriter output, string indent = "")
     {
         var table = new TextTable("llr");
-        AddRows(table, "");
-        table.WriteTo(output);
+        AddRows(table);
+        table.WriteTo(output, indent);
     }
 
     private void Add(TensorInfo tensor)
@@ -54,28 +55,28 @@ internal sealed class TensorTree
     }
 
     // A name of a hundred thousand dots makes a branch as deep: the walk keeps its own stack.
-    private void AddRows(TextTable table, string indent)
+    private void AddRows(TextTable table)
     {
         var pending = new Stack<(string Indent, string Name, TensorTree Node)>();
         foreach (var (name, node) in _children.Reverse())
         {
-            pending.Push((indent, name, node));
+            pending.Push(("", name, node));
         }
 
         while (pending.TryPop(out var next))
         {
-            var (label, node) = (Quoted.Plain(next.Name), next.Node);
+            var (label, node) = (new StringBuilder(next.Indent).Append(Quoted.Plain(next.Name)), next.Node);
             // A chain of branches with one child each is one line.
             while (node._tensor is null && node._children.Count == 1)
             {
                 var (name, child) = node._children.First();
-                label += "." + Quoted.Plain(name);
+                label.Append('.').Append(Quoted.Plain(name));
                 node = child;
             }
 
             table.Add(
-                next.Indent + label,
-                node._tensor is { } tensor ? $"{tensor.DType.Name} {tensor.Shape}" : $"{Sizes.Count(node._tensors)} tensors",
+                label.ToString(),
+                node._tensor is { } tensor ? $"{tensor.DType.Name} {tensor.Shape}" : $"{Sizes.Count(node._tensors, "tensor")}",
                 Sizes.Format(node._bytes));
             foreach (var (name, child) in node._children.Reverse())
             {

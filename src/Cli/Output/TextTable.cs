@@ -9,6 +9,9 @@ namespace IlgpuLoader.Cli.Output;
 /// <param name="alignment">One character a column: <c>l</c> for left, <c>r</c> for right.</param>
 internal sealed class TextTable(string alignment)
 {
+    // One name of a megabyte would otherwise pad every other row to a megabyte.
+    private const int WidestColumn = 200;
+
     private readonly List<string[]> _rows = [];
 
     public void Add(params string[] cells) => _rows.Add(cells);
@@ -20,7 +23,7 @@ internal sealed class TextTable(string alignment)
         {
             for (var i = 0; i < row.Length; i++)
             {
-                widths[i] = Math.Max(widths[i], row[i].Length);
+                widths[i] = Math.Max(widths[i], Math.Min(row[i].Length, WidestColumn));
             }
         }
 

@@ -31,13 +31,16 @@ public sealed class Checkpoint : IAsyncDisposable
         Warnings = warnings;
         _byName = byName;
         _leaveOpen = leaveOpen;
-        var metadata = ImmutableSortedDictionary.CreateBuilder<string, object>(StringComparer.Ordinal);
-        foreach (var (key, value) in files.SelectMany(file => file.Content.Metadata))
+        var metadata = new Dictionary<string, object>();
+        foreach (var file in files)
         {
-            _ = metadata.TryAdd(key, value);
+            foreach (var (key, value) in file.Content.Metadata)
+            {
+                _ = metadata.TryAdd(key, value);
+            }
         }
 
-        Metadata = metadata.ToImmutable();
+        Metadata = metadata.AsReadOnly();
     }
 
     /// <summary>The file or folder as it was given.</summary>
@@ -82,42 +85,13 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <exception cref="InvalidCheckpointException">A file breaks a rule of its format.</exception>
     /// <exception cref="CheckpointLimitException">A file asks for more than the options allow.</exception>
     /// <exception cref="UnsupportedCheckpointException">A file is of a format that is not read.</exception>
-    public static async Task<Checkpoint> OpenAsync(
+    public static Task<Checkpoint> OpenAsync(
         string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        options ??= CheckpointOptions.Default;
-        var detector = new FormatDetector(options);
-        CheckpointFolder.Selection selection;
-        if (Directory.Exists(path))
-        {
-            selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
-        }
-        else if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
-        {
-            selection = await CheckpointFolder
-                .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
-                .ConfigureAwait(false);
-        }
-        else
-        {
-            selection = new CheckpointFolder.Selection([path], null, []);
-        }
-
-        var limit = new OpenFileLimit(options.MaximumOpenFiles);
-        var files = await OpenFilesAsync(
-            selection.Files, file => new LocalFileSource(file, limit), detector, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            var warnings = selection.Warnings.ToList();
-            var config = await ReadConfigAsync(selection.Files[0], options, warnings, cancellationToken).ConfigureAwait(false);
-            return Assemble(path, files, selection.Index, config, warnings, leaveOpen: false);
-        }
-        catch
-        {
-            await DisposeAsync(files).ConfigureAwait(false);
-            throw;
-        }
+        // Headers of local files are read and parsed without a thread switch between; the caller's thread is not the
+        // one to block for that.
+        return Task.Run(() => OpenPathAsync(path, options ?? CheckpointOptions.Default, cancellationToken), cancellationToken);
     }
 
     /// <summary>Opens a checkpoint of one file from any source of bytes.</summary>
@@ -131,9 +105,9 @@ public sealed class Checkpoint : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(source);
         var detector = new FormatDetector(options ?? CheckpointOptions.Default);
+        var file = await OpenFileAsync(source, detector, leaveOpen, cancellationToken).ConfigureAwait(false);
         try
         {
-            var file = await ReadFileAsync(source, detector, cancellationToken).ConfigureAwait(false);
             return Assemble(source.Name, [file], null, null, [], leaveOpen);
         }
         catch when (!leaveOpen)
@@ -151,27 +125,61 @@ public sealed class Checkpoint : IAsyncDisposable
 
     private sealed record OpenedFile(CheckpointFile File, FileContent Content);
 
+    private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        var detector = new FormatDetector(options);
+        CheckpointFolder.Selection selection;
+        if (Directory.Exists(path))
+        {
+            selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
+        }
+        else if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
+        {
+            selection = await CheckpointFolder
+                .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        else
+        {
+            selection = new CheckpointFolder.Selection([path], null, []);
+        }
+
+        var files = await OpenFilesAsync(selection.Files, options, detector, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var warnings = selection.Warnings.ToList();
+            var configPath = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(selection.Files[0]) ?? "", ConfigName);
+            var config = File.Exists(configPath)
+                ? await ReadConfigAsync(configPath, options, warnings, cancellationToken).ConfigureAwait(false)
+                : null;
+            return Assemble(path, files, selection.Index, config, warnings, leaveOpen: false);
+        }
+        catch
+        {
+            await DisposeAsync(files).ConfigureAwait(false);
+            throw;
+        }
+    }
+
     // Headers are small and parsing them is work for a core each; a thousand shards open in a fraction of the time.
     private static async Task<OpenedFile[]> OpenFilesAsync(
-        IReadOnlyList<string> paths, Func<string, IByteSource> open, FormatDetector detector, CancellationToken cancellationToken)
+        IReadOnlyList<string> paths, CheckpointOptions options, FormatDetector detector, CancellationToken cancellationToken)
     {
+        var limit = new OpenFileLimit(options.MaximumOpenFiles);
+        if (paths.Count == 1)
+        {
+            return [await OpenFileAsync(new LocalFileSource(paths[0], limit), detector, leaveOpen: false, cancellationToken).ConfigureAwait(false)];
+        }
+
         var files = new OpenedFile?[paths.Count];
         try
         {
-            if (paths.Count == 1)
-            {
-                files[0] = await OpenFileAsync(paths[0], open, detector, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                await Parallel.ForAsync(
-                    0,
-                    paths.Count,
-                    cancellationToken,
-                    async (i, token) => files[i] = await OpenFileAsync(paths[i], open, detector, token).ConfigureAwait(false))
-                    .ConfigureAwait(false);
-            }
-
+            await Parallel.ForAsync(
+                0,
+                paths.Count,
+                cancellationToken,
+                async (i, token) => files[i] = await OpenFileAsync(
+                    new LocalFileSource(paths[i], limit), detector, leaveOpen: false, token).ConfigureAwait(false)).ConfigureAwait(false);
             return files!;
         }
         catch
@@ -181,37 +189,28 @@ public sealed class Checkpoint : IAsyncDisposable
         }
     }
 
+    // Disposes the source if it turns out not to be a checkpoint.
     private static async Task<OpenedFile> OpenFileAsync(
-        string path, Func<string, IByteSource> open, FormatDetector detector, CancellationToken cancellationToken)
+        IByteSource source, FormatDetector detector, bool leaveOpen, CancellationToken cancellationToken)
     {
-        var source = open(path);
         try
         {
-            return await ReadFileAsync(source, detector, cancellationToken).ConfigureAwait(false);
+            var head = new byte[(int)Math.Min(FormatDetector.HeadBytes, source.Length)];
+            await source.ReadExactlyAsync(0, head, cancellationToken).ConfigureAwait(false);
+            var format = detector.Detect(head, source.Name);
+            var file = new CheckpointFile(System.IO.Path.GetFileName(source.Name), source.Name, format.Name, source);
+            return new OpenedFile(file, await format.ReadAsync(file, head, cancellationToken).ConfigureAwait(false));
         }
-        catch
+        catch when (!leaveOpen)
         {
             await source.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    private static async Task<OpenedFile> ReadFileAsync(IByteSource source, FormatDetector detector, CancellationToken cancellationToken)
-    {
-        var format = await detector.DetectAsync(source, cancellationToken).ConfigureAwait(false);
-        var file = new CheckpointFile(System.IO.Path.GetFileName(source.Name), source.Name, format.Name, source);
-        return new OpenedFile(file, await format.ReadAsync(file, cancellationToken).ConfigureAwait(false));
-    }
-
     private static async Task<ModelConfig?> ReadConfigAsync(
-        string firstFile, CheckpointOptions options, List<CheckpointWarning> warnings, CancellationToken cancellationToken)
+        string path, CheckpointOptions options, List<CheckpointWarning> warnings, CancellationToken cancellationToken)
     {
-        var path = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(firstFile) ?? "", ConfigName);
-        if (!File.Exists(path))
-        {
-            return null;
-        }
-
         try
         {
             return await ModelConfig.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
@@ -232,7 +231,12 @@ public sealed class Checkpoint : IAsyncDisposable
         List<CheckpointWarning> warnings,
         bool leaveOpen)
     {
-        var capacity = files.Sum(file => file.Content.Tensors.Count);
+        var capacity = 0;
+        foreach (var file in files)
+        {
+            capacity += file.Content.Tensors.Count;
+        }
+
         var byName = new Dictionary<string, TensorInfo>(capacity);
         var tensors = ImmutableArray.CreateBuilder<TensorInfo>(capacity);
         foreach (var file in files)

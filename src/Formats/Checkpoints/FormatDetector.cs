@@ -9,8 +9,11 @@ namespace IlgpuLoader.Formats;
 /// </summary>
 internal sealed class FormatDetector
 {
-    // The longest signature looked for: "ustar" at 257 in a tar archive's header of 512 bytes.
-    private const int HeadBytes = 512;
+    /// <summary>How many bytes are looked at: "ustar" stands at 257 in a tar archive's header of 512 bytes.</summary>
+    public const int HeadBytes = 512;
+
+    // No more than one number of 64 bits: too little to tell what it was to become.
+    private const int FewBytes = 8;
 
     private readonly CheckpointFormat[] _formats;
 
@@ -22,17 +25,12 @@ internal sealed class FormatDetector
     /// <summary>The endings of the names of files that this version reads.</summary>
     public IEnumerable<string> Extensions => _formats.Select(format => format.Extension);
 
-    /// <summary>Finds the format of a source.</summary>
+    /// <summary>Finds the format of a file.</summary>
+    /// <param name="head">The first bytes, <see cref="HeadBytes"/> or as many as the file has.</param>
+    /// <param name="path">The file, for messages.</param>
     /// <exception cref="InvalidCheckpointException">It is something else, and the message says what.</exception>
     /// <exception cref="UnsupportedCheckpointException">It is a checkpoint of a format that this version does not read.</exception>
-    public async ValueTask<CheckpointFormat> DetectAsync(IByteSource source, CancellationToken cancellationToken)
-    {
-        var head = new byte[(int)Math.Min(HeadBytes, source.Length)];
-        await source.ReadExactlyAsync(0, head, cancellationToken).ConfigureAwait(false);
-        return Detect(head, source.Name);
-    }
-
-    private CheckpointFormat Detect(ReadOnlySpan<byte> head, string path)
+    public CheckpointFormat Detect(ReadOnlySpan<byte> head, string path)
     {
         // A pointer comes first: its text read as a number would be "a header of 2.3 exabytes".
         if (head.StartsWith("version https://git-lfs"u8) || head.StartsWith("version https://hawser"u8))
@@ -65,7 +63,8 @@ internal sealed class FormatDetector
                 other, path, $"this is {other}, which this version does not read; convert it to safetensors.");
         }
 
-        if (head.Length > 0 && !head.ContainsAnyExcept((byte)0))
+        // A few zeros may be all that a format's own fields are; its reader knows better.
+        if (head.Length > FewBytes && !head.ContainsAnyExcept((byte)0))
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.ZeroFilled,
@@ -79,7 +78,7 @@ internal sealed class FormatDetector
             ?? throw new InvalidCheckpointException(
                 CheckpointErrorCode.UnknownFormat,
                 path,
-                $"the first bytes, {Describe(head)}, are those of no checkpoint format; "
+                $"{(head.IsEmpty ? "the file is empty" : $"the first bytes, {Describe(head)}, are those of no checkpoint format")}; "
                 + $"this version reads {string.Join(", ", _formats.Select(format => format.Name))}.",
                 offset: 0);
     }
@@ -110,11 +109,6 @@ internal sealed class FormatDetector
 
     private static string Describe(ReadOnlySpan<byte> head)
     {
-        if (head.IsEmpty)
-        {
-            return "of which there are none,";
-        }
-
         var shown = head[..Math.Min(8, head.Length)];
         return $"{Convert.ToHexString(shown)} ({Quoted.Plain(Encoding.Latin1.GetString(shown))})";
     }

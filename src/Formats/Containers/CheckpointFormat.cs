@@ -17,6 +17,10 @@ internal abstract class CheckpointFormat
     public abstract bool Matches(ReadOnlySpan<byte> head);
 
     /// <summary>Reads and validates the header; reads no tensor byte.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="head">The first bytes, as <see cref="Matches"/> saw them.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="CheckpointException">The file breaks a rule of the format.</exception>
-    public abstract ValueTask<FileContent> ReadAsync(CheckpointFile file, CancellationToken cancellationToken);
+    public abstract ValueTask<FileContent> ReadAsync(
+        CheckpointFile file, ReadOnlyMemory<byte> head, CancellationToken cancellationToken);
 }

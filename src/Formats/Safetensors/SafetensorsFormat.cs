@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Collections.Immutable;
 
 namespace IlgpuLoader.Formats.Safetensors;
 
@@ -28,15 +27,20 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
         && head[SafetensorsConstants.LengthBytes..].TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
 
     /// <inheritdoc/>
-    public override async ValueTask<FileContent> ReadAsync(CheckpointFile file, CancellationToken cancellationToken)
+    public override async ValueTask<FileContent> ReadAsync(
+        CheckpointFile file, ReadOnlyMemory<byte> head, CancellationToken cancellationToken)
     {
-        var headerLength = await ReadHeaderLengthAsync(file, cancellationToken).ConfigureAwait(false);
+        var headerLength = ReadHeaderLength(file, head.Span);
         var buffer = ArrayPool<byte>.Shared.Rent(headerLength);
         try
         {
             var header = buffer.AsMemory(0, headerLength);
             await file.Source.ReadExactlyAsync(SafetensorsConstants.LengthBytes, header, cancellationToken).ConfigureAwait(false);
-            await ThrowIfZeroFilledAsync(file, header, cancellationToken).ConfigureAwait(false);
+            if (header.Span is [.., 0])
+            {
+                await ThrowIfZeroFilledAsync(file, header, cancellationToken).ConfigureAwait(false);
+            }
+
             return Parse(file, header.Span);
         }
         finally
@@ -49,12 +53,12 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     {
         var header = SafetensorsHeaderParser.Parse(bytes, file.Path, limits);
         var tensors = SafetensorsLayout.Validate(header.Entries, file, SafetensorsConstants.LengthBytes + bytes.Length);
-        return new FileContent(tensors, header.Metadata.ToImmutableDictionary(pair => pair.Key, pair => (object)pair.Value));
+        return new FileContent(tensors, header.Metadata);
     }
 
-    private async ValueTask<int> ReadHeaderLengthAsync(CheckpointFile file, CancellationToken cancellationToken)
+    private int ReadHeaderLength(CheckpointFile file, ReadOnlySpan<byte> head)
     {
-        if (file.Length < SafetensorsConstants.LengthBytes)
+        if (head.Length < SafetensorsConstants.LengthBytes)
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.HeaderTooSmall,
@@ -65,9 +69,7 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
                 0);
         }
 
-        var field = new byte[SafetensorsConstants.LengthBytes];
-        await file.Source.ReadExactlyAsync(0, field, cancellationToken).ConfigureAwait(false);
-        var length = BinaryPrimitives.ReadUInt64LittleEndian(field);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(head);
 
         // The cap comes before the addition, which could wrap, and before anything is allocated.
         if (length > (ulong)limits.MaximumHeaderBytes)
@@ -100,12 +102,13 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     // the JSON error would be right but of no help.
     private async ValueTask ThrowIfZeroFilledAsync(CheckpointFile file, ReadOnlyMemory<byte> header, CancellationToken cancellationToken)
     {
-        if (header.Span is not [.., 0])
+        var zerosFrom = header.Span.LastIndexOfAnyExcept((byte)0) + 1;
+        if (header.Length - zerosFrom < SafetensorsConstants.HeaderAlignment)
         {
+            // So few are padding by a writer that took NUL for a space; the parser says what is wrong with them.
             return;
         }
 
-        var zerosFrom = header.Span.LastIndexOfAnyExcept((byte)0) + 1;
         var headerEnd = SafetensorsConstants.LengthBytes + (long)header.Length;
         var tail = new byte[(int)Math.Min(TailBytes, file.Length - headerEnd)];
         await file.Source.ReadExactlyAsync(file.Length - tail.Length, tail, cancellationToken).ConfigureAwait(false);

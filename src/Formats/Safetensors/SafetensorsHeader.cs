@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace IlgpuLoader.Formats.Safetensors;
 
 /// <summary>One entry of a header as it was parsed: the offsets are not validated yet.</summary>
@@ -12,5 +10,5 @@ internal readonly record struct SafetensorsEntry(string Name, DType DType, ulong
 
 /// <summary>A parsed header.</summary>
 /// <param name="Entries">The tensors in the order of the header.</param>
-/// <param name="Metadata">The free-form strings under <c>__metadata__</c>.</param>
-internal sealed record SafetensorsHeader(SafetensorsEntry[] Entries, ImmutableDictionary<string, string> Metadata);
+/// <param name="Metadata">The free-form strings (as objects, like any format's metadata) under <c>__metadata__</c>.</param>
+internal sealed record SafetensorsHeader(SafetensorsEntry[] Entries, IReadOnlyDictionary<string, object> Metadata);

@@ -1,5 +1,4 @@
-using System.Collections.Frozen;
-using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -15,16 +14,16 @@ internal ref struct SafetensorsHeaderParser
     // The reference's Rust type names the three fields in this order, and accepts them as an array in it.
     private const string FieldNames = "dtype, shape and data_offsets";
 
-    private static readonly FrozenDictionary<string, DType>.AlternateLookup<ReadOnlySpan<char>> DTypes =
-        DType.All.Where(dtype => dtype.IsSafetensors)
-            .ToFrozenDictionary(dtype => dtype.Name)
-            .GetAlternateLookup<ReadOnlySpan<char>>();
+    // A header of ten thousand tensors is parsed in the first tenth of a second of a process, before the runtime would
+    // compile anything well; the methods of the inner loop are compiled well at once.
+    private const MethodImplOptions Hot = MethodImplOptions.AggressiveOptimization;
 
     private readonly string _file;
     private readonly bool _refuseNul;
     private readonly List<SafetensorsEntry> _entries = [];
     private readonly HashSet<string> _names = [];
-    private readonly List<ulong> _numbers = [];
+    private ulong[] _numbers = new ulong[8];
+    private DType _lastDType = DType.BF16;
     private Utf8JsonReader _json;
     private string? _tensor;
 
@@ -60,6 +59,11 @@ internal ref struct SafetensorsHeaderParser
         {
             return parser.ParseHeader();
         }
+        catch (InvalidOperationException exception)
+        {
+            // What the tokeniser throws for half of a surrogate pair (\ud800): valid to its grammar, but no text.
+            throw parser.Invalid(CheckpointErrorCode.HeaderNotJson, "a string of the header holds half of a surrogate pair, which is not text", exception);
+        }
         catch (JsonException exception)
         {
             throw new InvalidCheckpointException(
@@ -73,6 +77,7 @@ internal ref struct SafetensorsHeaderParser
         }
     }
 
+    [MethodImpl(Hot)]
     private SafetensorsHeader ParseHeader()
     {
         ReadToken();
@@ -81,11 +86,11 @@ internal ref struct SafetensorsHeaderParser
             throw Invalid(CheckpointErrorCode.HeaderNotJson, $"the header must be a JSON object, and begins with {Found()}");
         }
 
-        var metadata = ImmutableDictionary<string, string>.Empty;
+        var metadata = new Dictionary<string, object>();
         var hasMetadata = false;
         while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
         {
-            var name = ReadString(CheckpointErrorCode.HeaderNotJson);
+            var name = ReadString();
             if (name != SafetensorsConstants.MetadataKey)
             {
                 ParseTensor(name);
@@ -98,7 +103,7 @@ internal ref struct SafetensorsHeaderParser
             }
 
             hasMetadata = true;
-            metadata = ParseMetadata();
+            ParseMetadata(metadata);
         }
 
         // Anything but white space after the object throws here: the reader is told that this is the final block.
@@ -106,13 +111,13 @@ internal ref struct SafetensorsHeaderParser
         return new SafetensorsHeader([.. _entries], metadata);
     }
 
-    private ImmutableDictionary<string, string> ParseMetadata()
+    private void ParseMetadata(Dictionary<string, object> metadata)
     {
         ReadToken();
         // The reference's type is an optional map: null stands for none.
         if (_json.TokenType == JsonTokenType.Null)
         {
-            return ImmutableDictionary<string, string>.Empty;
+            return;
         }
 
         if (_json.TokenType != JsonTokenType.StartObject)
@@ -122,10 +127,9 @@ internal ref struct SafetensorsHeaderParser
                 $"{SafetensorsConstants.MetadataKey} must be an object of strings, and is {Found()}");
         }
 
-        var metadata = ImmutableDictionary.CreateBuilder<string, string>();
         while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
         {
-            var key = ReadString(CheckpointErrorCode.MetadataInvalid);
+            var key = ReadString();
             ReadToken();
             if (_json.TokenType != JsonTokenType.String)
             {
@@ -134,7 +138,7 @@ internal ref struct SafetensorsHeaderParser
                     $"{SafetensorsConstants.MetadataKey} holds strings only, and {Quoted.Name(key)} is {Found()}");
             }
 
-            var value = ReadString(CheckpointErrorCode.MetadataInvalid);
+            var value = ReadString();
             if (_refuseNul && (key.Contains('\0') || value.Contains('\0')))
             {
                 throw Invalid(CheckpointErrorCode.MetadataInvalid, $"the metadata entry {Quoted.Name(key)} holds a NUL character");
@@ -145,10 +149,9 @@ internal ref struct SafetensorsHeaderParser
                 throw Invalid(CheckpointErrorCode.MetadataInvalid, $"the metadata entry {Quoted.Name(key)} is given twice");
             }
         }
-
-        return metadata.ToImmutable();
     }
 
+    [MethodImpl(Hot)]
     private void ParseTensor(string name)
     {
         _tensor = name;
@@ -175,6 +178,7 @@ internal ref struct SafetensorsHeaderParser
         _tensor = null;
     }
 
+    [MethodImpl(Hot)]
     private SafetensorsEntry ParseFields(string name)
     {
         DType? dtype = null;
@@ -182,6 +186,7 @@ internal ref struct SafetensorsHeaderParser
         (ulong Begin, ulong End)? offsets = null;
         while (ReadToken() && _json.TokenType != JsonTokenType.EndObject)
         {
+            ThrowIfNotText();
             if (_json.ValueTextEquals("dtype"u8))
             {
                 ThrowIfRepeated(dtype is not null, "dtype");
@@ -202,9 +207,7 @@ internal ref struct SafetensorsHeaderParser
             }
             else
             {
-                // Unknown fields are passed over, as the reference does.
-                ReadToken();
-                _json.Skip();
+                SkipValue();
             }
         }
 
@@ -212,6 +215,22 @@ internal ref struct SafetensorsHeaderParser
         return missing is null
             ? new SafetensorsEntry(name, dtype!.Value, shape!, offsets!.Value.Begin, offsets.Value.End)
             : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"the field {missing} is missing; an entry needs {FieldNames}");
+    }
+
+    // Unknown fields are passed over, as the reference does, which still insists that every string in them is text.
+    private void SkipValue()
+    {
+        // A bracket counts to the level outside it.
+        var depth = _json.CurrentDepth;
+        do
+        {
+            ReadToken();
+            if (_json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+            {
+                ThrowIfNotText();
+            }
+        }
+        while (_json.CurrentDepth > depth || _json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray);
     }
 
     // ["F32", [1], [0, 4]]: the array form that the reference accepts.
@@ -229,6 +248,7 @@ internal ref struct SafetensorsHeaderParser
             : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"an entry in array form holds {FieldNames} and nothing more");
     }
 
+    [MethodImpl(Hot)]
     private DType ParseDType()
     {
         if (_json.TokenType != JsonTokenType.String)
@@ -236,27 +256,29 @@ internal ref struct SafetensorsHeaderParser
             throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"dtype must be a string, and is {Found()}");
         }
 
-        // Longer than any name and short enough for the stack.
-        const int longest = 16;
-        Span<char> text = stackalloc char[longest];
-        if (_json.ValueSpan.Length <= longest && !_json.ValueIsEscaped)
+        ThrowIfNotText();
+        // Most checkpoints have one dtype, or long runs of one.
+        if (_json.ValueTextEquals(_lastDType.Name))
         {
-            var length = Encoding.UTF8.GetChars(_json.ValueSpan, text);
-            if (DTypes.TryGetValue(text[..length], out var dtype))
+            return _lastDType;
+        }
+
+        for (var dtype = DType.BOOL; dtype.IsSafetensors; dtype++)
+        {
+            if (_json.ValueTextEquals(dtype.Name))
             {
-                return dtype;
+                return _lastDType = dtype;
             }
         }
 
-        var written = ReadString(CheckpointErrorCode.UnknownDType);
-        return DTypes.TryGetValue(written, out var escaped)
-            ? escaped
-            : throw Invalid(
-                CheckpointErrorCode.UnknownDType,
-                $"the dtype {Quoted.Name(written)} is not one of {string.Join(", ", DType.All.Where(d => d.IsSafetensors).Select(d => d.Name))}"
-                + (written.Any(char.IsAsciiLetterLower) ? "; names are upper case" : ""));
+        var written = ReadString();
+        throw Invalid(
+            CheckpointErrorCode.UnknownDType,
+            $"the dtype {Quoted.Name(written)} is not one of {string.Join(", ", DType.All.Where(d => d.IsSafetensors).Select(d => d.Name))}"
+            + (written.Any(char.IsAsciiLetterLower) ? "; names are upper case" : ""));
     }
 
+    [MethodImpl(Hot)]
     private (ulong Begin, ulong End) ParseOffsets()
     {
         var numbers = ParseNumbers("data_offsets");
@@ -265,6 +287,7 @@ internal ref struct SafetensorsHeaderParser
             : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"data_offsets must hold two numbers, and holds {numbers.Length}");
     }
 
+    [MethodImpl(Hot)]
     private ulong[] ParseNumbers(string field)
     {
         if (_json.TokenType != JsonTokenType.StartArray)
@@ -272,43 +295,60 @@ internal ref struct SafetensorsHeaderParser
             throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"{field} must be an array of whole numbers, and is {Found()}");
         }
 
-        _numbers.Clear();
+        var count = 0;
         while (ReadToken() && _json.TokenType != JsonTokenType.EndArray)
         {
             // Digits only: a sign, a fraction or an exponent is a different type to the reference, even in 1.0 or -0.
-            if (_json.TokenType != JsonTokenType.Number
-                || _json.ValueSpan.ContainsAnyExceptInRange((byte)'0', (byte)'9')
-                || !_json.TryGetUInt64(out var number))
+            if (_json.TokenType != JsonTokenType.Number || !TryParseDigits(_json.ValueSpan, out var number))
             {
                 throw Invalid(
                     CheckpointErrorCode.HeaderFieldInvalid,
                     $"{field} must hold whole numbers from 0 to {ulong.MaxValue}, and holds {Found()}");
             }
 
-            _numbers.Add(number);
+            if (count == _numbers.Length)
+            {
+                Array.Resize(ref _numbers, checked(count * 2));
+            }
+
+            _numbers[count++] = number;
         }
 
-        return [.. _numbers];
+        return _numbers.AsSpan(0, count).ToArray();
     }
 
-    // The string at the current token. A lone surrogate (\ud800) is valid to the tokeniser but is no text.
-    private readonly string ReadString(CheckpointErrorCode code)
+    [MethodImpl(Hot)]
+    private static bool TryParseDigits(ReadOnlySpan<byte> text, out ulong number)
     {
-        if (!_json.ValueIsEscaped)
+        // 19 digits always fit 64 bits; JSON has no leading zeros that would make a small number longer.
+        const int safeDigits = 19;
+        number = 0;
+        foreach (var character in text)
         {
-            return Encoding.UTF8.GetString(_json.ValueSpan);
+            var digit = (uint)character - '0';
+            if (digit > 9)
+            {
+                return false;
+            }
+
+            if (text.Length <= safeDigits)
+            {
+                number = (number * 10) + digit;
+            }
         }
 
-        try
+        return text.Length <= safeDigits || ulong.TryParse(text, out number);
+    }
+
+    [MethodImpl(Hot)]
+    private readonly string ReadString() => _json.ValueIsEscaped ? _json.GetString()! : Encoding.UTF8.GetString(_json.ValueSpan);
+
+    // Comparing or skipping an escaped string does not say whether it is text; reading it does.
+    private readonly void ThrowIfNotText()
+    {
+        if (_json.ValueIsEscaped)
         {
-            return _json.GetString()!;
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw Invalid(
-                code == CheckpointErrorCode.UnknownDType ? code : CheckpointErrorCode.HeaderNotJson,
-                "a string of the header holds half of a surrogate pair, which is not text",
-                exception);
+            _ = ReadString();
         }
     }
 
@@ -321,6 +361,7 @@ internal ref struct SafetensorsHeaderParser
     }
 
     // Within the object the tokeniser throws by itself at the end of the bytes, so false is never seen by a loop above.
+    [MethodImpl(Hot)]
     private bool ReadToken()
     {
         return _json.Read()

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace IlgpuLoader.Formats.Safetensors;
 
 /// <summary>
@@ -11,6 +13,7 @@ internal static class SafetensorsLayout
     /// <param name="file">The file that holds them.</param>
     /// <param name="dataOffset">Where the data begins, in bytes from the start of the file.</param>
     /// <exception cref="InvalidCheckpointException">A rule is broken; the message names tensor, offset, expected and actual.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TensorInfo[] Validate(SafetensorsEntry[] entries, CheckpointFile file, long dataOffset)
     {
         SortByRange(entries);
@@ -72,6 +75,7 @@ internal static class SafetensorsLayout
     }
 
     // The reference multiplies from the left and fails at the first overflow, even if a zero follows.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static ulong CountBytes(in SafetensorsEntry entry, CheckpointFile file, long dataOffset)
     {
         ulong bits;
@@ -108,6 +112,7 @@ internal static class SafetensorsLayout
 
     private static ulong BitsPerElement(DType dtype) => (ulong)(dtype.BlockSize * 8 / dtype.BlockLength);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static TensorInfo CreateTensor(in SafetensorsEntry entry, CheckpointFile file, long dataOffset)
     {
         try
@@ -166,7 +171,14 @@ internal static class SafetensorsLayout
         }
     }
 
-    private static string Describe(in SafetensorsEntry entry) => $"[{string.Join(", ", entry.Dimensions)}]";
+    // A header may name millions of dimensions; the first ones tell what it is.
+    private static string Describe(in SafetensorsEntry entry)
+    {
+        const int shown = 8;
+        return entry.Dimensions.Length <= shown
+            ? $"[{string.Join(", ", entry.Dimensions)}]"
+            : $"[{string.Join(", ", entry.Dimensions.Take(shown))}, … ({entry.Dimensions.Length} dimensions)]";
+    }
 
     private static InvalidCheckpointException Invalid(
         CheckpointErrorCode code,

@@ -43,7 +43,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <param name="tensors">What it will hold, in any order.</param>
     /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
     /// <param name="cancellationToken">Cancels the writing of the header.</param>
-    /// <exception cref="ArgumentException">A name is not allowed or occurs twice, or a dtype is not a safetensors type.</exception>
+    /// <exception cref="ArgumentException">A name is not allowed or occurs twice, a dtype is not a safetensors type, or the sizes do not fit 64 bits.</exception>
     /// <exception cref="CheckpointLimitException">The header would exceed what readers accept.</exception>
     /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
     public static async Task<SafetensorsWriter> CreateAsync(
@@ -55,7 +55,17 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(tensors);
         ImmutableArray<SafetensorsTensor> sorted = [.. tensors.Order(WriteOrder)];
         CheckNames(sorted, metadata);
-        var header = BuildHeader(sorted, metadata ?? ImmutableDictionary<string, string>.Empty, out var offsets);
+        long[] offsets;
+        ReadOnlyMemory<byte> header;
+        try
+        {
+            header = BuildHeader(sorted, metadata ?? ImmutableDictionary<string, string>.Empty, out offsets);
+        }
+        catch (OverflowException exception)
+        {
+            throw new ArgumentException($"The tensors take more than {long.MaxValue} bytes.", nameof(tensors), exception);
+        }
+
         if (header.Length - SafetensorsConstants.LengthBytes > SafetensorsLimits.DefaultMaximumHeaderBytes)
         {
             throw new CheckpointLimitException(
@@ -130,15 +140,14 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             throw new ArgumentException($"There is no tensor {Quoted.Name(name)} in this file.", nameof(name));
         }
 
-        var position = checked(_offsets[index] + offset);
-        if (position + length > _offsets[index + 1])
+        var size = _offsets[index + 1] - _offsets[index];
+        if (length > size || offset > size - length)
         {
             throw new ArgumentException(
-                $"Tensor {Quoted.Name(name)} has {_offsets[index + 1] - _offsets[index]} bytes; {length} at {offset} are beyond it.",
-                nameof(offset));
+                $"Tensor {Quoted.Name(name)} has {size} bytes; {length} at {offset} are beyond it.", nameof(offset));
         }
 
-        return position;
+        return _offsets[index] + offset;
     }
 
     private static void CheckNames(ImmutableArray<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
@@ -146,7 +155,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         var names = new HashSet<string>(tensors.Length);
         foreach (var tensor in tensors)
         {
-            if (tensor.Name == SafetensorsConstants.MetadataKey || tensor.Name.Contains('\0'))
+            if (tensor.Name == SafetensorsConstants.MetadataKey || !CanBeWritten(tensor.Name))
             {
                 throw new ArgumentException($"A tensor may not be named {Quoted.Name(tensor.Name)}.", nameof(tensors));
             }
@@ -164,10 +173,27 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             }
         }
 
-        if (metadata?.FirstOrDefault(pair => pair.Key.Contains('\0') || pair.Value.Contains('\0')) is { Key: not null } bad)
+        if (metadata?.FirstOrDefault(pair => !CanBeWritten(pair.Key) || !CanBeWritten(pair.Value)) is { Key: not null } bad)
         {
-            throw new ArgumentException($"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character.", nameof(metadata));
+            throw new ArgumentException(
+                $"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character or half of a surrogate pair.", nameof(metadata));
         }
+    }
+
+    // Readers refuse NUL, and half of a surrogate pair has no UTF-8: it would silently become another character.
+    private static bool CanBeWritten(string text)
+    {
+        for (var rest = text.AsSpan(); !rest.IsEmpty;)
+        {
+            if (rest[0] == '\0' || Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
+            {
+                return false;
+            }
+
+            rest = rest[length..];
+        }
+
+        return true;
     }
 
     private static ReadOnlyMemory<byte> BuildHeader(

@@ -3,33 +3,49 @@ namespace IlgpuLoader.Formats;
 /// <summary>Reads that must be complete.</summary>
 public static class ByteSourceExtensions
 {
-    /// <summary>Fills <paramref name="destination"/> from <paramref name="offset"/>, however short the single reads are.</summary>
+    /// <summary>
+    /// Fills <paramref name="destination"/> from <paramref name="offset"/>, however short the single reads are. A source
+    /// that can read on the calling thread does so: the task is then complete when this returns.
+    /// </summary>
     /// <exception cref="InvalidCheckpointException">
     /// The source ends first (<see cref="CheckpointErrorCode.FileTruncated"/>): it was cut after it was opened, or the
     /// range is not within it.
     /// </exception>
-    public static async ValueTask ReadExactlyAsync(
+    public static ValueTask ReadExactlyAsync(
         this IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(source);
-        while (!destination.IsEmpty)
+        cancellationToken.ThrowIfCancellationRequested();
+        if (source is ISynchronousByteSource synchronous)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var read = await source.ReadAsync(offset, destination, cancellationToken).ConfigureAwait(false);
-            ThrowIfEnded(source, read, offset, destination.Length);
-            offset += read;
-            destination = destination[read..];
+            synchronous.ReadExactly(offset, destination.Span);
+            return ValueTask.CompletedTask;
         }
+
+        return ReadInPartsAsync(source, offset, destination, cancellationToken);
     }
 
     /// <summary>Fills <paramref name="destination"/> on the calling thread.</summary>
-    /// <inheritdoc cref="ReadExactlyAsync"/>
+    /// <inheritdoc cref="ReadExactlyAsync" path="/exception"/>
     public static void ReadExactly(this ISynchronousByteSource source, long offset, Span<byte> destination)
     {
         ArgumentNullException.ThrowIfNull(source);
         while (!destination.IsEmpty)
         {
             var read = source.Read(offset, destination);
+            ThrowIfEnded(source, read, offset, destination.Length);
+            offset += read;
+            destination = destination[read..];
+        }
+    }
+
+    private static async ValueTask ReadInPartsAsync(
+        IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        while (!destination.IsEmpty)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var read = await source.ReadAsync(offset, destination, cancellationToken).ConfigureAwait(false);
             ThrowIfEnded(source, read, offset, destination.Length);
             offset += read;
             destination = destination[read..];

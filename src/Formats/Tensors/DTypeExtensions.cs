@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace IlgpuLoader.Formats;
@@ -9,9 +8,7 @@ public static class DTypeExtensions
     private readonly record struct Row(DTypeKind Kind, int BlockLength, int BlockSize);
 
     private static readonly Row[] Rows = BuildRows();
-    private static readonly string[] Names = [.. Enum.GetValues<DType>().Select(dtype => dtype.ToString())];
-    private static readonly FrozenDictionary<string, DType> ByName =
-        Enum.GetValues<DType>().ToFrozenDictionary(dtype => dtype.ToString());
+    private static readonly string[] Names = Enum.GetNames<DType>();
 
     extension(DType dtype)
     {
@@ -62,8 +59,9 @@ public static class DTypeExtensions
         /// <summary>Finds a type by its exact, case-sensitive name.</summary>
         public static bool TryFromName(string? name, out DType result)
         {
-            result = default;
-            return name is not null && ByName.TryGetValue(name, out result);
+            var index = Array.IndexOf(Names, name);
+            result = index >= 0 ? (DType)index : default;
+            return index >= 0;
         }
 
         /// <summary>All types, in declaration order.</summary>

@@ -70,7 +70,7 @@ internal readonly unsafe struct BF16Vectors : IFloatVectors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<TStores>(byte* destination, Vector512<float> lower, Vector512<float> upper)
         where TStores : struct, IStores =>
-        TStores.Store(destination, Vector512.Narrow(Narrow(lower).AsUInt32(), Narrow(upper).AsUInt32()).AsByte());
+        TStores.Store(destination, Halves.Upper(Round(lower), Round(upper)).AsByte());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Widen(Vector128<int> brain) => (brain << 16).AsSingle();
@@ -102,12 +102,12 @@ internal readonly unsafe struct BF16Vectors : IFloatVectors
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Narrow(Vector512<float> single)
+    private static Vector512<int> Round(Vector512<float> single)
     {
         var bits = single.AsInt32();
         var isNotANumber = ~Vector512.Equals(single, single).AsInt32();
         var odd = (bits >>> 16) & Vector512<int>.One;
         var rounded = bits + odd + Vector512.Create(0x7FFF);
-        return Vector512.ConditionalSelect(isNotANumber, bits | Vector512.Create(SingleQuiet), rounded) >>> 16;
+        return Vector512.ConditionalSelect(isNotANumber, bits | Vector512.Create(SingleQuiet), rounded);
     }
 }

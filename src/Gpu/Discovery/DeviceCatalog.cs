@@ -30,7 +30,7 @@ public static partial class DeviceCatalog
     }
 
     /// <summary>Gets a device by its id; <see cref="Auto"/> for the best there is.</summary>
-    /// <exception cref="ArgumentException">There is no such device, or nothing can be loaded onto it.</exception>
+    /// <exception cref="DeviceUnavailableException">There is no such device, or nothing can be loaded onto it.</exception>
     public static Device Open(string id)
     {
         ArgumentNullException.ThrowIfNull(id);
@@ -46,11 +46,11 @@ public static partial class DeviceCatalog
 
         var devices = List();
         var found = devices.FirstOrDefault(device => device.Id == id);
-        throw new ArgumentException(
+        throw new DeviceUnavailableException(
+            id,
             found is null
                 ? $"There is no device '{id}'; there are {string.Join(", ", devices.Select(device => device.Id))} and {Auto}."
-                : $"Nothing can be loaded onto {id} ({found.Name}): {found.Unusable}.",
-            nameof(id));
+                : $"Nothing can be loaded onto {id} ({found.Name}): {found.Unusable}.");
     }
 
     private static DeviceDescription Describe(Device device) =>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
@@ -105,6 +106,34 @@ public sealed unsafe class VectorPathTests
                 Assert.True(destination.Span.Slice(Margin + shift, source.Length).SequenceEqual(source));
                 Assert.False(destination.Span[..(Margin + shift)].ContainsAnyExcept(Guard));
                 Assert.False(destination.Span[(Margin + shift + source.Length)..].ContainsAnyExcept(Guard));
+            }
+        }
+    }
+
+    [LinuxFact]
+    public void No_path_reads_past_the_end_of_its_source()
+    {
+        // A read behind the guarded end would end the process: a harsh way to fail, but there is no other.
+        using var guarded = new GuardedMemory();
+        var destination = new byte[256 * sizeof(double)];
+        foreach (var row in Paths())
+        {
+            var (from, to, width) = ((DType)row[0], (DType)row[1], (int)row[2]);
+            var path = VectorPath.Find(from, to, width);
+            for (var length = 0; length < 4 * path.Step; length++)
+            {
+                var source = guarded.Span[^(length * from.BlockSize)..];
+                path.Convert(source, destination.AsSpan(0, length * to.BlockSize), bypassCache: length % 2 == 0);
+                Packed.CodecOf(from).DecodeScalar(source, destination.AsSpan(0, length * to.BlockSize), to);
+            }
+        }
+
+        foreach (var codec in Codecs.All)
+        {
+            for (var count = 0; count < 100; count++)
+            {
+                var source = guarded.Span[^(count * codec.DType.BlockSize)..];
+                codec.DecodeScalar(source, destination.AsSpan(0, count * codec.ValuesPerElement * 8), DType.F64);
             }
         }
     }

@@ -7,7 +7,7 @@ namespace IlgpuLoader.TestKit;
 /// and is as safe for parallel readers as that is.
 /// </summary>
 /// <param name="inner">Where the bytes come from.</param>
-public abstract class SourceDouble(IByteSource inner) : ISynchronousByteSource
+public abstract class SourceDouble(IByteSource inner) : IByteSource
 {
     private int _disposals;
 
@@ -25,16 +25,6 @@ public abstract class SourceDouble(IByteSource inner) : ISynchronousByteSource
 
     /// <inheritdoc/>
     public abstract ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default);
-
-    /// <inheritdoc/>
-    /// <remarks>Goes through <see cref="ReadAsync"/>, so that a double has one place where it does what it is for.</remarks>
-    public int Read(long offset, Span<byte> destination)
-    {
-        var buffer = new byte[destination.Length];
-        var read = ReadAsync(offset, buffer).AsTask().GetAwaiter().GetResult();
-        buffer.AsSpan(0, read).CopyTo(destination);
-        return read;
-    }
 
     /// <inheritdoc/>
     public ValueTask EnsureUnchangedAsync(CancellationToken cancellationToken = default) => Inner.EnsureUnchangedAsync(cancellationToken);

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Gpu;
 /// <summary>A vector width: the only place, besides the types' own bodies, where the three differ.</summary>
 internal unsafe interface IVectorWidth
 {
-    /// <summary>Bytes of a vector, and what streaming stores are aligned to.</summary>
+    /// <summary>Bytes of a vector.</summary>
     static abstract int Bytes { get; }
 
     /// <summary>Converts two vectors of float32, that is <see cref="Bytes"/> / 2 values.</summary>

@@ -1,0 +1,167 @@
+using System.Text.Json;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Cli.Tests;
+
+public sealed class LoadCommandTests
+{
+    [Fact]
+    public async Task Document_says_what_was_loaded_and_how_long_each_part_took()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "--device", "host", "--repeat", "2", "--memory", "1MiB", "--json");
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var document = run.Document("ilgpu-loader/load/1");
+        Assert.Equal((file, "host", "keep"), (Text(document, "path"), Text(document, "device"), Text(document, "dtype")));
+        Assert.Equal((6L, 40L, 40L), (Number(document, "tensors"), Number(document, "bytesRead"), Number(document, "bytes")));
+        Assert.InRange(Number(document, "stagingBytes"), 1, 1 << 20);
+        Assert.True(Number(document, "lanes") >= 1);
+        Assert.True(Number(document, "peakMemoryBytes") > 1 << 20);
+        Assert.True(document.GetProperty("openSeconds").GetDouble() > 0);
+        var loads = document.GetProperty("loads").EnumerateArray().ToArray();
+        Assert.Equal(3, loads.Length);
+        Assert.All(loads, load =>
+        {
+            var seconds = load.GetProperty("seconds").GetDouble();
+            Assert.True(seconds > 0);
+            Assert.Equal(40 / seconds / 1e9, load.GetProperty("gigabytesPerSecond").GetDouble(), 40 / seconds / 1e9 / 100);
+            Assert.InRange(load.GetProperty("firstTouchSeconds").GetDouble(), 0, seconds);
+            Assert.InRange(load.GetProperty("readSeconds").GetDouble(), 0, seconds);
+            Assert.InRange(load.GetProperty("placeSeconds").GetDouble(), 0, seconds);
+        });
+    }
+
+    [Fact]
+    public async Task Text_has_a_line_a_load()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "--repeat", "1", "--lanes", "1");
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var lines = run.Out.TrimEnd('\n').Split('\n');
+        Assert.Equal(5, lines.Length);
+        Assert.Equal($"{file}: 6 tensors, 40 B read, 40 B on host as stored, 1 lane", lines[0]);
+        Assert.Matches(@"^ +seconds +GB/s +first touch s +reads s +placing s$", lines[1]);
+        Assert.Matches(@"^  load( +\d+\.\d+){5}$", lines[2]);
+        Assert.Matches(@"^  again 1( +\d+\.\d+){5}$", lines[3]);
+        Assert.Matches(@"^opened in \d+\.\d{3} s, peak memory [\d.]+ [KMG]iB$", lines[4]);
+    }
+
+    [Theory]
+    [InlineData("keep", 8 + 4 + 16 + 2 + 8)]
+    [InlineData("f32", 8 + 8 + 16 + 2 + 8)]
+    [InlineData("f16", 4 + 4 + 16 + 2 + 8)]
+    [InlineData("bf16", 4 + 4 + 16 + 2 + 8)]
+    public async Task Only_floating_tensors_are_converted(string dtype, long bytes)
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "--dtype", dtype, "--exclude", "half.*", "--json");
+        Assert.Equal(0, run.ExitCode);
+        var document = run.Document("ilgpu-loader/load/1");
+        Assert.Equal((dtype, 5L, 38L, bytes), (Text(document, "dtype"), Number(document, "tensors"), Number(document, "bytesRead"), Number(document, "bytes")));
+    }
+
+    [Fact]
+    public async Task The_meta_device_reads_nothing_of_a_file_that_fits_nowhere()
+    {
+        using var folder = new TemporaryFolder();
+        var file = Enormous(folder);
+        var document = (await ToolRun.OfAsync("load", file, "--device", "meta", "--json")).Document("ilgpu-loader/load/1");
+        Assert.Equal(("meta", 0L, 1L << 42), (Text(document, "device"), Number(document, "bytesRead"), Number(document, "bytes")));
+    }
+
+    [Fact]
+    public async Task What_does_not_fit_into_memory_ends_with_7_and_says_what_to_do()
+    {
+        using var folder = new TemporaryFolder();
+        var run = await ToolRun.OfAsync("load", Enormous(folder), "--json");
+        var error = run.ErrorDocument("DeviceMemory", 7);
+        Assert.Contains("--exclude", Text(error, "message"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Failures_have_their_exit_code_and_document()
+    {
+        using var folder = new TemporaryFolder();
+        var mixed = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        (await ToolRun.OfAsync("load", folder["none"], "--json")).ErrorDocument("Unreadable", 3);
+        (await ToolRun.OfAsync("load", folder.Write("b.safetensors", SampleFiles.Truncated()), "--json")).ErrorDocument("FileTruncated", 4);
+        (await ToolRun.OfAsync("load", folder.Write("m.gguf", SampleFiles.Gguf()), "--json")).ErrorDocument("Unsupported", 5);
+        var cannot = (await ToolRun.OfAsync("load", mixed, "--dtype", "f32", "--json")).ErrorDocument("Unsupported", 5);
+        Assert.Equal(("half.bytes", mixed), (Text(cannot, "tensor"), Text(cannot, "file")));
+    }
+
+    [Theory]
+    [InlineData("--lanes", "0")]
+    [InlineData("--lanes", "100000")]
+    [InlineData("--memory", "0")]
+    [InlineData("--memory", "1")]
+    [InlineData("--memory", "-5")]
+    [InlineData("--memory", "lots")]
+    [InlineData("--memory", "99999999999999999999999T")]
+    [InlineData("--repeat", "-1")]
+    public async Task Options_out_of_range_are_usage_errors(string option, string value)
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        (await ToolRun.OfAsync("load", file, option, value, "--json")).ErrorDocument("Usage", 2);
+    }
+
+    [Fact]
+    public async Task A_device_that_is_not_there_is_named_with_those_that_are()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "--device", "cuda:77");
+        Assert.Equal((7, ""), (run.ExitCode, run.Out));
+        Assert.Matches("^error: There is no device 'cuda:77'; there are host, .*meta and auto\\.\n$", run.Error);
+    }
+
+    [Fact]
+    public async Task Verbose_shows_the_plan_on_standard_error()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "-v");
+        Assert.StartsWith("6 tensors to host\n", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("6 tensors to host", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task There_is_no_progress_where_none_is_wanted()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        Assert.Equal("", (await WithProgressAsync("load", file, "--quiet")).Error);
+        Assert.Equal("", (await WithProgressAsync("load", file, "--json")).Error);
+        Assert.StartsWith($"{file}: 6 tensors", (await WithProgressAsync("load", file)).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_failure_under_a_progress_bar_keeps_its_exit_code()
+    {
+        using var folder = new TemporaryFolder();
+        var run = await WithProgressAsync("load", Enormous(folder));
+        Assert.Equal((7, ""), (run.ExitCode, run.Out));
+    }
+
+    private static Task<ToolRun> WithProgressAsync(params string[] args) => ToolRun.OfAsync(showProgress: true, CancellationToken.None, args);
+
+    // Four tebibytes that take no space: nothing but the header is stored.
+    private static string Enormous(TemporaryFolder folder)
+    {
+        const long bytes = 1L << 42;
+        var header = SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("a", "U8", [(ulong)bytes], 0, (ulong)bytes) + "}");
+        var path = folder.Write("enormous.safetensors", header);
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Write);
+        RandomAccess.SetLength(file, header.Length + bytes);
+        return path;
+    }
+
+    private static string? Text(JsonElement element, string name) => element.GetProperty(name).GetString();
+
+    private static long Number(JsonElement element, string name) => element.GetProperty(name).GetInt64();
+}
