@@ -1,7 +1,7 @@
-using System.Collections.Immutable;
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
@@ -50,11 +50,9 @@ internal sealed class CheckpointArguments
     public CheckpointOptions Options(ParseResult parsed) =>
         new() { Variant = parsed.GetValue(_variant), Index = parsed.GetValue(_index) };
 
-    /// <summary>The patterns of the names to take; empty for all.</summary>
-    public ImmutableArray<string> Include(ParseResult parsed) => [.. parsed.GetValue(_include) ?? []];
-
-    /// <summary>The patterns of the names to leave out.</summary>
-    public ImmutableArray<string> Exclude(ParseResult parsed) => [.. parsed.GetValue(_exclude) ?? []];
+    /// <summary>The tensors that are meant.</summary>
+    public TensorChoice Choice(ParseResult parsed) =>
+        new([.. parsed.GetValue(_include) ?? []], [.. parsed.GetValue(_exclude) ?? []]);
 
     /// <summary>Warns where a checkpoint has tensors and none was chosen: that is a slip more often than a wish.</summary>
     public void WarnIfNothingChosen(CommandConsole console, int chosen, int available)

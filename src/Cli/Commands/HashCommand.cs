@@ -43,6 +43,7 @@ internal sealed class HashCommand : CommandBase
         command.Add(_values);
         command.Add(_device);
         _checkpoint.AddTo(command);
+        _checkpoint.AddChoiceTo(command);
     }
 
     /// <inheritdoc/>
@@ -90,9 +91,12 @@ internal sealed class HashCommand : CommandBase
         await using (checkpoint.ConfigureAwait(false))
         {
             WriteWarnings(console, checkpoint.Warnings);
-            return parsed.GetValue(_values) is null
-                ? await TensorHasher.HashStoredAsync(checkpoint, cancellationToken).ConfigureAwait(false)
-                : await TensorHasher.HashValuesAsync(checkpoint, device, cancellationToken).ConfigureAwait(false);
+            var choice = _checkpoint.Choice(parsed);
+            var hashes = parsed.GetValue(_values) is null
+                ? await TensorHasher.HashStoredAsync(checkpoint, choice, cancellationToken).ConfigureAwait(false)
+                : await TensorHasher.HashValuesAsync(checkpoint, device, choice, cancellationToken).ConfigureAwait(false);
+            _checkpoint.WarnIfNothingChosen(console, hashes.Length, checkpoint.Tensors.Length);
+            return hashes;
         }
     }
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.IO.Enumeration;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 
@@ -37,9 +36,8 @@ internal sealed class InspectCommand : CommandBase
         var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
-            var (include, exclude) = (_checkpoint.Include(parsed), _checkpoint.Exclude(parsed));
-            var tensors = checkpoint.Tensors.Where(tensor =>
-                (include.IsEmpty || include.Any(pattern => Matches(pattern, tensor))) && !exclude.Any(pattern => Matches(pattern, tensor))).ToArray();
+            var choice = _checkpoint.Choice(parsed);
+            var tensors = checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name)).ToArray();
             WriteWarnings(console, checkpoint.Warnings);
             _checkpoint.WarnIfNothingChosen(console, tensors.Length, checkpoint.Tensors.Length);
             if (console.Json)
@@ -54,9 +52,6 @@ internal sealed class InspectCommand : CommandBase
 
         return ExitCodes.Success;
     }
-
-    private static bool Matches(string pattern, TensorInfo tensor) =>
-        FileSystemName.MatchesSimpleExpression(pattern, tensor.Name, ignoreCase: false);
 
     private static InspectDocument Describe(Checkpoint checkpoint, TensorInfo[] tensors)
     {

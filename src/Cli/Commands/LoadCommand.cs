@@ -115,13 +115,14 @@ internal sealed class LoadCommand : CommandBase
 
     private LoadOptions Options(ParseResult parsed)
     {
+        var choice = _checkpoint.Choice(parsed);
         var options = new LoadOptions
         {
             Device = DeviceOption.Open(parsed.GetValue(_device)!),
             DType = DTypes[parsed.GetValue(_dtype)!],
             Lanes = parsed.GetValue(_lanes),
-            Include = _checkpoint.Include(parsed),
-            Exclude = _checkpoint.Exclude(parsed),
+            Include = choice.Include,
+            Exclude = choice.Exclude,
         };
         if (parsed.GetValue(_memory) is not { } memory)
         {

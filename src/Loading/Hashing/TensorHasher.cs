@@ -16,19 +16,24 @@ public static class TensorHasher
     private const int BufferBytes = 1 << 20;
 
     /// <summary>Hashes every tensor's bytes as they are stored; memory stays within one buffer a core.</summary>
-    /// <returns>One hash a tensor, in the order of the checkpoint.</returns>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="choice">The tensors to hash; null for all.</param>
+    /// <param name="cancellationToken">Ends the work within one buffer.</param>
+    /// <returns>One hash a chosen tensor, in the order of the checkpoint.</returns>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="CheckpointException">A file changed while it was read.</exception>
-    public static async Task<ImmutableArray<TensorHash>> HashStoredAsync(Checkpoint checkpoint, CancellationToken cancellationToken = default)
+    public static async Task<ImmutableArray<TensorHash>> HashStoredAsync(
+        Checkpoint checkpoint, TensorChoice? choice = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        var hashes = new TensorHash[checkpoint.Tensors.Length];
+        var tensors = Choose(checkpoint, choice);
+        var hashes = new TensorHash[tensors.Length];
         await Parallel.ForAsync(
             0,
             hashes.Length,
             cancellationToken,
-            async (i, token) => hashes[i] = await HashStoredAsync(checkpoint.Tensors[i], token).ConfigureAwait(false)).ConfigureAwait(false);
-        foreach (var file in checkpoint.Files)
+            async (i, token) => hashes[i] = await HashStoredAsync(tensors[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+        foreach (var file in tensors.Select(tensor => tensor.File).Distinct())
         {
             await file.Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         }
@@ -38,26 +43,21 @@ public static class TensorHasher
 
     /// <summary>Hashes every tensor's values as float32, decoded on a device.</summary>
     /// <returns>One hash a tensor, in the order of the checkpoint; a tensor that cannot be decoded has an error instead.</returns>
-    /// <inheritdoc cref="HashStoredAsync(Checkpoint, CancellationToken)"/>
+    /// <inheritdoc cref="HashStoredAsync(Checkpoint, TensorChoice?, CancellationToken)"/>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="device">The device that decodes.</param>
+    /// <param name="choice">The tensors to hash; null for all.</param>
     /// <param name="cancellationToken">Ends the work within the time of one slot.</param>
     public static async Task<ImmutableArray<TensorHash>> HashValuesAsync(
-        Checkpoint checkpoint, Device device, CancellationToken cancellationToken = default)
+        Checkpoint checkpoint, Device device, TensorChoice? choice = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(device);
-        var undecodable = checkpoint.Tensors.Where(tensor => !CanDecode(tensor)).ToDictionary(
-            tensor => tensor.Name, tensor => $"{tensor.DType.Name} cannot be decoded to F32 by this version.");
+        var tensors = Choose(checkpoint, choice);
+        var decodable = tensors.Where(CanDecode).ToHashSet();
         var loader = new CheckpointLoader();
-        var plan = loader.Plan(checkpoint, new LoadOptions
-        {
-            Device = device,
-            DType = DType.F32,
-            ConvertAllTypes = true,
-            // Names may hold any character, so a pattern of one must not be read as a pattern.
-            Exclude = [.. undecodable.Keys.Select(NamePattern.Exactly)],
-        });
+        var options = new LoadOptions { Device = device, DType = DType.F32, ConvertAllTypes = true };
+        var plan = LoadPlanner.Plan(checkpoint, options, decodable.Contains);
         var hashes = new Dictionary<string, string>();
         await foreach (var (name, tensor) in loader.StreamAsync(plan, null, cancellationToken).ConfigureAwait(false))
         {
@@ -67,9 +67,14 @@ public static class TensorHasher
             }
         }
 
-        return [.. checkpoint.Tensors.Select(tensor => new TensorHash(
-            tensor, hashes.GetValueOrDefault(tensor.Name), undecodable.GetValueOrDefault(tensor.Name)))];
+        return [.. tensors.Select(tensor => new TensorHash(
+            tensor,
+            hashes.GetValueOrDefault(tensor.Name),
+            decodable.Contains(tensor) ? null : $"{tensor.DType.Name} cannot be decoded to F32 by this version."))];
     }
+
+    private static ImmutableArray<TensorInfo> Choose(Checkpoint checkpoint, TensorChoice? choice) =>
+        choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))];
 
     private static bool CanDecode(TensorInfo tensor) =>
         tensor.DType == DType.F32 || (Codecs.TryGet(tensor.DType, out var codec) && codec.CanDecodeTo(DType.F32));

@@ -31,16 +31,25 @@ internal sealed class LoadPlanner
     /// <summary>Makes the plan.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="UnsupportedCheckpointException">A tensor cannot be brought to the dtype that is asked for.</exception>
-    public static LoadPlan Plan(Checkpoint checkpoint, LoadOptions options) => new LoadPlanner(checkpoint, options).Plan();
+    public static LoadPlan Plan(Checkpoint checkpoint, LoadOptions options)
+    {
+        var choice = new TensorChoice(options.Include, options.Exclude);
+        return Plan(checkpoint, options, tensor => choice.Includes(tensor.Name));
+    }
 
-    private LoadPlan Plan()
+    /// <summary>Makes the plan for the tensors that a condition chooses, whatever the options say of names.</summary>
+    /// <inheritdoc cref="Plan(Checkpoint, LoadOptions)" path="/exception"/>
+    public static LoadPlan Plan(Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, bool> isChosen) =>
+        new LoadPlanner(checkpoint, options).Plan(isChosen);
+
+    private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
         CheckOptions();
         var fileIndexes = _checkpoint.Files.Select((file, index) => (file, index)).ToDictionary(pair => pair.file, pair => pair.index);
         var tensors = ImmutableArray.CreateBuilder<PlannedTensor>();
         foreach (var tensor in _checkpoint.Tensors)
         {
-            if (IsChosen(tensor.Name))
+            if (isChosen(tensor))
             {
                 tensors.Add(Describe(tensor));
             }
@@ -85,10 +94,6 @@ internal sealed class LoadPlanner
             throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {_options.Lanes}.", nameof(LoadOptions.Lanes));
         }
     }
-
-    private bool IsChosen(string name) =>
-        (_options.Include.IsEmpty || _options.Include.Any(pattern => NamePattern.Matches(pattern, name)))
-        && !_options.Exclude.Any(pattern => NamePattern.Matches(pattern, name));
 
     private PlannedTensor Describe(TensorInfo tensor)
     {

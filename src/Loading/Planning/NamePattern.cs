@@ -40,9 +40,6 @@ internal static class NamePattern
         return pattern[at..].TrimStart('*').IsEmpty;
     }
 
-    /// <summary>The pattern that only this name fits.</summary>
-    public static string Exactly(string name) => name.Replace("\\", "\\\\").Replace("*", "\\*").Replace("?", "\\?");
-
     private static bool FitsOne(ReadOnlySpan<char> pattern, char character, out int taken)
     {
         var escaped = pattern is ['\\', _, ..];

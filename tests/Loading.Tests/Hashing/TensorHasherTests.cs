@@ -123,10 +123,10 @@ public sealed class TensorHasherTests
         await Assert.ThrowsAsync<IOException>(() => TensorHasher.HashStoredAsync(failing));
         await using var cut = await sample.OpenAsync(inner => new CutSource(inner, sample.File.Length - 1));
         await Assert.ThrowsAsync<InvalidCheckpointException>(() => TensorHasher.HashStoredAsync(cut));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TensorHasher.HashStoredAsync(cut, cancelled));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TensorHasher.HashStoredAsync(cut, null, cancelled));
         var device = new HostDevice();
         await Assert.ThrowsAsync<IOException>(() => TensorHasher.HashValuesAsync(failing, device));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TensorHasher.HashValuesAsync(failing, device, cancelled));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TensorHasher.HashValuesAsync(failing, device, null, cancelled));
         Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
     }
 

@@ -19,12 +19,24 @@ public sealed class NamePatternTests
     }
 
     [Fact]
-    public void The_exact_pattern_of_a_name_matches_that_name_only()
+    public void An_escaped_name_matches_that_name_only()
     {
         Prop.ForAll(Texts.ToArbitrary(), Texts.ToArbitrary(), (name, other) =>
-            NamePattern.Matches(NamePattern.Exactly(name), name)
-            && NamePattern.Matches(NamePattern.Exactly(name), other) == (name == other))
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
+        {
+            var pattern = string.Concat(name.Select(character => "\\" + character));
+            return NamePattern.Matches(pattern, name) && NamePattern.Matches(pattern, other) == (name == other);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
+    }
+
+    [Theory]
+    [InlineData("a", true)]
+    [InlineData("b", false)]
+    [InlineData("model.a", true)]
+    public void Exclude_wins_over_include(string name, bool expected)
+    {
+        var choice = new TensorChoice(["*a", "b"], ["b*"]);
+        Assert.Equal(expected, choice.Includes(name));
+        Assert.True(TensorChoice.All.Includes(name));
     }
 
     [Theory]
