@@ -21,9 +21,13 @@ public sealed class InvalidCheckpointException : CheckpointException
         Exception? innerException = null)
         : base(code, file, Compose(problem, offset, tensor), format, innerException)
     {
+        Problem = problem;
         Offset = offset;
         Tensor = tensor;
     }
+
+    /// <summary>What is wrong, without the file, the tensor and the offset that the message names too.</summary>
+    public string Problem { get; }
 
     /// <summary>Where in the file, in bytes from its start, where that is known.</summary>
     public long? Offset { get; }

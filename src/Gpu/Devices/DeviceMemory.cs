@@ -52,16 +52,29 @@ public abstract class DeviceMemory : IDisposable
     /// <exception cref="ObjectDisposedException">More references are released than were added.</exception>
     public void Release()
     {
-        var left = Interlocked.Decrement(ref _references);
-        if (left == 0)
+        // Not a plain decrement: the count must never leave zero again, or a reference added at that moment would bring
+        // freed memory back.
+        var current = Volatile.Read(ref _references);
+        while (true)
+        {
+            if (current == 0)
+            {
+                throw new ObjectDisposedException(nameof(DeviceMemory), "More references were released than were added.");
+            }
+
+            var seen = Interlocked.CompareExchange(ref _references, current - 1, current);
+            if (seen == current)
+            {
+                break;
+            }
+
+            current = seen;
+        }
+
+        if (current == 1)
         {
             Device.CountRelease(Length);
             Free();
-        }
-        else if (left < 0)
-        {
-            Interlocked.Increment(ref _references);
-            throw new ObjectDisposedException(nameof(DeviceMemory), "More references were released than were added.");
         }
     }
 

@@ -20,16 +20,16 @@ public readonly record struct StridedView(
     {
         get
         {
+            if (Shape.ElementCount == 0)
+            {
+                return true;
+            }
+
             long expected = 1;
             for (var i = Shape.Rank - 1; i >= 0; i--)
             {
                 // The last dimension of a block type is counted in blocks, as its stride is.
                 var size = i == Shape.Rank - 1 && DType.IsBlock ? Shape[i] / DType.BlockLength : Shape[i];
-                if (size == 0)
-                {
-                    return true;
-                }
-
                 if (size != 1 && Strides[i] != expected)
                 {
                     return false;

@@ -14,7 +14,10 @@ public static class RandomFill
     /// <param name="name">The tensor's name.</param>
     public static ulong SeedFor(ulong seed, string name) => CounterRandom.SeedFor(seed, name);
 
-    /// <summary>Fills a part of a tensor with uniform values in [low, high).</summary>
+    /// <summary>
+    /// Fills a part of a tensor with uniform values in [low, high), rounded to what the dtype can hold: with few bits, or
+    /// with an interval that is narrow for its place, that can be <paramref name="high"/> itself.
+    /// </summary>
     /// <param name="destination">The part, row-major; a whole number of elements.</param>
     /// <param name="dtype">F32, or a type that F32 converts to: F16, BF16, F64.</param>
     /// <param name="firstElement">The index of the part's first element in the tensor.</param>

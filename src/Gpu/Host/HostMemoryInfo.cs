@@ -56,7 +56,8 @@ internal readonly record struct HostMemoryInfo(long Total, long Free)
             ? value * 1024
             : null;
 
-    // Version 2: memory.max of the own group and of each group above it; the tightest counts. Version 1: one limit.
+    // The own group and each group above it: the least limit and the least headroom count, which need not be of one group.
+    // Version 2 has memory.max and memory.current, version 1 memory.limit_in_bytes and memory.usage_in_bytes.
     private static (long Limit, long Headroom)? ReadCgroup(string proc, string root)
     {
         (long Limit, long Headroom)? tightest = null;
@@ -72,10 +73,7 @@ internal readonly record struct HostMemoryInfo(long Total, long Free)
 
             // The group's own page cache is counted as used but is dropped before the limit bites.
             var headroom = l - u + ReadStatistic(Path.Combine(folder, "memory.stat"), "inactive_file");
-            if (tightest is null || headroom < tightest.Value.Headroom)
-            {
-                tightest = (l, headroom);
-            }
+            tightest = tightest is var (least, leastHeadroom) ? (Math.Min(least, l), Math.Min(leastHeadroom, headroom)) : (l, headroom);
         }
 
         return tightest;

@@ -28,7 +28,12 @@ internal sealed class HostStagingPool : StagingPool
 
     public override int SlotCount { get; }
 
-    protected override bool TryTake(out Memory<byte> slot) => _free.TryTake(out slot);
+    protected override bool TryTake(out Memory<byte> slot)
+    {
+        // A slot would be freed memory.
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _free.TryTake(out slot);
+    }
 
     protected override void PutBack(Memory<byte> slot) => _free.Add(slot);
 

@@ -80,8 +80,17 @@ internal static unsafe partial class NativePages
             _populateRefused = true;
         }
 
-        // One write a page; reading the byte first keeps what is there.
-        for (var page = (byte*)Math.Max((nint)start, first); page < start + length; page += Environment.SystemPageSize)
+        Touch(start, length);
+    }
+
+    /// <summary>
+    /// Writes one byte a page, for kernels without a call for it. Only bytes of the range are written, and with what they
+    /// hold: others may fill the rest of the first and the last page meanwhile.
+    /// </summary>
+    internal static void Touch(byte* start, long length)
+    {
+        var pageMask = (long)Environment.SystemPageSize - 1;
+        for (var page = start; page < start + length; page = (byte*)(((nint)page | (nint)pageMask) + 1))
         {
             Volatile.Write(ref *page, Volatile.Read(ref *page));
         }

@@ -49,11 +49,13 @@ internal sealed class StridedLayout
     /// <summary>Lays two views of one element count over each other.</summary>
     public static StridedLayout Create(in StridedView source, in StridedView destination)
     {
-        var sourceDimensions = InBytes(source, out var sourceUnit);
-        var destinationDimensions = InBytes(destination, out var destinationUnit);
+        // Rows of sub-byte elements may end inside a byte; where both views are contiguous they are plain bytes.
+        var asBytes = source.DType.IsSubByte && source.IsContiguous && destination.IsContiguous;
+        var sourceDimensions = InBytes(source, asBytes, out var sourceUnit);
+        var destinationDimensions = InBytes(destination, asBytes, out var destinationUnit);
         if (sourceDimensions.Length != destinationDimensions.Length)
         {
-            // One element each, with different numbers of dimensions of one; or contiguous sub-byte elements, as bytes.
+            // One element each, with different numbers of dimensions of one.
             sourceDimensions = [.. sourceDimensions.Where(dimension => dimension.Size != 1)];
             destinationDimensions = [.. destinationDimensions.Where(dimension => dimension.Size != 1)];
         }
@@ -118,12 +120,11 @@ internal sealed class StridedLayout
         }
     }
 
-    private static (long Size, long Stride)[] InBytes(in StridedView view, out long unitBytes)
+    private static (long Size, long Stride)[] InBytes(in StridedView view, bool asBytes, out long unitBytes)
     {
         var dtype = view.DType;
-        if (dtype.IsSubByte && view.IsContiguous)
+        if (asBytes)
         {
-            // Rows may end inside a byte; side by side they are plain bytes.
             unitBytes = 1;
             return [(dtype.ByteCount(view.Shape.ElementCount), 1)];
         }

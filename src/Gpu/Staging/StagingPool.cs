@@ -26,6 +26,7 @@ public abstract class StagingPool : MemoryPool<byte>
     /// <param name="minBufferSize">The bytes needed, at most <see cref="SlotBytes"/>; -1 for any.</param>
     /// <exception cref="ArgumentOutOfRangeException">More than a slot is asked for.</exception>
     /// <exception cref="InvalidOperationException">All slots are handed out: the caller's gate counts wrongly.</exception>
+    /// <exception cref="ObjectDisposedException">The pool was disposed.</exception>
     public sealed override IMemoryOwner<byte> Rent(int minBufferSize = -1)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(minBufferSize, SlotBytes);
@@ -54,8 +55,9 @@ public abstract class StagingPool : MemoryPool<byte>
         {
             if (Interlocked.Exchange(ref _disposed, 1) == 0)
             {
-                pool.PutBack(slot);
+                // Counted before it can be handed out again, so that the count never exceeds the slots there are.
                 Interlocked.Decrement(ref pool._rented);
+                pool.PutBack(slot);
             }
         }
     }

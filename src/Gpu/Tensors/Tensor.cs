@@ -82,10 +82,11 @@ public sealed partial class Tensor : IDisposable
     /// <param name="shape">The dimensions, outermost first.</param>
     /// <param name="values">The elements in row-major order.</param>
     /// <param name="device">A host device; null for the shared one.</param>
-    /// <exception cref="ArgumentException">The number of values does not fit the shape.</exception>
+    /// <exception cref="ArgumentException">The number of values does not fit the shape, or their size the element's.</exception>
     public static Tensor FromValues<T>(DType dtype, Shape shape, ReadOnlySpan<T> values, HostDevice? device = null)
         where T : unmanaged
     {
+        CheckElementType<T>(dtype);
         var bytes = MemoryMarshal.AsBytes(values);
         if (bytes.Length != dtype.ByteCount(shape.ElementCount))
         {
@@ -119,11 +120,7 @@ public sealed partial class Tensor : IDisposable
         where T : unmanaged
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
-        if (Unsafe.SizeOf<T>() != 1 && (DType.BlockLength != 1 || Unsafe.SizeOf<T>() != DType.BlockSize))
-        {
-            throw new ArgumentException($"An element of {DType.Name} takes {DType.BlockSize} bytes, a {typeof(T).Name} {Unsafe.SizeOf<T>()}.");
-        }
-
+        CheckElementType<T>(DType);
         if (Memory is not HostMemory memory || !IsContiguous)
         {
             throw new InvalidOperationException(
@@ -133,9 +130,9 @@ public sealed partial class Tensor : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, (ByteLength / Unsafe.SizeOf<T>()) - length);
-        var bytes = memory.AsSpan(ByteOffset + (start * Unsafe.SizeOf<T>()), checked(length * Unsafe.SizeOf<T>()));
-        // Not MemoryMarshal.Cast: the address of a view need not be aligned, which the processors we run on allow.
-        return new Span<T>(Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes)), length);
+        // By address, since a span of bytes would end at 2 GiB; that of a view need not be aligned, which the processors we
+        // run on allow.
+        return new Span<T>((byte*)memory.Address + ByteOffset + (start * Unsafe.SizeOf<T>()), length);
     }
 
     /// <summary>Releases this tensor's reference to its memory. Safe to call again.</summary>
@@ -149,6 +146,18 @@ public sealed partial class Tensor : IDisposable
 
     /// <summary>Dtype, shape and device.</summary>
     public override string ToString() => $"{DType.Name} {Shape} on {Device}";
+
+    private static void CheckElementType<T>(DType dtype)
+        where T : unmanaged
+    {
+        if (Unsafe.SizeOf<T>() != 1 && (dtype.BlockLength != 1 || Unsafe.SizeOf<T>() != dtype.BlockSize))
+        {
+            throw new ArgumentException(
+                dtype.BlockLength == 1
+                    ? $"An element of {dtype.Name} takes {dtype.BlockSize} bytes, a {typeof(T).Name} {Unsafe.SizeOf<T>()}."
+                    : $"{dtype.BlockLength} elements of {dtype.Name} share {dtype.BlockSize} bytes: only bytes can be seen, not a {typeof(T).Name}.");
+        }
+    }
 
     internal StridedView AsStridedView()
     {

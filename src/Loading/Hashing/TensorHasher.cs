@@ -28,6 +28,11 @@ public static class TensorHasher
             hashes.Length,
             cancellationToken,
             async (i, token) => hashes[i] = await HashStoredAsync(checkpoint.Tensors[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+        foreach (var file in checkpoint.Files)
+        {
+            await file.Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         return ImmutableArray.Create(hashes);
     }
 
@@ -51,7 +56,7 @@ public static class TensorHasher
             DType = DType.F32,
             ConvertAllTypes = true,
             // Names may hold any character, so a pattern of one must not be read as a pattern.
-            Exclude = [.. undecodable.Keys.Select(Escape)],
+            Exclude = [.. undecodable.Keys.Select(NamePattern.Exactly)],
         });
         var hashes = new Dictionary<string, string>();
         await foreach (var (name, tensor) in loader.StreamAsync(plan, null, cancellationToken).ConfigureAwait(false))
@@ -110,6 +115,4 @@ public static class TensorHasher
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
-
-    private static string Escape(string name) => name.Replace("\\", "\\\\").Replace("*", "\\*").Replace("?", "\\?");
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Threading.Channels;
@@ -32,6 +33,10 @@ internal sealed class Lane : IAsyncDisposable
     private readonly SemaphoreSlim _gate;
     private readonly Channel<ReadRun> _runs = Channel.CreateUnbounded<ReadRun>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+
+    // The placing side's own: runs whose slots the device may still be reading.
+    private readonly Queue<(ReadRun Run, Fence Fence)> _inFlight = new();
+    private long _inFlightBytes;
 
     public Lane(LoadSession session, IDestinations destinations)
     {
@@ -69,10 +74,10 @@ internal sealed class Lane : IAsyncDisposable
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var placing = _pipe is null ? Task.CompletedTask : PlaceRunsAsync(_pipe.Reader, stop.Token);
+        var placing = _pipe is null ? Task.CompletedTask : PlaceRunsAsync(_pipe.Reader, stop);
         try
         {
-            await ReadRunsAsync(placing, stop.Token).ConfigureAwait(false);
+            await ReadRunsAsync(stop.Token).ConfigureAwait(false);
             _runs.Writer.Complete();
             await placing.ConfigureAwait(false);
         }
@@ -112,7 +117,7 @@ internal sealed class Lane : IAsyncDisposable
         }
     }
 
-    private async Task ReadRunsAsync(Task placing, CancellationToken cancellationToken)
+    private async Task ReadRunsAsync(CancellationToken cancellationToken)
     {
         int index;
         while ((index = await _destinations.TakeRunAsync(cancellationToken).ConfigureAwait(false)) >= 0)
@@ -134,11 +139,6 @@ internal sealed class Lane : IAsyncDisposable
             catch (Exception exception) when (exception is IOException or InvalidCheckpointException)
             {
                 throw _session.Explain(exception, run);
-            }
-
-            if (placing.IsFaulted)
-            {
-                return;
             }
         }
     }
@@ -191,52 +191,85 @@ internal sealed class Lane : IAsyncDisposable
         await _pipe.Writer.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task PlaceRunsAsync(PipeReader reader, CancellationToken cancellationToken)
+    private async Task PlaceRunsAsync(PipeReader reader, CancellationTokenSource stop)
     {
-        var inFlight = new Queue<(ReadRun Run, Fence Fence)>();
-        long inFlightBytes = 0;
         try
         {
-            while (await _runs.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+            while (await WaitForRunAsync(reader, stop.Token).ConfigureAwait(false))
             {
                 while (_runs.Reader.TryRead(out var run))
                 {
-                    var end = checked((int)(inFlightBytes + run.ByteLength));
-                    var result = await reader.ReadAtLeastAsync(end, cancellationToken).ConfigureAwait(false);
-                    var bytes = result.Buffer.Slice(inFlightBytes, run.ByteLength);
-                    Debug.Assert(bytes.IsSingleSegment, "A run fills one slot.");
-                    PlaceRun(run, bytes.FirstSpan);
-                    inFlight.Enqueue((run, _stream.Record()));
-                    inFlightBytes += run.ByteLength;
-
-                    // Slots whose work the device has passed go back. If all are in flight, the oldest is waited for.
-                    long passed = 0;
-                    while (inFlight.TryPeek(out var oldest)
-                        && (oldest.Fence.HasPassed || inFlight.Count >= _plan.Staging.SlotsPerLane))
-                    {
-                        await oldest.Fence.WaitAsync(cancellationToken).ConfigureAwait(false);
-                        passed += oldest.Run.ByteLength;
-                        inFlight.Dequeue();
-                        _session.RunPlaced(oldest.Run);
-                        _gate.Release();
-                    }
-
-                    inFlightBytes -= passed;
-                    reader.AdvanceTo(result.Buffer.GetPosition(passed), result.Buffer.GetPosition(end));
+                    var end = checked((int)(_inFlightBytes + run.ByteLength));
+                    var result = await reader.ReadAtLeastAsync(end, stop.Token).ConfigureAwait(false);
+                    var bytes = result.Buffer.Slice(_inFlightBytes, run.ByteLength).FirstSpan;
+                    Debug.Assert(bytes.Length == run.ByteLength, "A run fills one slot.");
+                    PlaceRun(run, bytes);
+                    _inFlight.Enqueue((run, _stream.Record()));
+                    _inFlightBytes = end;
+                    await GiveBackAsync(reader, result.Buffer, stop.Token).ConfigureAwait(false);
                 }
-            }
-
-            while (inFlight.TryDequeue(out var last))
-            {
-                await last.Fence.WaitAsync(cancellationToken).ConfigureAwait(false);
-                _session.RunPlaced(last.Run);
             }
         }
         catch
         {
-            // Wakes a reader that waits for a slot which will not come back.
-            _gate.Release();
+            // Wakes a reader that waits for a slot, or for room in a window, that will not come.
+            await stop.CancelAsync().ConfigureAwait(false);
             throw;
+        }
+    }
+
+    // Waits for a run to place; false when there are no more and none is in flight. What is in flight meanwhile is completed
+    // as its fences pass: the reader may itself be waiting for the room that those tensors take.
+    private async ValueTask<bool> WaitForRunAsync(PipeReader reader, CancellationToken cancellationToken)
+    {
+        if (_inFlight.Count == 0)
+        {
+            return await _runs.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        var more = _runs.Reader.WaitToReadAsync(cancellationToken).AsTask();
+        while (_inFlight.TryPeek(out var oldest))
+        {
+            var passed = oldest.Fence.WaitAsync(cancellationToken).AsTask();
+            if (!more.IsCompleted)
+            {
+                await Task.WhenAny(more, passed).ConfigureAwait(false);
+            }
+
+            if (more.IsCompleted && await more.ConfigureAwait(false))
+            {
+                return true;
+            }
+
+            await passed.ConfigureAwait(false);
+            var result = await reader.ReadAtLeastAsync((int)_inFlightBytes, cancellationToken).ConfigureAwait(false);
+            await GiveBackAsync(reader, result.Buffer, cancellationToken).ConfigureAwait(false);
+        }
+
+        return await more.ConfigureAwait(false);
+    }
+
+    // Slots whose work the device has passed go back. If all are in flight, the oldest is waited for.
+    private async ValueTask GiveBackAsync(PipeReader reader, ReadOnlySequence<byte> buffer, CancellationToken cancellationToken)
+    {
+        long passed = 0;
+        var slots = 0;
+        while (_inFlight.TryPeek(out var oldest) && (oldest.Fence.HasPassed || _inFlight.Count >= _plan.Staging.SlotsPerLane))
+        {
+            await oldest.Fence.WaitAsync(cancellationToken).ConfigureAwait(false);
+            _ = _inFlight.Dequeue();
+            _session.RunPlaced(oldest.Run);
+            passed += oldest.Run.ByteLength;
+            slots++;
+        }
+
+        _inFlightBytes -= passed;
+        // What is in flight counts as not examined, so that it can be looked at again without new bytes.
+        reader.AdvanceTo(buffer.GetPosition(passed));
+        if (slots > 0)
+        {
+            // Behind the slots' return: the reader asks for one at once.
+            _ = _gate.Release(slots);
         }
     }
 

@@ -81,15 +81,21 @@ internal sealed class LoadSession
     /// <summary>Says which tensor, file and offset a failure concerns.</summary>
     public Exception Explain(Exception exception, in ReadRun run)
     {
-        var placement = Plan.Placements[run.FirstPlacement];
-        var tensor = Plan.Tensors[placement.Tensor].Name;
+        var offset = exception is InvalidCheckpointException { Offset: { } at } ? at : run.Offset;
+        var index = run.FirstPlacement;
+        while (index + 1 < run.FirstPlacement + run.PlacementCount && run.Offset + Plan.Placements[index + 1].RunOffset <= offset)
+        {
+            index++;
+        }
+
+        var tensor = Plan.Tensors[Plan.Placements[index].Tensor].Name;
         var file = Plan.Checkpoint.Files[run.File];
         return exception switch
         {
             InvalidCheckpointException { Tensor: null } invalid => new InvalidCheckpointException(
-                invalid.Code, null, invalid.Message, file.Format, null, tensor, invalid),
+                invalid.Code, file.Path, invalid.Problem, file.Format, offset, tensor, invalid),
             IOException => new IOException(
-                $"{file.Path}: tensor {Quoted.Name(tensor)} could not be read at byte {run.Offset}: {exception.Message}", exception),
+                $"{file.Path}: tensor {Quoted.Name(tensor)} could not be read at byte {offset}: {exception.Message}", exception),
             _ => exception,
         };
     }

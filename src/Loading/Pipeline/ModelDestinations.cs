@@ -45,6 +45,7 @@ internal sealed class ModelDestinations : IDestinations
 
     /// <summary>Uses the tensors of a model that was loaded by an equal plan; they stay the model's.</summary>
     /// <exception cref="ArgumentException">A tensor is missing, or differs in dtype, shape, strides or device.</exception>
+    /// <exception cref="ObjectDisposedException">The model, or a tensor of it, was disposed.</exception>
     public static ModelDestinations Reuse(LoadPlan plan, LoadedModel model)
     {
         var tensors = new Tensor[plan.Tensors.Length];
@@ -63,6 +64,7 @@ internal sealed class ModelDestinations : IDestinations
                     nameof(model));
             }
 
+            ObjectDisposedException.ThrowIf(tensor.IsDisposed, tensor);
             tensors[i] = tensor;
         }
 

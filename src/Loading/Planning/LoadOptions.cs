@@ -43,9 +43,9 @@ public sealed record LoadOptions
     /// </summary>
     public long StreamWindowBytes { get; init; } = DefaultStagingBytes;
 
-    /// <summary>Names to load, with <c>*</c> and <c>?</c>; empty for all.</summary>
+    /// <summary>Names to load, with <c>*</c> and <c>?</c>, and <c>\</c> before a character that is meant as it is; empty for all.</summary>
     public ImmutableArray<string> Include { get; init; } = [];
 
-    /// <summary>Names to leave out, with <c>*</c> and <c>?</c>; wins over <see cref="Include"/>.</summary>
+    /// <summary>Names to leave out, with the same patterns; wins over <see cref="Include"/>.</summary>
     public ImmutableArray<string> Exclude { get; init; } = [];
 }

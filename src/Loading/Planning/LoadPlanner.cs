@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.IO.Enumeration;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
@@ -88,8 +87,8 @@ internal sealed class LoadPlanner
     }
 
     private bool IsChosen(string name) =>
-        (_options.Include.IsEmpty || _options.Include.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false)))
-        && !_options.Exclude.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false));
+        (_options.Include.IsEmpty || _options.Include.Any(pattern => NamePattern.Matches(pattern, name)))
+        && !_options.Exclude.Any(pattern => NamePattern.Matches(pattern, name));
 
     private PlannedTensor Describe(TensorInfo tensor)
     {

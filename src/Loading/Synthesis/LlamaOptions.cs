@@ -5,6 +5,9 @@ namespace IlgpuLoader.Loading;
 /// <summary>The size of a Llama-shaped checkpoint that is made up. Immutable.</summary>
 public sealed record LlamaOptions
 {
+    // Far above any model; the headers of more would exceed what readers accept.
+    private const int MaximumLayers = 100_000;
+
     /// <summary>The number of decoder layers.</summary>
     public int Layers { get; init; } = 2;
 
@@ -36,13 +39,13 @@ public sealed record LlamaOptions
     public bool TieEmbeddings { get; init; }
 
     /// <summary>The feed-forward width in use.</summary>
-    public int IntermediateSize => Intermediate ?? ((((8 * Hidden) / 3) + 15) / 16 * 16);
+    public int IntermediateSize => Intermediate ?? (int)Math.Min(int.MaxValue, ((8L * Hidden / 3) + 15) / 16 * 16);
 
     /// <summary>Checks that the numbers fit each other.</summary>
     /// <exception cref="ArgumentException">They do not.</exception>
     public void Validate()
     {
-        ThrowUnless(Layers >= 1, $"There must be at least one layer, not {Layers}.");
+        ThrowUnless(Layers is >= 1 and <= MaximumLayers, $"The number of layers must be between 1 and {MaximumLayers}, not {Layers}.");
         ThrowUnless(Heads >= 1 && Hidden >= Heads && Hidden % Heads == 0, $"The hidden size {Hidden} must be a multiple of the {Heads} heads.");
         ThrowUnless(
             KeyValueHeads >= 1 && Heads % KeyValueHeads == 0, $"The {KeyValueHeads} key and value heads must divide the {Heads} heads.");

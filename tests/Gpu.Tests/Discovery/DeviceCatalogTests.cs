@@ -1,0 +1,54 @@
+using Xunit;
+
+namespace IlgpuLoader.Gpu.Tests;
+
+public sealed class DeviceCatalogTests
+{
+    [Fact]
+    public void The_host_comes_first_and_meta_last()
+    {
+        var devices = DeviceCatalog.List();
+        Assert.Equal(("host", DeviceKind.Host), (devices[0].Id, devices[0].Kind));
+        Assert.Equal(("meta", DeviceKind.Meta), (devices[^1].Id, devices[^1].Kind));
+        Assert.Equal(devices.Count, devices.Select(device => device.Id).Distinct().Count());
+        Assert.Null(devices[0].Unusable);
+        Assert.InRange(devices[0].FreeMemory ?? 0, 1, devices[0].TotalMemory);
+        Assert.Null(devices[^1].FreeMemory);
+    }
+
+    [Fact]
+    public void Without_ilgpu_host_and_meta_are_all_there_is()
+    {
+        if (DeviceCatalog.IlgpuVersion is { } version)
+        {
+            Assert.True(Version.TryParse(version.Split('+', '-')[0], out _), version);
+        }
+        else
+        {
+            Assert.Equal(["host", "meta"], DeviceCatalog.List().Select(device => device.Id));
+        }
+    }
+
+    [Fact]
+    public void Devices_open_by_their_ids()
+    {
+        Assert.Same(HostDevice.Shared, DeviceCatalog.Open("host"));
+        Assert.Same(HostDevice.Shared, DeviceCatalog.Open(DeviceCatalog.Auto));
+        Assert.Same(MetaDevice.Shared, DeviceCatalog.Open("meta"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("HOST")]
+    [InlineData("cuda:99")]
+    public void An_unknown_device_is_refused_with_those_there_are(string id)
+    {
+        var error = Assert.Throws<ArgumentException>(() => DeviceCatalog.Open(id));
+        Assert.Contains($"'{id}'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("host", error.Message, StringComparison.Ordinal);
+        Assert.Contains("meta and auto", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_device_is_refused() => Assert.Throws<ArgumentNullException>(() => DeviceCatalog.Open(null!));
+}

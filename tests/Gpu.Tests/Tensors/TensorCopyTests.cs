@@ -1,0 +1,231 @@
+using System.Runtime.InteropServices;
+using FsCheck;
+using FsCheck.Fluent;
+using IlgpuLoader.Formats;
+using Xunit;
+
+namespace IlgpuLoader.Gpu.Tests;
+
+public sealed class TensorCopyTests
+{
+    private static readonly DType[] Kept =
+    [
+        DType.U8, DType.BF16, DType.F32, DType.I64, DType.C128, DType.F4, DType.F6_E2M3, DType.F6_E3M2, DType.Q4_0, DType.Q8_0, DType.Q6_K,
+    ];
+
+    private static readonly DType[] Floats = [DType.F64, DType.F32, DType.F16, DType.BF16];
+
+    [Fact]
+    public void A_copy_between_any_strides_moves_each_unit_and_touches_nothing_else()
+    {
+        var device = new HostDevice();
+        Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
+        {
+            var random = new Random(seed);
+            var dtype = random.GetItems(Kept, 1)[0];
+            var sizes = Sizes(random, dtype.BlockLength == 1 ? 0 : 1);
+            var from = StridedCase.Random(random, dtype, sizes, mayRepeat: true);
+            var to = StridedCase.Random(random, dtype, sizes, mayRepeat: false);
+            using var sourceMemory = Filled(device, from.MemoryBytes, seed);
+            using var targetMemory = Filled(device, to.MemoryBytes, ~seed);
+            var source = sourceMemory.AsSpan(0, (int)sourceMemory.Length).ToArray();
+            var expected = targetMemory.AsSpan(0, (int)targetMemory.Length).ToArray();
+            foreach (var (read, write) in from.Offsets().Zip(to.Offsets()))
+            {
+                source.AsSpan((int)read, dtype.BlockSize).CopyTo(expected.AsSpan((int)write));
+            }
+
+            using var sourceTensor = from.Over(sourceMemory);
+            using var targetTensor = to.Over(targetMemory);
+            targetTensor.CopyFrom(sourceTensor);
+            Assert.True(expected.AsSpan().SequenceEqual(targetMemory.AsSpan(0, expected.Length)), $"{from} -> {to}");
+            Assert.True(source.AsSpan().SequenceEqual(sourceMemory.AsSpan(0, source.Length)), "the source was written");
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
+    }
+
+    [Fact]
+    public void A_copy_between_any_strides_converts_each_element()
+    {
+        var device = new HostDevice();
+        Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
+        {
+            var random = new Random(seed);
+            var (stored, wanted) = (random.GetItems(Floats, 1)[0], random.GetItems(Floats, 1)[0]);
+            // Sometimes more than are gathered at a time.
+            var sizes = random.Next(10) == 0 ? [2, 1500 + random.Next(3000)] : Sizes(random, 0);
+            var from = StridedCase.Random(random, stored, sizes, mayRepeat: true);
+            var to = StridedCase.Random(random, wanted, sizes, mayRepeat: false);
+            using var sourceMemory = Filled(device, from.MemoryBytes, 0);
+            using var targetMemory = Filled(device, to.MemoryBytes, 7);
+            var expected = targetMemory.AsSpan(0, (int)targetMemory.Length).ToArray();
+            // Quarters up to 16 are exact in all of these types.
+            foreach (var offset in from.Offsets())
+            {
+                Write(sourceMemory.AsSpan(offset, stored.BlockSize), stored, random.Next(-64, 65) / 4.0);
+            }
+
+            foreach (var (read, write) in from.Offsets().Zip(to.Offsets()))
+            {
+                Write(expected.AsSpan((int)write, wanted.BlockSize), wanted, Read(sourceMemory.AsSpan(read, stored.BlockSize), stored));
+            }
+
+            using var sourceTensor = from.Over(sourceMemory);
+            using var targetTensor = to.Over(targetMemory);
+            targetTensor.CopyFrom(sourceTensor);
+            Assert.True(expected.AsSpan().SequenceEqual(targetMemory.AsSpan(0, expected.Length)), $"{from} -> {to}");
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
+    }
+
+    [Theory]
+    [InlineData(DType.F4)]
+    [InlineData(DType.F6_E2M3)]
+    public void Rows_that_end_inside_a_byte_copy_whole(DType dtype)
+    {
+        var device = new HostDevice();
+        var bytes = Enumerable.Range(1, (int)dtype.ByteCount(20)).Select(i => (byte)i).ToArray();
+        using var source = Tensor.FromValues<byte>(dtype, new Shape(4, 5), bytes, device);
+        using var target = source.To(device);
+        Assert.Equal(bytes, target.AsSpan<byte>().ToArray());
+    }
+
+    [Fact]
+    public void Contiguous_and_strided_sub_byte_rows_copy_into_each_other()
+    {
+        var device = new HostDevice();
+        using var wide = Tensor.FromValues<byte>(DType.F4, new Shape(3, 8), [.. Enumerable.Range(1, 12).Select(i => (byte)i)], device);
+        using var left = wide.Narrow(1, 0, 4);
+        using var packed = left.To(device);
+        Assert.Equal([1, 2, 5, 6, 9, 10], packed.AsSpan<byte>().ToArray());
+
+        using var right = wide.Narrow(1, 4, 4);
+        right.CopyFrom(packed);
+        Assert.Equal([1, 2, 1, 2, 5, 6, 5, 6, 9, 10, 9, 10], wide.AsSpan<byte>().ToArray());
+    }
+
+    [Fact]
+    public void Large_conversions_are_cut_without_a_seam()
+    {
+        var device = new HostDevice();
+        const int count = (1 << 24) + 3;
+        using (var source = Tensor.Empty(DType.F16, new Shape(count), device))
+        {
+            source.AsSpan<Half>().Fill((Half)0.5f);
+            source.AsSpan<Half>()[^1] = (Half)(-3f);
+            source.AsSpan<Half>()[1 << 24] = (Half)2f;
+            using var wide = source.To(DType.F32);
+            Assert.Equal([0.5f, 2f, 0.5f, -3f], wide.GetSpan<float>((1 << 24) - 1, 4).ToArray());
+            Assert.Equal(count - 2, wide.AsSpan<float>().Count(0.5f));
+        }
+
+        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
+    }
+
+    [Fact]
+    public void One_element_copies_into_one_element_whatever_the_dimensions()
+    {
+        using var scalar = Tensor.FromValues<float>(DType.F32, Shape.Scalar, [2.5f]);
+        using var deep = Tensor.FromValues<double>(DType.F64, new Shape(1, 1, 1), [0]);
+        deep.CopyFrom(scalar);
+        Assert.Equal([2.5], deep.AsSpan<double>().ToArray());
+
+        using var same = Tensor.FromValues<float>(DType.F32, new Shape(1), [0]);
+        same.CopyFrom(scalar);
+        Assert.Equal([2.5f], same.AsSpan<float>().ToArray());
+    }
+
+    [Fact]
+    public void Other_shapes_are_refused_even_with_as_many_elements()
+    {
+        using var source = Tensor.Empty(DType.F32, new Shape(2, 3));
+        using var turned = Tensor.Empty(DType.F32, new Shape(3, 2));
+        using var flat = Tensor.Empty(DType.F32, new Shape(6));
+        using var one = Tensor.Empty(DType.F32, new Shape(1));
+        Assert.Throws<ArgumentException>(() => turned.CopyFrom(source));
+        Assert.Throws<ArgumentException>(() => flat.CopyFrom(source));
+        Assert.Throws<ArgumentException>(() => source.CopyFrom(one));
+    }
+
+    [Theory]
+    [InlineData(DType.F32, DType.I32)]
+    [InlineData(DType.F8_E4M3, DType.I8)]
+    [InlineData(DType.C64, DType.F32)]
+    [InlineData(DType.F32, DType.C64)]
+    public void Where_there_is_no_conversion_that_is_said_and_nothing_stays(DType stored, DType wanted)
+    {
+        var device = new HostDevice();
+        using (var source = Tensor.Empty(stored, new Shape(4), device))
+        {
+            var error = Assert.Throws<ArgumentException>(() => source.To(wanted));
+            Assert.Contains($"from {stored.Name} to {wanted.Name}", error.Message, StringComparison.Ordinal);
+            Assert.Equal(1, device.LiveAllocations);
+        }
+
+        Assert.Equal(0, device.LiveAllocations);
+    }
+
+    [Fact]
+    public void To_copies_also_where_nothing_changes()
+    {
+        var device = new HostDevice();
+        using var source = Tensor.FromValues<int>(DType.I32, new Shape(2, 2), [1, 2, 3, 4], device);
+        using var turned = source.Transpose(0, 1);
+        using var copy = turned.To(DType.I32);
+        using var elsewhere = turned.To(HostDevice.Shared);
+        Assert.NotSame(source.Memory, copy.Memory);
+        Assert.Same(device, copy.Device);
+        Assert.Same(HostDevice.Shared, elsewhere.Device);
+        Assert.True(copy.IsContiguous);
+        Assert.Equal([1, 3, 2, 4], copy.AsSpan<int>().ToArray());
+        Assert.Equal([1, 3, 2, 4], elsewhere.AsSpan<int>().ToArray());
+    }
+
+    [Fact]
+    public void Disposed_tensors_are_refused_on_either_side()
+    {
+        using var alive = Tensor.Empty(DType.F32, new Shape(2));
+        var gone = Tensor.Empty(DType.F32, new Shape(2));
+        gone.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => alive.CopyFrom(gone));
+        Assert.Throws<ObjectDisposedException>(() => gone.CopyFrom(alive));
+        Assert.Throws<ObjectDisposedException>(() => gone.To(DType.F16));
+    }
+
+    private static long[] Sizes(Random random, int leastRank) =>
+        [.. Enumerable.Range(0, leastRank + random.Next(5 - leastRank)).Select(_ => random.Next(20) == 0 ? 0L : random.Next(1, 5))];
+
+    private static HostMemory Filled(HostDevice device, long bytes, int seed)
+    {
+        var memory = (HostMemory)device.Allocate(bytes);
+        new Random(seed).NextBytes(memory.AsSpan(0, (int)bytes));
+        return memory;
+    }
+
+    private static double Read(ReadOnlySpan<byte> bytes, DType dtype) => dtype switch
+    {
+        DType.F64 => MemoryMarshal.Read<double>(bytes),
+        DType.F32 => MemoryMarshal.Read<float>(bytes),
+        DType.F16 => (double)MemoryMarshal.Read<Half>(bytes),
+        _ => BitConverter.Int32BitsToSingle(MemoryMarshal.Read<ushort>(bytes) << 16),
+    };
+
+    private static void Write(Span<byte> bytes, DType dtype, double value)
+    {
+        switch (dtype)
+        {
+            case DType.F64:
+                MemoryMarshal.Write(bytes, value);
+                break;
+            case DType.F32:
+                MemoryMarshal.Write(bytes, (float)value);
+                break;
+            case DType.F16:
+                MemoryMarshal.Write(bytes, (Half)value);
+                break;
+            default:
+                MemoryMarshal.Write(bytes, (ushort)(BitConverter.SingleToUInt32Bits((float)value) >> 16));
+                break;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading.Tests;
+
+/// <summary>Work that is remembered by address and done later, in order.</summary>
+internal sealed class LateStream(LateDevice device) : DeviceStream
+{
+    private readonly Lock _lock = new();
+    private readonly Queue<Action> _work = new();
+    private long _given;
+    private long _done;
+    private bool _ended;
+
+    public override Device Device => device;
+
+    public override unsafe void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target)
+    {
+        // Slots are pinned: the address is what a driver keeps.
+        var address = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(staged));
+        var length = staged.Length;
+        var memory = (LateMemory)destination;
+        Give(() =>
+        {
+            if (memory.IsFreed)
+            {
+                device.Note("work was done on freed memory");
+                return;
+            }
+
+            var bytes = new ReadOnlySpan<byte>((byte*)address, length);
+            var room = memory.Bytes.AsSpan((int)destinationOffset);
+            if (stored == target)
+            {
+                bytes.CopyTo(room);
+            }
+            else if (Codecs.TryGet(stored, out var codec))
+            {
+                var values = length / stored.BlockSize * stored.BlockLength * codec.ValuesPerElement;
+                codec.DecodeScalar(bytes, room[..(int)target.ByteCount(values)], target);
+            }
+        });
+    }
+
+    public override void Copy(in StridedView source, in StridedView destination)
+    {
+        var (from, to) = (source, destination);
+        Give(() => ((LateMemory)from.Memory).Bytes
+            .AsSpan((int)from.ByteOffset, (int)from.DType.ByteCount(from.Shape.ElementCount))
+            .CopyTo(((HostMemory)to.Memory).AsSpan(to.ByteOffset, (int)to.DType.ByteCount(to.Shape.ElementCount))));
+    }
+
+    public override Fence Record()
+    {
+        lock (_lock)
+        {
+            var fence = new LateFence(this, _given, device.IsFailingFence());
+            if (device.Lateness == Lateness.Soon)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(_ => DoUntil(fence.Point), null);
+            }
+
+            return fence;
+        }
+    }
+
+    public override void Synchronize() => DoUntil(long.MaxValue);
+
+    protected override void Dispose(bool disposing)
+    {
+        lock (_lock)
+        {
+            _ended = true;
+            if (_work.Count > 0)
+            {
+                device.Note($"a stream ended with {_work.Count} pieces of work to do");
+            }
+        }
+    }
+
+    private void Give(Action work)
+    {
+        lock (_lock)
+        {
+            if (_ended)
+            {
+                device.Note("work was given to a stream that had ended");
+            }
+
+            _work.Enqueue(work);
+            _given++;
+        }
+    }
+
+    private void DoUntil(long point)
+    {
+        lock (_lock)
+        {
+            while (_done < point && _work.TryDequeue(out var work))
+            {
+                work();
+                _done++;
+            }
+        }
+    }
+
+    private bool IsDone(long point)
+    {
+        lock (_lock)
+        {
+            return _done >= point;
+        }
+    }
+
+    private sealed class LateFence(LateStream stream, long point, bool fails) : Fence
+    {
+        public long Point => point;
+
+        public override bool HasPassed => !fails && stream.IsDone(point);
+
+        public override async ValueTask WaitAsync(CancellationToken cancellationToken = default)
+        {
+            // Always on another thread, as a driver's callback.
+            await Task.Yield();
+            cancellationToken.ThrowIfCancellationRequested();
+            if (fails)
+            {
+                throw new InvalidOperationException("The device was lost.");
+            }
+
+            stream.DoUntil(point);
+        }
+    }
+}
