@@ -43,7 +43,7 @@ public sealed class DeviceCatalogTests
     [InlineData("cuda:99")]
     public void An_unknown_device_is_refused_with_those_there_are(string id)
     {
-        var error = Assert.Throws<ArgumentException>(() => DeviceCatalog.Open(id));
+        var error = Assert.Throws<DeviceUnavailableException>(() => DeviceCatalog.Open(id));
         Assert.Contains($"'{id}'", error.Message, StringComparison.Ordinal);
         Assert.Contains("host", error.Message, StringComparison.Ordinal);
         Assert.Contains("meta and auto", error.Message, StringComparison.Ordinal);

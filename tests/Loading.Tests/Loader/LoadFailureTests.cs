@@ -13,6 +13,9 @@ public sealed class LoadFailureTests
     private static readonly Sample Tensors = Sample.Make(
         5, ("first", DType.F32, [1000]), ("large", DType.F32, [700_000]), ("third", DType.U8, [5000]), ("last", DType.F16, [100]));
 
+    // Lanes read the one kind on their own thread and wait for the other.
+    private static readonly Func<IByteSource, IByteSource>[] Kinds = [source => source, source => new SynchronousSource(source)];
+
     private static long DataBegins => Tensors.File.Length - Tensors.Tensors.Sum(tensor => (long)tensor.Value.Length);
 
     public static TheoryData<bool, bool> Ways => new() { { true, false }, { false, false }, { true, true }, { false, true } };
@@ -24,27 +27,37 @@ public sealed class LoadFailureTests
     {
         // Within 'large', behind what one direct read takes.
         var bad = DataBegins + 4000 + (2 << 20) + 17;
-        await using var checkpoint = await Tensors.OpenAsync(inner => ThrowingSource.AfterBytes(inner, bad));
-        var error = await FailAsync<IOException>(checkpoint, onHost, streamed, lanes: 1);
-        Assert.Contains("sample.safetensors", error.Message, StringComparison.Ordinal);
-        Assert.Contains("tensor 'large'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("at byte ", error.Message, StringComparison.Ordinal);
-        Assert.Contains(ThrowingSource.Message, error.Message, StringComparison.Ordinal);
-        Assert.IsType<IOException>(error.InnerException);
+        foreach (var kind in Kinds)
+        {
+            await using var checkpoint = await Tensors.OpenAsync(inner => kind(ThrowingSource.AfterBytes(inner, bad)));
+            var error = await FailAsync<IOException>(checkpoint, onHost, streamed, lanes: 1);
+            Assert.Contains("sample.safetensors", error.Message, StringComparison.Ordinal);
+            Assert.Contains("tensor 'large'", error.Message, StringComparison.Ordinal);
+            Assert.Contains("at byte ", error.Message, StringComparison.Ordinal);
+            Assert.Contains(ThrowingSource.Message, error.Message, StringComparison.Ordinal);
+            Assert.IsType<IOException>(error.InnerException);
+        }
     }
 
     [Theory]
     [MemberData(nameof(Ways))]
     public async Task A_file_that_was_cut_names_the_tensor_and_where_it_ends(bool onHost, bool streamed)
     {
-        foreach (var (tensor, end) in new[] { ("large", DataBegins + 4000 + 999_999), ("third", DataBegins + 2_804_000 + 4999), ("last", Tensors.File.Length - 1L) })
+        (string Tensor, long End)[] cuts =
+        [
+            ("large", DataBegins + 4000 + 999_999), ("third", DataBegins + 2_804_000 + 4999), ("last", Tensors.File.Length - 1L),
+        ];
+        foreach (var (tensor, end) in cuts)
         {
-            await using var checkpoint = await Tensors.OpenAsync(inner => new CutSource(inner, end));
-            var error = await FailAsync<InvalidCheckpointException>(checkpoint, onHost, streamed, lanes: 1);
-            Assert.Equal(CheckpointErrorCode.FileTruncated, error.Code);
-            Assert.Equal((tensor, "sample.safetensors", end, "safetensors"), (error.Tensor, error.File, error.Offset, error.Format));
-            Assert.StartsWith($"sample.safetensors: tensor '{tensor}': the file ends here", error.Message, StringComparison.Ordinal);
-            Assert.EndsWith($"(at byte {end})", error.Message, StringComparison.Ordinal);
+            foreach (var kind in Kinds)
+            {
+                await using var checkpoint = await Tensors.OpenAsync(inner => kind(new CutSource(inner, end)));
+                var error = await FailAsync<InvalidCheckpointException>(checkpoint, onHost, streamed, lanes: 1);
+                Assert.Equal(CheckpointErrorCode.FileTruncated, error.Code);
+                Assert.Equal((tensor, "sample.safetensors", end, "safetensors"), (error.Tensor, error.File, error.Offset, error.Format));
+                Assert.StartsWith($"sample.safetensors: tensor '{tensor}': the file ends here", error.Message, StringComparison.Ordinal);
+                Assert.EndsWith($"(at byte {end})", error.Message, StringComparison.Ordinal);
+            }
         }
     }
 

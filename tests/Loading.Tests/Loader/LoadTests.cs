@@ -12,6 +12,7 @@ public sealed class LoadTests
         bytes => new MemorySource(bytes),
         bytes => new StreamSource(new MemoryStream(bytes)),
         bytes => new ShortReadSource(new MemorySource(bytes), 40_000),
+        bytes => new SynchronousSource(new ShortReadSource(new MemorySource(bytes), 70_000)),
         bytes => new ShortReadSource(new StreamSource(new MemoryStream(bytes)), 7777),
     ];
 
@@ -140,7 +141,11 @@ public sealed class LoadTests
             await using var checkpoint = await sample.OpenAsync();
             var plan = loader.Plan(checkpoint, new LoadOptions
             {
-                Device = device, DType = target, ConvertAllTypes = all, StagingBytes = staging, Lanes = lanes,
+                Device = device,
+                DType = target,
+                ConvertAllTypes = all,
+                StagingBytes = staging,
+                Lanes = lanes,
             });
             await using (var model = await loader.LoadAsync(plan))
             {

@@ -84,7 +84,11 @@ public sealed class StagedLoadTests
         var loader = new CheckpointLoader();
         var plan = loader.Plan(checkpoint, new LoadOptions
         {
-            Device = device, Lanes = lanes, StagingBytes = 64 << 10, DType = target, ConvertAllTypes = target is not null,
+            Device = device,
+            Lanes = lanes,
+            StagingBytes = 64 << 10,
+            DType = target,
+            ConvertAllTypes = target is not null,
         });
         await using (var model = await loader.LoadAsync(plan))
         {

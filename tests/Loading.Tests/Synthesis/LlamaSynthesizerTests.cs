@@ -56,7 +56,12 @@ public sealed class LlamaSynthesizerTests : IDisposable
     {
         var options = new LlamaOptions
         {
-            Layers = layers, Hidden = hidden, Intermediate = intermediate, Heads = heads, KeyValueHeads = keyValueHeads, Vocabulary = vocabulary,
+            Layers = layers,
+            Hidden = hidden,
+            Intermediate = intermediate,
+            Heads = heads,
+            KeyValueHeads = keyValueHeads,
+            Vocabulary = vocabulary,
         };
         Assert.Equal(parameters, LlamaLayout.Tensors(options).Sum(tensor => tensor.Shape.ElementCount));
         Assert.Equal(3 + (9 * layers), LlamaSynthesizer.CountTensors(options));
