@@ -133,7 +133,7 @@ public sealed class Checkpoint : IAsyncDisposable
         {
             selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
         }
-        else if (path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase) && File.Exists(path))
+        else if (CheckpointFolder.IsIndexName(path) && File.Exists(path))
         {
             selection = await CheckpointFolder
                 .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
@@ -215,10 +215,10 @@ public sealed class Checkpoint : IAsyncDisposable
         {
             return await ModelConfig.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is JsonException or CheckpointLimitException)
+        catch (Exception exception) when (exception is JsonException or CheckpointException or IOException or UnauthorizedAccessException)
         {
             // The weights can be read without it.
-            warnings.Add(new CheckpointWarning(path, $"the configuration is not read: {exception.Message}"));
+            warnings.Add(new CheckpointWarning(path, $"the configuration is not read: {Quoted.Plain(exception.Message)}"));
             return null;
         }
     }

@@ -10,6 +10,9 @@ internal static partial class CheckpointFolder
 {
     private const string IndexEnding = ".index.json";
 
+    // How Mistral names its own copy of the weights.
+    private const string ConsolidatedStart = "consolidated";
+
     // What trainers leave beside the weights: optimiser and scheduler states, arguments (vLLM skips the same list).
     private static readonly HashSet<string> NeverWeights =
         ["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"];
@@ -30,7 +33,13 @@ internal static partial class CheckpointFolder
     public static async Task<Selection> SelectAsync(
         string folder, IEnumerable<string> extensions, CheckpointOptions options, CancellationToken cancellationToken)
     {
-        var names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!).Order(NaturalOrder.Instance).ToArray();
+        // Hidden files are not the model's: what another program has not finished writing, or what macOS keeps beside a file
+        // on a foreign disk (._model.safetensors).
+        var names = Directory.EnumerateFiles(folder)
+            .Select(path => Path.GetFileName(path)!)
+            .Where(name => !name.StartsWith('.'))
+            .Order(NaturalOrder.Instance)
+            .ToArray();
         foreach (var extension in extensions)
         {
             var index = FindIndex(folder, names, extension, options);
@@ -54,6 +63,9 @@ internal static partial class CheckpointFolder
                 : $"{folder}: there are no {string.Join(" or ", extensions)} files here. Is this the folder of the model?",
             folder);
     }
+
+    /// <summary>Whether a file is an index by its name: <c>*.index.json</c>, or <c>*.index.VARIANT.json</c>.</summary>
+    public static bool IsIndexName(string path) => IndexName().IsMatch(path);
 
     /// <summary>Opens the shards that an index names.</summary>
     public static async Task<Selection> FromIndexAsync(
@@ -91,7 +103,7 @@ internal static partial class CheckpointFolder
 
         // model.safetensors.index.json; with a variant, model.safetensors.index.fp16.json (transformers' rule).
         var ending = options.Variant is { } variant ? $"{extension}.index.{variant}.json" : extension + IndexEnding;
-        var candidates = names.Where(name => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase)).ToArray();
+        var candidates = WithoutConsolidated(names.Where(name => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase)));
         return candidates.Length switch
         {
             0 => null,
@@ -99,7 +111,8 @@ internal static partial class CheckpointFolder
             _ => throw new InvalidCheckpointException(
                 CheckpointErrorCode.Ambiguous,
                 folder,
-                $"there are several indexes: {string.Join(", ", candidates.Select(Quoted.Name))}; choose one with --index NAME."),
+                $"there are several indexes: {string.Join(", ", candidates.Select(Quoted.Name))}; choose one with --index NAME "
+                + $"({nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Index)})."),
         };
     }
 
@@ -132,15 +145,17 @@ internal static partial class CheckpointFolder
             AddWarning(warnings, folder, weights.Except(chosen), "another variant of the same weights, left aside; choose it with --variant");
         }
 
-        // Mistral's own copy of the weights, which counts only where it is all there is.
-        var others = chosen.Where(name => !name.StartsWith("consolidated", StringComparison.Ordinal)).ToArray();
-        if (others.Length > 0 && others.Length < chosen.Length)
-        {
-            AddWarning(warnings, folder, chosen.Except(others), "a second copy of the weights, left aside");
-            chosen = others;
-        }
+        var counted = WithoutConsolidated(chosen);
+        AddWarning(warnings, folder, chosen.Except(counted), "a second copy of the weights, left aside");
+        return new Selection([.. counted.Select(name => Path.Combine(folder, name))], null, warnings);
+    }
 
-        return new Selection([.. chosen.Select(name => Path.Combine(folder, name))], null, warnings);
+    // Mistral's own copy of the weights counts only where it is all there is.
+    private static string[] WithoutConsolidated(IEnumerable<string> names)
+    {
+        string[] all = [.. names];
+        string[] others = [.. all.Where(name => !name.StartsWith(ConsolidatedStart, StringComparison.Ordinal))];
+        return others.Length > 0 ? others : all;
     }
 
     private static void AddWarning(List<CheckpointWarning> warnings, string folder, IEnumerable<string> names, string what)
@@ -162,6 +177,9 @@ internal static partial class CheckpointFolder
     private static bool IsOtherWeightFile(string name) =>
         Path.GetExtension(name).ToUpperInvariant() is ".BIN" or ".PT" or ".PTH" or ".CKPT" or ".GGUF" or ".NPZ" or ".NPY"
         && !NeverWeights.Contains(name);
+
+    [GeneratedRegex(@"\.index(\.[^./\\]+)?\.json$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex IndexName();
 
     [GeneratedRegex(@"-\d{5,6}-of-\d{5,6}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex ShardNumber();

@@ -6,5 +6,5 @@ namespace IlgpuLoader.Formats;
 public sealed record CheckpointWarning(string File, string Message)
 {
     /// <summary>File and message in one line.</summary>
-    public override string ToString() => $"{File}: {Message}";
+    public override string ToString() => $"{Quoted.Plain(File)}: {Message}";
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using IlgpuLoader.Formats.Safetensors;
 
@@ -14,6 +15,9 @@ internal sealed class FormatDetector
 
     // No more than one number of 64 bits: too little to tell what it was to become.
     private const int FewBytes = 8;
+
+    private static readonly SearchValues<byte> TextCharacters =
+        SearchValues.Create([.. "\t\r\n"u8, .. Enumerable.Range(' ', '~' - ' ' + 1).Select(character => (byte)character)]);
 
     private readonly CheckpointFormat[] _formats;
 
@@ -73,13 +77,13 @@ internal sealed class FormatDetector
                 offset: 0);
         }
 
-        var extension = Path.GetExtension(path);
+        // What servers answer in words ("Entry not found", {"error": ...}) is no header of exabytes either.
+        var extension = LooksLikeText(head) ? "" : Path.GetExtension(path);
         return Array.Find(_formats, format => format.Extension.Equals(extension, StringComparison.OrdinalIgnoreCase))
             ?? throw new InvalidCheckpointException(
                 CheckpointErrorCode.UnknownFormat,
                 path,
-                $"{(head.IsEmpty ? "the file is empty" : $"the first bytes, {Describe(head)}, are those of no checkpoint format")}; "
-                + $"this version reads {string.Join(", ", _formats.Select(format => format.Name))}.",
+                $"{Describe(head)}; this version reads {string.Join(", ", _formats.Select(format => format.Name))}.",
                 offset: 0);
     }
 
@@ -107,9 +111,23 @@ internal sealed class FormatDetector
         _ => null,
     };
 
+    // Taken for a number, eight characters of text are a length far beyond any header's.
+    private static bool LooksLikeText(ReadOnlySpan<byte> head) =>
+        head.Length >= FewBytes && !head[..FewBytes].ContainsAnyExcept(TextCharacters);
+
     private static string Describe(ReadOnlySpan<byte> head)
     {
-        var shown = head[..Math.Min(8, head.Length)];
-        return $"{Convert.ToHexString(shown)} ({Quoted.Plain(Encoding.Latin1.GetString(shown))})";
+        if (head.IsEmpty)
+        {
+            return "the file is empty";
+        }
+
+        const int shownText = 60;
+        var shown = head[..Math.Min(FewBytes, head.Length)];
+        return $"the first bytes, {Convert.ToHexString(shown)} ({Quoted.Plain(Encoding.Latin1.GetString(shown))}), are those of no checkpoint format"
+            + (LooksLikeText(head)
+                ? " but text, as a server answers where the file is not to be had: "
+                    + Quoted.Name(Encoding.Latin1.GetString(head[..Math.Min(shownText, head.Length)]))
+                : "");
     }
 }

@@ -58,14 +58,35 @@ public sealed class ModelConfig
             : null;
 
     /// <summary>Reads a configuration.</summary>
-    /// <exception cref="JsonException">The file is not a JSON object.</exception>
+    /// <exception cref="JsonException">The file is not a JSON object, or a string in it is not text.</exception>
     internal static async Task<ModelConfig> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
         var json = await SideFile.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
+        ThrowIfNotText(json.Span);
         using var document = JsonDocument.Parse(json);
         return document.RootElement.ValueKind == JsonValueKind.Object
             ? new ModelConfig(path, document.RootElement.Clone())
             : throw new JsonException("The document is not an object.");
+    }
+
+    // A document is parsed without looking into its strings; a broken one would throw later, from a property.
+    private static void ThrowIfNotText(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(json);
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+                {
+                    _ = reader.GetString();
+                }
+            }
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new JsonException("A string is not valid text.", exception);
+        }
     }
 
     private string? Text(string name) =>

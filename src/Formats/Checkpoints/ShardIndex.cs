@@ -41,7 +41,7 @@ internal sealed class ShardIndex
         catch (JsonException exception)
         {
             throw new InvalidCheckpointException(
-                CheckpointErrorCode.IndexInvalid, path, $"the index is not valid JSON: {exception.Message}", innerException: exception);
+                CheckpointErrorCode.IndexInvalid, path, $"the index is not valid JSON: {Quoted.Plain(exception.Message)}", innerException: exception);
         }
         catch (InvalidOperationException exception)
         {

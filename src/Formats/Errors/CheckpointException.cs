@@ -9,7 +9,7 @@ public abstract class CheckpointException : Exception
 {
     private protected CheckpointException(
         CheckpointErrorCode code, string? file, string message, string? format = null, Exception? innerException = null)
-        : base(file is null ? message : $"{file}: {message}", innerException)
+        : base(file is null ? message : $"{Quoted.Plain(file)}: {message}", innerException)
     {
         Code = code;
         File = file;

@@ -60,7 +60,16 @@ public sealed class AtomicFolder : IDisposable
             }
         }
 
-        Directory.Move(TemporaryPath, Path);
+        try
+        {
+            Directory.Move(TemporaryPath, Path);
+        }
+        catch when (aside is not null)
+        {
+            Directory.Move(aside, Path);
+            throw;
+        }
+
         _committed = true;
         FolderSync.Flush(System.IO.Path.GetDirectoryName(Path)!);
         if (aside is not null)

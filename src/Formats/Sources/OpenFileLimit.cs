@@ -30,13 +30,19 @@ public sealed class OpenFileLimit(int maximum = OpenFileLimit.DefaultMaximum)
         }
     }
 
-    // Called before a file is used; the node is the file's own, so that a hit costs no search.
+    // Called whenever a file is used; the node is the file's own, so that a hit costs no search.
     internal void Use(LinkedListNode<LocalFileSource> node)
     {
         lock (_lock)
         {
             if (node.List is not null)
             {
+                // The node that was used last is used again by most reads.
+                if (node.Next is null && _open.Count <= _maximum)
+                {
+                    return;
+                }
+
                 _open.Remove(node);
             }
 

@@ -39,6 +39,13 @@ public sealed class StreamSource : IByteSource
     public async ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (offset >= Length)
+        {
+            // Some streams refuse a position far beyond their end.
+            return 0;
+        }
+
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {

@@ -213,5 +213,90 @@ public sealed class CheckpointFolderTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Checkpoint.OpenAsync(_folder.Path, null, cancelled.Token));
     }
 
+    [LinuxFact]
+    public async Task Open_FileWithAHostileName_CannotWriteToTheTerminal()
+    {
+        // A repository that was cloned brings its file names with it.
+        const string name = "\u001b[2Jmodel.safetensors";
+        _folder.Write(name, SafetensorsBuilder.File("{"));
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
+        Assert.Equal(_folder[name], exception.File);
+        Assert.DoesNotContain('\u001b', exception.Message);
+        Assert.Contains("\\u001b[2Jmodel.safetensors: ", exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', new CheckpointWarning(_folder[name], "odd").ToString());
+    }
+
+    [Fact]
+    public async Task Open_HiddenFiles_AreNotWeights()
+    {
+        _folder.Write("model.safetensors", OneTensor("a", 1));
+        // macOS keeps these beside files on foreign disks; the other is what a download has not finished.
+        _folder.Write("._model.safetensors", "Mac OS X");
+        _folder.Write(".model-2.safetensors", OneTensor("b", 1).AsSpan(..^1));
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path);
+        Assert.Equal(["model.safetensors"], checkpoint.Files.Select(file => file.Name));
+    }
+
+    [Fact]
+    public async Task Open_ConsolidatedShardsWithTheirOwnIndexBesideTheModels_AreLeftAside()
+    {
+        // As Mistral publishes its large models.
+        _folder.Write("model-00001-of-00001.safetensors", OneTensor("model.a", 1));
+        _folder.Write("model.safetensors.index.json", """{"weight_map":{"model.a":"model-00001-of-00001.safetensors"}}""");
+        _folder.Write("consolidated-00001-of-00001.safetensors", OneTensor("a", 1));
+        _folder.Write("consolidated.safetensors.index.json", """{"weight_map":{"a":"consolidated-00001-of-00001.safetensors"}}""");
+        await using (var checkpoint = await Checkpoint.OpenAsync(_folder.Path))
+        {
+            Assert.Equal(["model.a"], checkpoint.Tensors.Select(tensor => tensor.Name));
+        }
+
+        await using (var asked = await Checkpoint.OpenAsync(
+            _folder.Path, new CheckpointOptions { Index = "consolidated.safetensors.index.json" }))
+        {
+            Assert.Equal(["a"], asked.Tensors.Select(tensor => tensor.Name));
+        }
+
+        File.Delete(_folder["model.safetensors.index.json"]);
+        await using var alone = await Checkpoint.OpenAsync(_folder.Path);
+        Assert.Equal(["a"], alone.Tensors.Select(tensor => tensor.Name));
+    }
+
+    [Fact]
+    public async Task Open_ShardReplacedWhileTheLimitHadClosedIt_IsRefusedOnRead()
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            _folder.Write($"model-{i}.safetensors", OneTensor($"t{i}", (byte)i));
+        }
+
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { MaximumOpenFiles = 1 });
+        foreach (var file in checkpoint.Files)
+        {
+            _folder.Write("new", OneTensor(file.Name, 99));
+            File.SetLastWriteTimeUtc(_folder["new"], new DateTime(2001, 2, 3, 0, 0, 0, DateTimeKind.Utc));
+            File.Move(_folder["new"], file.Path, overwrite: true);
+        }
+
+        // At most the files that were being opened at the same time are still the old ones; none gives a new byte.
+        var refused = 0;
+        var value = new byte[1];
+        foreach (var tensor in checkpoint.Tensors)
+        {
+            try
+            {
+                await tensor.File.Source.ReadExactlyAsync(tensor.Offset, value);
+                Assert.NotEqual(99, value[0]);
+            }
+            catch (InvalidCheckpointException exception)
+            {
+                Assert.Equal(CheckpointErrorCode.FileChanged, exception.Code);
+                Assert.Equal(tensor.File.Path, exception.File);
+                refused++;
+            }
+        }
+
+        Assert.InRange(refused, 1, 4);
+    }
+
     internal static byte[] OneTensor(string name, byte value) => new SafetensorsBuilder().Add(name, "U8", [4], [value, 0, 0, 0]).ToBytes();
 }

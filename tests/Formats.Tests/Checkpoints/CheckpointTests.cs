@@ -55,6 +55,8 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("{")]
     [InlineData("[1]")]
     [InlineData("")]
+    [InlineData("""{"model_type":"\ud800"}""")]
+    [InlineData("""{"\udc00":1}""")]
     public async Task Config_ThatCannotBeRead_IsAWarning(string text)
     {
         _folder.Write("model.safetensors", SafetensorsBuilder.Tiny());
@@ -62,6 +64,37 @@ public sealed class CheckpointTests : IDisposable
         await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path);
         Assert.Null(checkpoint.Config);
         Assert.Equal(_folder["config.json"], Assert.Single(checkpoint.Warnings).File);
+    }
+
+    [Fact]
+    public async Task Config_ThatIsNotUtf8_IsAWarning()
+    {
+        _folder.Write("model.safetensors", SafetensorsBuilder.Tiny());
+        _folder.Write("config.json", [.. "{\"model_type\":\""u8, 0xFF, .. "\"}"u8]);
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path);
+        Assert.Null(checkpoint.Config);
+        Assert.Single(checkpoint.Warnings);
+    }
+
+    [LinuxFact]
+    public async Task Config_ThatIsAPipe_IsAWarning()
+    {
+        _folder.Write("model.safetensors", SafetensorsBuilder.Tiny());
+        NamedPipe.Create(_folder["config.json"]);
+        // Nobody writes to the pipe; the minute only ends a broken run.
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path).WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Null(checkpoint.Config);
+        Assert.Contains("pipe", Assert.Single(checkpoint.Warnings).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Config_AboveTheLimit_IsAWarning()
+    {
+        _folder.Write("model.safetensors", SafetensorsBuilder.Tiny());
+        _folder.Write("config.json", """{"model_type":"llama"}""");
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { MaximumIndexBytes = 10 });
+        Assert.Null(checkpoint.Config);
+        Assert.Contains("MaximumIndexBytes", Assert.Single(checkpoint.Warnings).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -66,6 +66,20 @@ public sealed class FormatDetectionTests : IDisposable
         Assert.Contains("safetensors", exception.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("model.safetensors", "Entry not found")]
+    [InlineData("model.safetensors", "Invalid username or password.")]
+    [InlineData("model.safetensors", "{\n  \"error\": \"Access to model x/y is restricted.\"}")]
+    [InlineData("model.bin", "Repository not found")]
+    public async Task Open_AnswerOfAServerInText_IsShown(string name, string answer)
+    {
+        // Read as a header's length it would be "a header of 8 exabytes; raise the limit".
+        var exception = await RefusedAsync(name, Encoding.ASCII.GetBytes(answer), CheckpointErrorCode.UnknownFormat);
+        Assert.Contains(Quoted.Name(answer), exception.Message, StringComparison.Ordinal);
+        Assert.Contains("text", exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', exception.Message);
+    }
+
     [Fact]
     public async Task Open_EmptyFile_SaysSoWhateverItsName()
     {

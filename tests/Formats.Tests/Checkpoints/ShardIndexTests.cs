@@ -153,6 +153,7 @@ public sealed class ShardIndexTests : IDisposable
         _folder.Write("y.safetensors.index.json", """{"weight_map":{"b":"s2.safetensors"}}""");
         var exception = await RefusedAsync(CheckpointErrorCode.Ambiguous);
         Assert.Contains("--index", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("CheckpointOptions.Index", exception.Message, StringComparison.Ordinal);
         Assert.Contains("'x.safetensors.index.json', 'y.safetensors.index.json'", exception.Message, StringComparison.Ordinal);
 
         await using var chosen = await Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { Index = "y.safetensors.index.json" });
@@ -177,6 +178,25 @@ public sealed class ShardIndexTests : IDisposable
         Assert.Equal(["a"], plain.Tensors.Select(tensor => tensor.Name));
         await using var variant = await Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { Variant = "fp16" });
         Assert.Equal(["b"], variant.Tensors.Select(tensor => tensor.Name));
+    }
+
+    [Fact]
+    public async Task Open_PathOfAVariantsIndex_OpensIt()
+    {
+        WriteShards();
+        _folder.Write("model.safetensors.index.fp16.json", """{"weight_map":{"b":"s2.safetensors"}}""");
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder["model.safetensors.index.fp16.json"]);
+        Assert.Equal(["b"], checkpoint.Tensors.Select(tensor => tensor.Name));
+    }
+
+    [Fact]
+    public async Task Open_KeyGivenTwiceWithControlCharacters_CannotWriteToTheTerminal()
+    {
+        WriteShards();
+        WriteIndex("""{"weight_map":{"\u001b[2J":"s1.safetensors","\u001b[2J":"s2.safetensors"}}""");
+        var exception = await RefusedAsync(CheckpointErrorCode.IndexInvalid);
+        Assert.Contains("[2J", exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', exception.Message);
     }
 
     [Fact]

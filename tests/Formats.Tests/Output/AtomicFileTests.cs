@@ -35,6 +35,17 @@ public sealed class AtomicFileTests : IDisposable
         Assert.Equal([_folder["f"]], Entries());
     }
 
+    [LinuxFact]
+    public async Task Commit_OverALink_ReplacesTheLinkAndNotWhatItLeadsTo()
+    {
+        // As in a Hub cache snapshot: the blob belongs to other snapshots as well.
+        File.CreateSymbolicLink(_folder["f"], _folder.Write("blob", "old"));
+        await AtomicFile.WriteAllBytesAsync(_folder["f"], "new"u8.ToArray());
+        Assert.Equal("old", File.ReadAllText(_folder["blob"]));
+        Assert.Null(new FileInfo(_folder["f"]).LinkTarget);
+        Assert.Equal("new", File.ReadAllText(_folder["f"]));
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1 << 20)]

@@ -127,6 +127,21 @@ public sealed class AtomicFolderTests : IDisposable
         Assert.Equal([_folder["d"]], Entries());
     }
 
+    [LinuxFact]
+    public void Commit_OverALinkToAFolder_ReplacesTheLinkOnly()
+    {
+        _folder.Write("other/kept", "kept");
+        Directory.CreateSymbolicLink(_folder["f"], _folder["other"]);
+        using (var folder = AtomicFolder.Create(_folder["f"], overwrite: true))
+        {
+            folder.Commit();
+        }
+
+        Assert.Equal("kept", File.ReadAllText(_folder["other/kept"]));
+        Assert.Null(new DirectoryInfo(_folder["f"]).LinkTarget);
+        Assert.Empty(Directory.GetFileSystemEntries(_folder["f"]));
+    }
+
     [Fact]
     public void Create_InAFolderThatIsMissing_MakesIt()
     {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -98,7 +97,7 @@ public sealed class LocalFileSourceTests : IDisposable
     [LinuxFact]
     public async Task Constructor_PipeWithoutAWriter_IsRefusedInsteadOfWaitedFor()
     {
-        await MakePipeAsync("pipe");
+        NamedPipe.Create(_folder["pipe"]);
         var exception = Assert.Throws<UnsupportedCheckpointException>(() => new LocalFileSource(_folder["pipe"]));
         Assert.Equal(CheckpointErrorCode.Unsupported, exception.Code);
         Assert.StartsWith($"{_folder["pipe"]}: this is a pipe", exception.Message, StringComparison.Ordinal);
@@ -107,7 +106,7 @@ public sealed class LocalFileSourceTests : IDisposable
     [LinuxFact]
     public async Task Constructor_PipeWithAWriterBehindALink_IsRefused()
     {
-        await MakePipeAsync("pipe");
+        NamedPipe.Create(_folder["pipe"]);
         // Opened for both, a pipe waits for nobody.
         using var writer = File.OpenHandle(_folder["pipe"], FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
         File.CreateSymbolicLink(_folder["link"], _folder["pipe"]);
@@ -183,12 +182,5 @@ public sealed class LocalFileSourceTests : IDisposable
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
         stream.SetLength(length);
-    }
-
-    private async Task MakePipeAsync(string name)
-    {
-        using var process = Process.Start("mkfifo", [_folder[name]]);
-        await process.WaitForExitAsync();
-        Assert.Equal(0, process.ExitCode);
     }
 }
