@@ -20,6 +20,7 @@ internal ref struct SafetensorsHeaderParser
 
     private readonly string _file;
     private readonly bool _refuseNul;
+    private readonly int _maximumRank;
     private readonly List<SafetensorsEntry> _entries = [];
     private readonly HashSet<string> _names = [];
     private ulong[] _numbers = new ulong[8];
@@ -31,6 +32,7 @@ internal ref struct SafetensorsHeaderParser
     {
         _file = file;
         _refuseNul = limits.RefuseNul;
+        _maximumRank = limits.MaximumRank;
         _json = new Utf8JsonReader(
             header,
             isFinalBlock: true,
@@ -304,6 +306,18 @@ internal ref struct SafetensorsHeaderParser
                 throw Invalid(
                     CheckpointErrorCode.HeaderFieldInvalid,
                     $"{field} must hold whole numbers from 0 to {ulong.MaxValue}, and holds {Found()}");
+            }
+
+            // Offsets are two and are counted by their caller, but are no reason either to hold millions.
+            if (count == Math.Max(_maximumRank, 2))
+            {
+                throw new CheckpointLimitException(
+                    $"number of values in {field} of tensor {Quoted.Name(_tensor!)}",
+                    count + 1,
+                    count,
+                    $"{nameof(SafetensorsLimits)}.{nameof(SafetensorsLimits.MaximumRank)}",
+                    _file,
+                    SafetensorsConstants.Format);
             }
 
             if (count == _numbers.Length)

@@ -6,6 +6,12 @@ public sealed record SafetensorsLimits
     /// <summary>The reference's cap on the header: 100,000,000 bytes, decimal (tensor.rs, MAX_HEADER_SIZE).</summary>
     public const long DefaultMaximumHeaderBytes = 100_000_000;
 
+    /// <summary>
+    /// The default for dimensions of one tensor: PyTorch and NumPy hold at most 64. The reference has no limit of its own,
+    /// and a header of 100 MB could name 50 million.
+    /// </summary>
+    public const int DefaultMaximumRank = 256;
+
     /// <summary>The defaults.</summary>
     public static SafetensorsLimits Default { get; } = new();
 
@@ -23,6 +29,17 @@ public sealed record SafetensorsLimits
             field = value;
         }
     } = DefaultMaximumHeaderBytes;
+
+    /// <summary>The most dimensions of one tensor. Default <see cref="DefaultMaximumRank"/>.</summary>
+    public int MaximumRank
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            field = value;
+        }
+    } = DefaultMaximumRank;
 
     /// <summary>
     /// Whether a NUL character in a tensor name or in the metadata is refused, as the reference does in its newest version.

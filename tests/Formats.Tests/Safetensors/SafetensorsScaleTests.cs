@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats.Safetensors;
 using System.Text;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -79,14 +80,38 @@ public sealed class SafetensorsScaleTests
     }
 
     [Fact]
-    public async Task Open_ShapeOfAMillionDimensions_IsCutInTheMessage()
+    public async Task Open_ShapeOfAMillionDimensions_IsBeyondTheLimit()
     {
         var file = SafetensorsBuilder.File($"{{{SafetensorsBuilder.Entry("a", "U8", Enumerable.Repeat(1ul, Million), 0, 2)}}}", new byte[2]);
-        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(
+        var exception = await Assert.ThrowsAsync<CheckpointLimitException>(
             () => Checkpoint.OpenAsync(new MemorySource(file, Opening.Name)));
-        Assert.Equal(CheckpointErrorCode.SizeMismatch, exception.Code);
-        Assert.InRange(exception.Message.Length, 1, 600);
-        Assert.Contains("1000000 dimensions", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(SafetensorsLimits.DefaultMaximumRank, exception.Maximum);
+        Assert.Contains(nameof(SafetensorsLimits.MaximumRank), exception.Message, StringComparison.Ordinal);
+
+        var trusting = new CheckpointOptions { Safetensors = new SafetensorsLimits { MaximumRank = Million } };
+        var invalid = await Assert.ThrowsAsync<InvalidCheckpointException>(
+            () => Checkpoint.OpenAsync(new MemorySource(file, Opening.Name), trusting));
+        Assert.Equal(CheckpointErrorCode.SizeMismatch, invalid.Code);
+        Assert.InRange(invalid.Message.Length, 1, 600);
+        Assert.Contains("1000000 dimensions", invalid.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(SafetensorsLimits.DefaultMaximumRank, true)]
+    [InlineData(SafetensorsLimits.DefaultMaximumRank + 1, false)]
+    public async Task Open_AsManyDimensionsAsTheLimit_AreAllowed(int rank, bool accepted)
+    {
+        var file = SafetensorsBuilder.File($"{{{SafetensorsBuilder.Entry("a", "U8", Enumerable.Repeat(1ul, rank), 0, 1)}}}", new byte[1]);
+        var opening = Checkpoint.OpenAsync(new MemorySource(file, Opening.Name));
+        if (accepted)
+        {
+            await using var checkpoint = await opening;
+            Assert.Equal(rank, checkpoint["a"].Shape.Rank);
+        }
+        else
+        {
+            await Assert.ThrowsAsync<CheckpointLimitException>(() => opening);
+        }
     }
 
     [Fact]
