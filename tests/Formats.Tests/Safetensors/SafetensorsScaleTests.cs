@@ -1,5 +1,5 @@
-using IlgpuLoader.Formats.Safetensors;
 using System.Text;
+using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.TestKit;
 using Xunit;
 

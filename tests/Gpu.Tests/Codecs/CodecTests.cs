@@ -5,6 +5,7 @@ using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
+[Trait("Area", "Codecs")]
 public sealed class CodecTests
 {
     [Fact]

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
+[Trait("Area", "Codecs")]
 public sealed class IntegerTests
 {
     public static TheoryData<DType, DType> Pairs()

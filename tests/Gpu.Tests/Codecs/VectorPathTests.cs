@@ -9,6 +9,7 @@ namespace IlgpuLoader.Gpu.Tests;
 /// Every vector width against the scalar body, also those that this processor (or DOTNET_EnableAVX512=0,
 /// DOTNET_EnableHWIntrinsic=0) does not have: the runtime then carries them out in software, with the same results.
 /// </summary>
+[Trait("Area", "Codecs")]
 public sealed unsafe class VectorPathTests
 {
     private const byte Guard = 0xA5;

@@ -3,6 +3,7 @@ using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
+[Trait("Area", "Codecs")]
 public sealed class WideningTests
 {
     [Theory]
