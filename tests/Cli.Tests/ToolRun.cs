@@ -1,4 +1,5 @@
 using System.Text.Json;
+using IlgpuLoader.Cli.Output;
 using Xunit;
 
 namespace IlgpuLoader.Cli.Tests;

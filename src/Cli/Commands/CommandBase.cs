@@ -1,4 +1,5 @@
 using System.CommandLine;
+using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Cli.Commands;

@@ -79,10 +79,10 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <param name="path">The path; symbolic links are followed.</param>
     /// <param name="options">What to open and what to accept; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
-    /// <exception cref="FileNotFoundException">There is no such file, or the folder holds no weights.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
-    /// <exception cref="InvalidCheckpointException">A file breaks a rule of its format.</exception>
+    /// <exception cref="InvalidCheckpointException">A file breaks a rule of its format, or a folder holds no weights.</exception>
     /// <exception cref="CheckpointLimitException">A file asks for more than the options allow.</exception>
     /// <exception cref="UnsupportedCheckpointException">A file is of a format that is not read.</exception>
     public static Task<Checkpoint> OpenAsync(

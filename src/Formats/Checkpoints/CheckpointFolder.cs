@@ -28,8 +28,8 @@ internal static partial class CheckpointFolder
     /// <param name="extensions">The endings of readable weight files, best first.</param>
     /// <param name="options">Variant and index.</param>
     /// <param name="cancellationToken">Cancels the reading of the index.</param>
-    /// <exception cref="FileNotFoundException">The folder holds no weights.</exception>
-    /// <exception cref="InvalidCheckpointException">Two indexes could be meant, or the index breaks a rule.</exception>
+    /// <exception cref="FileNotFoundException">The index that is asked for is not there.</exception>
+    /// <exception cref="InvalidCheckpointException">The folder holds no weights, two indexes could be meant, or the index breaks a rule.</exception>
     public static async Task<Selection> SelectAsync(
         string folder, IEnumerable<string> extensions, CheckpointOptions options, CancellationToken cancellationToken)
     {
@@ -56,16 +56,19 @@ internal static partial class CheckpointFolder
         }
 
         var others = names.Where(IsOtherWeightFile).Take(3).ToArray();
-        throw new FileNotFoundException(
+        throw new InvalidCheckpointException(
+            CheckpointErrorCode.NoWeights,
+            folder,
             others.Length > 0
-                ? $"{folder}: there are no {string.Join(" or ", extensions)} files here; {string.Join(", ", others.Select(Quoted.Name))} "
+                ? $"there are no {string.Join(" or ", extensions)} files here; {string.Join(", ", others.Select(Quoted.Name))} "
                   + "cannot be read as a folder by this version."
-                : $"{folder}: there are no {string.Join(" or ", extensions)} files here. Is this the folder of the model?",
-            folder);
+                : $"there are no {string.Join(" or ", extensions)} files here. Is this the folder of the model?");
     }
 
     /// <summary>Whether a file is an index by its name: <c>*.index.json</c>, or <c>*.index.VARIANT.json</c>.</summary>
-    public static bool IsIndexName(string path) => IndexName().IsMatch(path);
+    // The ending first: the regular expression's machinery would take a fifth of the first open of a process.
+    public static bool IsIndexName(string path) =>
+        path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && IndexName().IsMatch(path);
 
     /// <summary>Opens the shards that an index names.</summary>
     public static async Task<Selection> FromIndexAsync(
@@ -101,9 +104,12 @@ internal static partial class CheckpointFolder
                 : throw new FileNotFoundException($"{folder}: there is no index {Quoted.Name(asked)} here.", Path.Combine(folder, asked));
         }
 
-        // model.safetensors.index.json; with a variant, model.safetensors.index.fp16.json (transformers' rule).
-        var ending = options.Variant is { } variant ? $"{extension}.index.{variant}.json" : extension + IndexEnding;
-        var candidates = WithoutConsolidated(names.Where(name => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase)));
+        var ofVariant = names.Where(name => IsIndexOf(name, extension, options.Variant)).ToArray();
+        // Where nobody asks for a variant and every index is one's, an index still decides.
+        var candidates = WithoutConsolidated(
+            ofVariant.Length > 0 || options.Variant is not null
+                ? ofVariant
+                : names.Where(name => name.EndsWith(extension + IndexEnding, StringComparison.OrdinalIgnoreCase)));
         return candidates.Length switch
         {
             0 => null,
@@ -116,6 +122,13 @@ internal static partial class CheckpointFolder
         };
     }
 
+    // model.safetensors.index.fp16.json is transformers' spelling of a variant's index, model.fp16.safetensors.index.json
+    // diffusers'.
+    private static bool IsIndexOf(string name, string extension, string? variant) =>
+        (variant is not null && name.EndsWith($"{extension}.index.{variant}.json", StringComparison.OrdinalIgnoreCase))
+        || (name.EndsWith(extension + IndexEnding, StringComparison.OrdinalIgnoreCase)
+            && VariantOf(name[..^IndexEnding.Length], extension).Variant == variant);
+
     private static Selection FromNames(string folder, string[] weights, string extension, CheckpointOptions options)
     {
         var warnings = new List<CheckpointWarning>();
@@ -125,10 +138,11 @@ internal static partial class CheckpointFolder
             chosen = [.. weights.Where(name => VariantOf(name, extension).Variant == variant)];
             if (chosen.Length == 0)
             {
-                throw new FileNotFoundException(
-                    $"{folder}: there are no files of the variant {Quoted.Name(variant)} here; there are "
-                    + $"{string.Join(", ", weights.Take(5).Select(Quoted.Name))}.",
-                    folder);
+                throw new InvalidCheckpointException(
+                    CheckpointErrorCode.NoWeights,
+                    folder,
+                    $"there are no files of the variant {Quoted.Name(variant)} here; there are "
+                    + $"{string.Join(", ", weights.Take(5).Select(Quoted.Name))}.");
             }
         }
         else
@@ -171,7 +185,8 @@ internal static partial class CheckpointFolder
     {
         var stem = ShardNumber().Replace(name[..^extension.Length], "");
         var dot = stem.LastIndexOf('.');
-        return dot > 0 ? (stem[..dot], stem[(dot + 1)..]) : (stem, null);
+        // A digit there belongs to a version: model-v1.5.
+        return dot > 0 && dot + 1 < stem.Length && !char.IsAsciiDigit(stem[dot + 1]) ? (stem[..dot], stem[(dot + 1)..]) : (stem, null);
     }
 
     private static bool IsOtherWeightFile(string name) =>

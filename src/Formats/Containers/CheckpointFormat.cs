@@ -2,7 +2,7 @@ namespace IlgpuLoader.Formats;
 
 /// <summary>
 /// One container format: how its files are recognised and their headers read. Every format has its own folder with its
-/// reader, limits and, where there is one, writer; <see cref="Checkpoint"/> holds the list of them.
+/// reader, limits and, where there is one, writer; <see cref="FormatDetector"/> holds the list of them.
 /// </summary>
 internal abstract class CheckpointFormat
 {

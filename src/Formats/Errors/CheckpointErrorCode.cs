@@ -47,6 +47,8 @@ public enum CheckpointErrorCode
     ShardMissing,
     /// <summary>A tensor that an index maps to a shard is not in it.</summary>
     ShardTensorMissing,
+    /// <summary>A folder holds no weights that can be read, or none of the variant asked for.</summary>
+    NoWeights,
     /// <summary>Several index files or sets of files could be meant.</summary>
     Ambiguous,
     /// <summary>The file is a git-lfs pointer, not the file it points to.</summary>

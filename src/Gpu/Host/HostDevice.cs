@@ -41,7 +41,7 @@ public sealed class HostDevice : Device
         }
         catch (Exception exception) when (exception is OutOfMemoryException or Win32Exception or OverflowException)
         {
-            throw new DeviceMemoryException(Id, bytes, FreeMemory, "The operating system refused the allocation.", exception);
+            throw new DeviceMemoryException(Id, bytes, FreeMemory, $"The operating system refused the allocation: {exception.Message}. A process may also have no more than vm.max_map_count mappings.", exception);
         }
     }
 

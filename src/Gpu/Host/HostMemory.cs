@@ -10,10 +10,10 @@ namespace IlgpuLoader.Gpu;
 public sealed unsafe class HostMemory : DeviceMemory
 {
     private readonly byte* _pointer;
-    private readonly NativePages.Block _block;
+    private readonly NativePages.Region _block;
     private volatile bool _fresh;
 
-    internal HostMemory(HostDevice device, NativePages.Block block, long length)
+    internal HostMemory(HostDevice device, NativePages.Region block, long length)
         : base(device, length)
     {
         _block = block;

@@ -23,6 +23,7 @@ internal static unsafe partial class NativePages
     private const int MapPrivateAnonymous = 0x02 | 0x20;
     private const int AdviseHugePage = 14;
     private const int AdvisePopulateWrite = 23;
+    private const int InvalidArgument = 22;
     private static readonly nint MapFailed = -1;
 
     // MADV_POPULATE_WRITE came with Linux 5.14; older kernels answer "invalid argument", once and for all.
@@ -31,7 +32,7 @@ internal static unsafe partial class NativePages
     /// <summary>Memory and how to give it back.</summary>
     /// <param name="Address">The first byte.</param>
     /// <param name="Bytes">The size of the mapping, or 0 for the C library's.</param>
-    internal readonly record struct Block(nint Address, long Bytes)
+    internal readonly record struct Region(nint Address, long Bytes)
     {
         /// <summary>Whether this is a mapping of its own, whose pages come into being when they are first written.</summary>
         public bool IsMapped => Bytes > 0;
@@ -40,7 +41,7 @@ internal static unsafe partial class NativePages
     /// <summary>Allocates memory.</summary>
     /// <exception cref="OutOfMemoryException">The C library has none.</exception>
     /// <exception cref="Win32Exception">The operating system refused a mapping.</exception>
-    public static Block Allocate(long bytes)
+    public static Region Allocate(long bytes)
     {
         if (OperatingSystem.IsLinux() && bytes >= SmallestMapping)
         {
@@ -48,11 +49,11 @@ internal static unsafe partial class NativePages
         }
 
         // At least one byte, so that every block has an address.
-        return new Block((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment), 0);
+        return new Region((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment), 0);
     }
 
     /// <summary>Gives memory back.</summary>
-    public static void Free(Block block)
+    public static void Free(Region block)
     {
         if (!block.IsMapped)
         {
@@ -77,7 +78,8 @@ internal static unsafe partial class NativePages
                 return;
             }
 
-            _populateRefused = true;
+            // Any other error, such as a cgroup at its limit, concerns this range only.
+            _populateRefused = Marshal.GetLastPInvokeError() == InvalidArgument;
         }
 
         Touch(start, length);
@@ -96,7 +98,7 @@ internal static unsafe partial class NativePages
         }
     }
 
-    private static Block Map(long bytes)
+    private static Region Map(long bytes)
     {
         var rounded = RoundUp(bytes, Environment.SystemPageSize);
         var slack = bytes >= HugePage ? HugePage : 0;
@@ -108,7 +110,7 @@ internal static unsafe partial class NativePages
 
         if (slack == 0)
         {
-            return new Block(start, rounded);
+            return new Region(start, rounded);
         }
 
         // Cut the mapping down to the part that begins on a huge page.
@@ -125,10 +127,11 @@ internal static unsafe partial class NativePages
             _ = Unmap(aligned + (nint)rounded, (nuint)after);
         }
 
-        // Whole huge pages only: a huge page that reaches beyond the end would be resident memory that nobody asked for.
-        // A refusal (a kernel without them) leaves ordinary pages, which is slower and right.
-        _ = Advise(aligned, (nuint)(rounded / HugePage * HugePage), AdviseHugePage);
-        return new Block(aligned, rounded);
+        // The whole mapping, also the part behind its last huge page: the kernel makes a huge page only where all of it
+        // lies in the mapping, and advising a part would split the mapping in two (a process may have 65,530 of them). A
+        // refusal (a kernel without huge pages) leaves ordinary ones, which is slower and right.
+        _ = Advise(aligned, (nuint)rounded, AdviseHugePage);
+        return new Region(aligned, rounded);
     }
 
     private static long RoundUp(long value, long multiple) => checked((value + multiple - 1) / multiple * multiple);

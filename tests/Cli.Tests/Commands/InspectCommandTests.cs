@@ -213,7 +213,7 @@ public sealed class InspectCommandTests
         var unknown = SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("t", "F16x", [1], 0, 2) + "}", new byte[2]);
         var dtype = (await ToolRun.OfAsync("inspect", folder.Write("d.safetensors", unknown), "--json")).ErrorDocument("UnknownDType", 4);
         Assert.Equal("t", dtype.GetProperty("tensor").GetString());
-        (await ToolRun.OfAsync("inspect", Directory.CreateDirectory(folder["empty"]).FullName, "--json")).ErrorDocument("Unreadable", 3);
+        (await ToolRun.OfAsync("inspect", Directory.CreateDirectory(folder["empty"]).FullName, "--json")).ErrorDocument("NoWeights", 4);
     }
 
     private static async Task<string> SynthesiseAsync(TemporaryFolder folder)

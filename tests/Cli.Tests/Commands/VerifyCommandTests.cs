@@ -79,14 +79,23 @@ public sealed class VerifyCommandTests
     {
         using var folder = new TemporaryFolder();
         var good = folder.Write("good.safetensors", SafetensorsBuilder.Tiny());
-        Directory.CreateDirectory(folder["empty"]);
         File.CreateSymbolicLink(folder["dangling"], folder["nowhere"]);
-        string[] unreadable = [folder["empty"], folder["dangling"], folder[new string('x', 5000)], Path.Combine(good, "below-a-file")];
+        string[] unreadable = [folder["dangling"], folder[new string('x', 5000)], Path.Combine(good, "below-a-file")];
         var run = await ToolRun.OfAsync(["verify", .. unreadable, good]);
         var lines = run.Out.TrimEnd('\n').Split('\n');
-        Assert.Equal((3, 5), (run.ExitCode, lines.Length));
+        Assert.Equal((3, 4), (run.ExitCode, lines.Length));
         Assert.All(unreadable.Zip(lines), pair => Assert.StartsWith($"invalid {pair.First}: Unreadable: ", pair.Second, StringComparison.Ordinal));
         Assert.Equal($"ok {good}", lines[^1]);
+    }
+
+    [Fact]
+    public async Task A_folder_that_can_be_read_and_holds_no_weights_is_invalid()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("pytorch_model.bin", "x");
+        var run = await ToolRun.OfAsync("verify", folder.Path);
+        Assert.Equal(4, run.ExitCode);
+        Assert.StartsWith($"invalid {folder.Path}: NoWeights: ", run.Out, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -81,6 +81,16 @@ public sealed class CheckpointFolderTests : IDisposable
         Assert.Equal(["model.fp16.safetensors"], variant.Files.Select(file => file.Name));
     }
 
+    [Fact]
+    public async Task Open_VersionInAName_IsNoVariant()
+    {
+        _folder.Write("model-v1.safetensors", OneTensor("a", 1));
+        _folder.Write("model-v1.5.safetensors", OneTensor("b", 2));
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path);
+        Assert.Equal(2, checkpoint.Files.Length);
+        Assert.Empty(checkpoint.Warnings);
+    }
+
     [Theory]
     [InlineData("model.fp16-00001-of-00002.safetensors", "model.fp16-00002-of-00002.safetensors")]
     [InlineData("model-00001-of-00002.fp16.safetensors", "model-00002-of-00002.fp16.safetensors")]
@@ -97,8 +107,9 @@ public sealed class CheckpointFolderTests : IDisposable
     public async Task Open_VariantThatIsNotThere_SaysWhatThereIs()
     {
         _folder.Write("model.safetensors", OneTensor("a", 1));
-        var exception = await Assert.ThrowsAsync<FileNotFoundException>(
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(
             () => Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { Variant = "fp8" }));
+        Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
         Assert.Contains("'fp8'", exception.Message, StringComparison.Ordinal);
         Assert.Contains("'model.safetensors'", exception.Message, StringComparison.Ordinal);
     }
@@ -112,7 +123,8 @@ public sealed class CheckpointFolderTests : IDisposable
     public async Task Open_OnlyWhatTrainersLeave_IsNoCheckpoint(string name)
     {
         _folder.Write(name, OneTensor("a", 1));
-        var exception = await Assert.ThrowsAsync<FileNotFoundException>(() => Checkpoint.OpenAsync(_folder.Path));
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
+        Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
         Assert.DoesNotContain(name, exception.Message, StringComparison.Ordinal);
     }
 
@@ -120,14 +132,16 @@ public sealed class CheckpointFolderTests : IDisposable
     public async Task Open_FolderWithOtherWeights_NamesThem()
     {
         _folder.Write("pytorch_model.bin", "x");
-        var exception = await Assert.ThrowsAsync<FileNotFoundException>(() => Checkpoint.OpenAsync(_folder.Path));
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
+        Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
         Assert.Contains("'pytorch_model.bin'", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Open_EmptyFolder_SaysSo()
     {
-        var exception = await Assert.ThrowsAsync<FileNotFoundException>(() => Checkpoint.OpenAsync(_folder.Path));
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
+        Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
         Assert.StartsWith(_folder.Path + ": there are no .safetensors files here", exception.Message, StringComparison.Ordinal);
     }
 

@@ -168,11 +168,13 @@ public sealed class ShardIndexTests : IDisposable
             () => Checkpoint.OpenAsync(_folder.Path, new CheckpointOptions { Index = "none.safetensors.index.json" }));
     }
 
-    [Fact]
-    public async Task Open_IndexOfAVariant_IsFoundWithTheVariantOnly()
+    [Theory]
+    [InlineData("model.safetensors.index.fp16.json")]
+    [InlineData("model.fp16.safetensors.index.json")]
+    public async Task Open_IndexOfAVariant_IsFoundWithTheVariantOnly(string name)
     {
         WriteShards();
-        _folder.Write("model.safetensors.index.fp16.json", """{"weight_map":{"b":"s2.safetensors"}}""");
+        _folder.Write(name, """{"weight_map":{"b":"s2.safetensors"}}""");
         WriteIndex("""{"weight_map":{"a":"s1.safetensors"}}""");
         await using var plain = await Checkpoint.OpenAsync(_folder.Path);
         Assert.Equal(["a"], plain.Tensors.Select(tensor => tensor.Name));

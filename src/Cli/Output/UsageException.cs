@@ -1,4 +1,4 @@
-namespace IlgpuLoader.Cli;
+namespace IlgpuLoader.Cli.Output;
 
 /// <summary>The command line asks for something that does not go together.</summary>
 internal sealed class UsageException(string message, Exception? innerException = null) : Exception(message, innerException)

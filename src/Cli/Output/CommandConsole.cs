@@ -1,4 +1,4 @@
-namespace IlgpuLoader.Cli;
+namespace IlgpuLoader.Cli.Output;
 
 /// <summary>Where a command writes, and how much: data to standard output, everything else to standard error.</summary>
 /// <param name="Out">Data.</param>

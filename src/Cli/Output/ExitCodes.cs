@@ -1,9 +1,9 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
-namespace IlgpuLoader.Cli;
+namespace IlgpuLoader.Cli.Output;
 
-/// <summary>What the tool's exit codes mean; scripts rely on them (README, "Exit codes").</summary>
+/// <summary>What the tool's exit codes mean; scripts rely on them (README, "The tool").</summary>
 internal static class ExitCodes
 {
     public const int Success = 0;
