@@ -144,7 +144,10 @@ public sealed class Checkpoint : IAsyncDisposable
             selection = new CheckpointFolder.Selection([path], null, []);
         }
 
-        var files = await OpenFilesAsync(selection.Files, options, detector, cancellationToken).ConfigureAwait(false);
+        var limit = new OpenFileLimit(options.MaximumOpenFiles);
+        OpenedFile[] files = selection.Files.Count == 1
+            ? [await OpenFileAsync(new LocalFileSource(selection.Files[0], limit), detector, leaveOpen: false, cancellationToken).ConfigureAwait(false)]
+            : await OpenFilesAsync(selection.Files, limit, detector, cancellationToken).ConfigureAwait(false);
         try
         {
             var warnings = selection.Warnings.ToList();
@@ -163,14 +166,8 @@ public sealed class Checkpoint : IAsyncDisposable
 
     // Headers are small and parsing them is work for a core each; a thousand shards open in a fraction of the time.
     private static async Task<OpenedFile[]> OpenFilesAsync(
-        IReadOnlyList<string> paths, CheckpointOptions options, FormatDetector detector, CancellationToken cancellationToken)
+        IReadOnlyList<string> paths, OpenFileLimit limit, FormatDetector detector, CancellationToken cancellationToken)
     {
-        var limit = new OpenFileLimit(options.MaximumOpenFiles);
-        if (paths.Count == 1)
-        {
-            return [await OpenFileAsync(new LocalFileSource(paths[0], limit), detector, leaveOpen: false, cancellationToken).ConfigureAwait(false)];
-        }
-
         var files = new OpenedFile?[paths.Count];
         try
         {

@@ -21,10 +21,21 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     /// The first eight bytes are a number and may look like anything (a header of 640 bytes begins like a pickle); the
     /// object's brace behind it, and a plausible number, decide.
     /// </remarks>
-    public override bool Matches(ReadOnlySpan<byte> head) =>
-        head.Length > SafetensorsConstants.LengthBytes
-        && BinaryPrimitives.ReadUInt64LittleEndian(head) <= (ulong)Array.MaxLength
-        && head[SafetensorsConstants.LengthBytes..].TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
+    public override bool Matches(ReadOnlySpan<byte> head)
+    {
+        if (head.Length <= SafetensorsConstants.LengthBytes || BinaryPrimitives.ReadUInt64LittleEndian(head) > (ulong)Array.MaxLength)
+        {
+            return false;
+        }
+
+        var first = SafetensorsConstants.LengthBytes;
+        while (first < head.Length && (head[first] is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n'))
+        {
+            first++;
+        }
+
+        return first < head.Length && head[first] == (byte)'{';
+    }
 
     /// <inheritdoc/>
     public override async ValueTask<FileContent> ReadAsync(

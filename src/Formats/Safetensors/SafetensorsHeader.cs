@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats.Safetensors;
 /// <param name="Dimensions">The dimensions as the file gives them.</param>
 /// <param name="Begin">The first byte, counted from the start of the data.</param>
 /// <param name="End">The byte after the last, counted from the start of the data.</param>
-internal readonly record struct SafetensorsEntry(string Name, DType DType, ulong[] Dimensions, ulong Begin, ulong End);
+internal sealed record SafetensorsEntry(string Name, DType DType, ulong[] Dimensions, ulong Begin, ulong End);
 
 /// <summary>A parsed header.</summary>
 /// <param name="Entries">The tensors in the order of the header.</param>

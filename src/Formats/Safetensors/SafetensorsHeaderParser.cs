@@ -79,7 +79,6 @@ internal ref struct SafetensorsHeaderParser
         }
     }
 
-    [MethodImpl(Hot)]
     private SafetensorsHeader ParseHeader()
     {
         ReadToken();
@@ -153,7 +152,6 @@ internal ref struct SafetensorsHeaderParser
         }
     }
 
-    [MethodImpl(Hot)]
     private void ParseTensor(string name)
     {
         _tensor = name;
@@ -180,7 +178,6 @@ internal ref struct SafetensorsHeaderParser
         _tensor = null;
     }
 
-    [MethodImpl(Hot)]
     private SafetensorsEntry ParseFields(string name)
     {
         DType? dtype = null;
@@ -250,7 +247,6 @@ internal ref struct SafetensorsHeaderParser
             : throw Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"an entry in array form holds {FieldNames} and nothing more");
     }
 
-    [MethodImpl(Hot)]
     private DType ParseDType()
     {
         if (_json.TokenType != JsonTokenType.String)
@@ -280,7 +276,6 @@ internal ref struct SafetensorsHeaderParser
             + (written.Any(char.IsAsciiLetterLower) ? "; names are upper case" : ""));
     }
 
-    [MethodImpl(Hot)]
     private (ulong Begin, ulong End) ParseOffsets()
     {
         var numbers = ParseNumbers("data_offsets");

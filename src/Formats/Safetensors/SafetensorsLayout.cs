@@ -21,7 +21,7 @@ internal static class SafetensorsLayout
         ulong position = 0;
         for (var i = 0; i < entries.Length; i++)
         {
-            ref readonly var entry = ref entries[i];
+            var entry = entries[i];
             if (entry.Begin != position || entry.End < entry.Begin)
             {
                 throw Invalid(
@@ -76,7 +76,7 @@ internal static class SafetensorsLayout
 
     // The reference multiplies from the left and fails at the first overflow, even if a zero follows.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static ulong CountBytes(in SafetensorsEntry entry, CheckpointFile file, long dataOffset)
+    private static ulong CountBytes(SafetensorsEntry entry, CheckpointFile file, long dataOffset)
     {
         ulong bits;
         try
@@ -113,7 +113,7 @@ internal static class SafetensorsLayout
     private static ulong BitsPerElement(DType dtype) => (ulong)(dtype.BlockSize * 8 / dtype.BlockLength);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static TensorInfo CreateTensor(in SafetensorsEntry entry, CheckpointFile file, long dataOffset)
+    private static TensorInfo CreateTensor(SafetensorsEntry entry, CheckpointFile file, long dataOffset)
     {
         try
         {
@@ -172,7 +172,7 @@ internal static class SafetensorsLayout
     }
 
     // A header may name millions of dimensions; the first ones tell what it is.
-    private static string Describe(in SafetensorsEntry entry)
+    private static string Describe(SafetensorsEntry entry)
     {
         const int shown = 8;
         return entry.Dimensions.Length <= shown
@@ -183,7 +183,7 @@ internal static class SafetensorsLayout
     private static InvalidCheckpointException Invalid(
         CheckpointErrorCode code,
         CheckpointFile file,
-        in SafetensorsEntry entry,
+        SafetensorsEntry entry,
         string problem,
         long dataOffset,
         Exception? inner = null)

@@ -7,8 +7,8 @@ public static class DTypeExtensions
 {
     private readonly record struct Row(DTypeKind Kind, int BlockLength, int BlockSize);
 
-    private static readonly Row[] Rows = BuildRows();
     private static readonly string[] Names = Enum.GetNames<DType>();
+    private static readonly Row[] Rows = BuildRows();
 
     extension(DType dtype)
     {
@@ -65,15 +65,13 @@ public static class DTypeExtensions
         }
 
         /// <summary>All types, in declaration order.</summary>
-        public static ImmutableArray<DType> All => AllTypes;
+        public static ImmutableArray<DType> All => Every.Type;
     }
-
-    private static readonly ImmutableArray<DType> AllTypes = [.. Enum.GetValues<DType>()];
 
     private static Row[] BuildRows()
     {
-        var rows = new Row[Enum.GetValues<DType>().Length];
-        foreach (var dtype in Enum.GetValues<DType>())
+        var rows = new Row[Names.Length];
+        for (var dtype = default(DType); (int)dtype < rows.Length; dtype++)
         {
             // safetensors: formats.md 1.4. ggml blocks: ggml-common.h's block structs.
             rows[(int)dtype] = dtype switch
@@ -122,5 +120,11 @@ public static class DTypeExtensions
         }
 
         return rows;
+    }
+
+    // Made when it is first asked for, which opening a checkpoint does not do.
+    private static class Every
+    {
+        public static readonly ImmutableArray<DType> Type = [.. Enum.GetValues<DType>()];
     }
 }
