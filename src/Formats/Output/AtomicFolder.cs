@@ -55,8 +55,7 @@ public sealed class AtomicFolder : IDisposable
             }
             else
             {
-                // Only an empty folder was accepted; if something has come into it since, this throws and nothing is lost.
-                Directory.Delete(Path);
+                DeleteEmpty();
             }
         }
 
@@ -84,6 +83,20 @@ public sealed class AtomicFolder : IDisposable
         if (!_committed && Directory.Exists(TemporaryPath))
         {
             Directory.Delete(TemporaryPath, recursive: true);
+        }
+    }
+
+    // Only an empty folder was accepted; if something has come into it since, nothing of that is lost.
+    private void DeleteEmpty()
+    {
+        try
+        {
+            Directory.Delete(Path);
+        }
+        catch (IOException exception) when (Directory.Exists(Path))
+        {
+            throw new IOException(
+                $"{Path}: something else has written here meanwhile, and it was not replaced; choose another name.", exception);
         }
     }
 }

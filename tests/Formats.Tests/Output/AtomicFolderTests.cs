@@ -10,6 +10,22 @@ public sealed class AtomicFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
+    public void Commit_SomethingCameToTheTargetMeanwhile_IsKeptAndNamed()
+    {
+        using var folder = new TemporaryFolder();
+        using (var output = AtomicFolder.Create(folder["model"]))
+        {
+            File.WriteAllText(Path.Combine(output.TemporaryPath, "ours"), "ours");
+            folder.Write("model/theirs", "theirs");
+            var exception = Assert.Throws<IOException>(output.Commit);
+            Assert.StartsWith(folder["model"] + ": ", exception.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal([folder["model"]], Directory.GetFileSystemEntries(folder.Path));
+        Assert.Equal("theirs", File.ReadAllText(folder["model/theirs"]));
+    }
+
+    [Fact]
     public void Commit_MakesTheFolderAppearWhole_AndNotBefore()
     {
         using var folder = AtomicFolder.Create(_folder["d"]);
