@@ -25,9 +25,9 @@ public static class CheckpointVerifier
             await using (checkpoint.ConfigureAwait(false))
             {
                 var warnings = checkpoint.Warnings.ToBuilder();
-                foreach (var file in checkpoint.Files)
+                foreach (var (file, dataBytes) in checkpoint.Tensors.AggregateBy(tensor => tensor.File, 0L, (sum, tensor) => sum + tensor.ByteLength))
                 {
-                    await LookForZeroTailAsync(checkpoint, file, warnings, cancellationToken).ConfigureAwait(false);
+                    await LookForZeroTailAsync(file, dataBytes, warnings, cancellationToken).ConfigureAwait(false);
                 }
 
                 return new VerificationResult(path, null, warnings.ToImmutable());
@@ -40,9 +40,8 @@ public static class CheckpointVerifier
     }
 
     private static async Task LookForZeroTailAsync(
-        Checkpoint checkpoint, CheckpointFile file, ImmutableArray<CheckpointWarning>.Builder warnings, CancellationToken cancellationToken)
+        CheckpointFile file, long dataBytes, ImmutableArray<CheckpointWarning>.Builder warnings, CancellationToken cancellationToken)
     {
-        var dataBytes = checkpoint.Tensors.Where(tensor => tensor.File == file).Sum(tensor => tensor.ByteLength);
         if (dataBytes < ZeroTailBytes)
         {
             return;

@@ -53,13 +53,25 @@ public sealed class AtomicFile : IAsyncDisposable
     }
 
     /// <summary>Writes bytes at an offset.</summary>
+    /// <param name="offset">Where they go, in bytes from the start of the file.</param>
+    /// <param name="bytes">The bytes; they stay the caller's.</param>
+    /// <param name="cancellationToken">Ends a write that has not begun.</param>
+    /// <exception cref="IOException">The disk is full or failed.</exception>
+    /// <exception cref="ObjectDisposedException">The file was committed or disposed.</exception>
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) =>
         RandomAccess.WriteAsync(_handle, bytes, offset, cancellationToken);
 
     /// <summary>Writes bytes at an offset on the calling thread.</summary>
+    /// <inheritdoc cref="WriteAsync" path="/param"/>
+    /// <inheritdoc cref="WriteAsync" path="/exception"/>
     public void Write(long offset, ReadOnlySpan<byte> bytes) => RandomAccess.Write(_handle, bytes, offset);
 
     /// <summary>Forces the bytes to disk and gives the file its name. May be called once.</summary>
+    /// <param name="cancellationToken">Ends a commit that has not begun; forcing to disk cannot be interrupted.</param>
+    /// <exception cref="IOException">
+    /// The disk is full or failed, or the name is a folder's. The target is as it was, unless only forcing its folder failed.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The file was committed or disposed.</exception>
     public async ValueTask CommitAsync(CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_handle.IsClosed, this);

@@ -62,6 +62,10 @@ public readonly struct Shape : IReadOnlyList<long>, IEquatable<Shape>
     }
 
     /// <summary>The shape with dimension <paramref name="index"/> replaced.</summary>
+    /// <param name="index">The dimension, counted from the outermost.</param>
+    /// <param name="size">Its new size in elements.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such dimension, or the size is negative.</exception>
+    /// <exception cref="OverflowException">The number of elements does not fit a <see cref="long"/>.</exception>
     public Shape With(int index, long size)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Rank, nameof(index));

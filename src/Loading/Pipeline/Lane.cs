@@ -13,8 +13,8 @@ namespace IlgpuLoader.Loading;
 /// comes back behind the stream's fence.
 /// </summary>
 /// <remarks>
-/// The pipe carries the bytes, a channel beside it carries which run they are: one advance and one flush a run, a run
-/// never longer than a slot. A gate counts slots before one is asked for, because a pipe's own threshold counts bytes and
+/// The pipe carries the bytes, a channel beside it carries which run they are: one advance and one flush a run, a
+/// staged run never longer than a slot. A gate counts slots before one is asked for, because a pipe's own threshold counts bytes and
 /// half-filled slots would let it rent far more memory than the cap. Both continue inline: on the host the reading thread
 /// itself decodes the slot it has just filled, while it is in that core's cache.
 /// </remarks>

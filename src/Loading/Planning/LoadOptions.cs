@@ -21,13 +21,13 @@ public sealed record LoadOptions
 
     /// <summary>
     /// The dtype that tensors of floating types get: F32, F16, BF16 or F64; null keeps each as it is stored. Integers,
-    /// BOOL and complex numbers are kept unless <see cref="ConvertAllTypes"/> is set.
+    /// BOOL, complex numbers and block types are kept unless <see cref="ConvertAllTypes"/> is set.
     /// </summary>
     public DType? DType { get; init; }
 
     /// <summary>
-    /// Whether <see cref="DType"/> also applies to integers and BOOL, and to complex numbers as pairs in one more
-    /// dimension of two.
+    /// Whether <see cref="DType"/> also applies to integers, BOOL and block types, and to complex numbers as pairs in one
+    /// more dimension of two. A type without a codec is then refused.
     /// </summary>
     public bool ConvertAllTypes { get; init; }
 
