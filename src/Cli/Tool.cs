@@ -138,6 +138,7 @@ internal static partial class Tool
             new VerifyCommand(),
             new HashCommand(),
             new LoadCommand(),
+            new ConvertCommand(),
             new SynthCommand(),
             new DevicesCommand(),
         ];

@@ -76,7 +76,7 @@ internal sealed class SynthCommand : CommandBase
         var options = Options(parsed);
         if (parsed.GetValue(_force))
         {
-            RefuseToReplaceOthers(output);
+            OutputFolder.ThrowIfOthersWouldGo(output);
         }
 
         var started = Stopwatch.GetTimestamp();
@@ -138,20 +138,4 @@ internal sealed class SynthCommand : CommandBase
             throw new UsageException("The sizes are too large for any checkpoint.", exception);
         }
     }
-
-    // Replacing removes the whole folder: one slip of the keyboard must not take a home directory with it.
-    private static void RefuseToReplaceOthers(string output)
-    {
-        var other = Directory.Exists(output)
-            ? Directory.EnumerateFileSystemEntries(output).FirstOrDefault(path => Directory.Exists(path) || !IsOfCheckpoint(Path.GetFileName(path)))
-            : null;
-        if (other is not null)
-        {
-            throw new UsageException(
-                $"{output}: --force replaces checkpoints only, and this folder also has {Quoted.Name(Path.GetFileName(other))}.");
-        }
-    }
-
-    private static bool IsOfCheckpoint(string name) =>
-        name is "config.json" or "model.safetensors.index.json" || name.EndsWith(".safetensors", StringComparison.Ordinal);
 }

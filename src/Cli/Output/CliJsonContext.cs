@@ -12,6 +12,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(HashDocument))]
 [JsonSerializable(typeof(LoadDocument))]
 [JsonSerializable(typeof(SynthDocument))]
+[JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(DevicesDocument))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(long))]

@@ -35,6 +35,9 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <summary>The tensors in the order of their bytes; writing in this order is sequential.</summary>
     public ImmutableArray<SafetensorsTensor> Tensors { get; }
 
+    /// <summary>Where the file will appear.</summary>
+    public string Path => _file.Path;
+
     /// <summary>The size the file will have, in bytes.</summary>
     public long Length => _offsets[^1];
 
@@ -112,6 +115,15 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         Interlocked.Add(ref _written[index], bytes.Length);
     }
 
+    /// <summary>Writes bytes of a tensor on the calling thread, which a thread that has just made them does cheapest.</summary>
+    /// <inheritdoc cref="WriteAsync" path="/param"/>
+    /// <inheritdoc cref="WriteAsync" path="/exception"/>
+    public void Write(string name, long offset, ReadOnlySpan<byte> bytes)
+    {
+        _file.Write(Locate(name, offset, bytes.Length, out var index), bytes);
+        Interlocked.Add(ref _written[index], bytes.Length);
+    }
+
     /// <summary>Forces the file to disk and gives it its name.</summary>
     /// <exception cref="InvalidOperationException">A tensor was not written whole.</exception>
     public ValueTask CommitAsync(CancellationToken cancellationToken = default)
@@ -127,6 +139,13 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         }
 
         return _file.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>Whether a tensor may have this name: not that of the metadata, no NUL character, no half of a surrogate pair.</summary>
+    public static bool CanName(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name != SafetensorsConstants.MetadataKey && CanBeWritten(name);
     }
 
     /// <summary>Closes the file and, if it was not committed, removes it.</summary>
@@ -155,7 +174,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         var names = new HashSet<string>(tensors.Length);
         foreach (var tensor in tensors)
         {
-            if (tensor.Name == SafetensorsConstants.MetadataKey || !CanBeWritten(tensor.Name))
+            if (!CanName(tensor.Name))
             {
                 throw new ArgumentException($"A tensor may not be named {Quoted.Name(tensor.Name)}.", nameof(tensors));
             }

@@ -41,11 +41,11 @@ public static class LlamaSynthesizer
         using var output = AtomicFolder.Create(folder, overwrite);
         var shards = LlamaLayout.Shards(options);
         var total = shards.SelectMany(shard => shard).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount));
-        var tally = new Tally(progress, total, shards.Sum(shard => shard.Count));
-        var map = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var tally = new ProgressTally(progress, total, shards.Sum(shard => shard.Count));
+        var map = new Dictionary<string, string>();
         for (var i = 0; i < shards.Count; i++)
         {
-            var name = shards.Count == 1 ? "model.safetensors" : $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors";
+            var name = ShardNames.OfShard(i, shards.Count);
             await WriteShardAsync(Path.Combine(output.TemporaryPath, name), shards[i], options, tally, cancellationToken).ConfigureAwait(false);
             foreach (var tensor in shards[i])
             {
@@ -55,8 +55,8 @@ public static class LlamaSynthesizer
 
         if (shards.Count > 1)
         {
-            await WriteJsonAsync(
-                output, "model.safetensors.index.json", Index(map, total), cancellationToken).ConfigureAwait(false);
+            await AtomicFile.WriteAllBytesAsync(
+                Path.Combine(output.TemporaryPath, ShardNames.Index), ShardNames.WriteIndex(map, total), cancellationToken).ConfigureAwait(false);
         }
 
         await WriteJsonAsync(output, "config.json", Config(options), cancellationToken).ConfigureAwait(false);
@@ -69,7 +69,7 @@ public static class LlamaSynthesizer
     public static int CountTensors(LlamaOptions options) => LlamaLayout.Tensors(options).Count();
 
     private static async Task WriteShardAsync(
-        string path, IReadOnlyList<SafetensorsTensor> tensors, LlamaOptions options, Tally tally, CancellationToken cancellationToken)
+        string path, IReadOnlyList<SafetensorsTensor> tensors, LlamaOptions options, ProgressTally tally, CancellationToken cancellationToken)
     {
         var metadata = new Dictionary<string, string> { ["format"] = "pt" };
         var writer = await SafetensorsWriter.CreateAsync(path, tensors, metadata, cancellationToken).ConfigureAwait(false);
@@ -109,17 +109,6 @@ public static class LlamaSynthesizer
         }
     }
 
-    private static JsonObject Index(SortedDictionary<string, string> map, long total)
-    {
-        var weights = new JsonObject();
-        foreach (var (tensor, shard) in map)
-        {
-            weights.Add(tensor, shard);
-        }
-
-        return new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = total }, ["weight_map"] = weights };
-    }
-
     private static JsonObject Config(LlamaOptions options) => new()
     {
         ["architectures"] = new JsonArray("LlamaForCausalLM"),
@@ -151,22 +140,4 @@ public static class LlamaSynthesizer
     }
 
     private readonly record struct Piece(SafetensorsTensor Tensor, long Offset, int Bytes, bool IsLast);
-
-    // Counts what was written, from several threads, and reports it in order.
-    private sealed class Tally(IProgress<LoadProgress>? progress, long totalBytes, int totalTensors)
-    {
-        private readonly Lock _lock = new();
-        private long _bytes;
-        private int _tensors;
-
-        public void Add(int bytes, bool tensorDone)
-        {
-            lock (_lock)
-            {
-                _bytes += bytes;
-                _tensors += tensorDone ? 1 : 0;
-                progress?.Report(new LoadProgress(_bytes, totalBytes, _tensors, totalTensors));
-            }
-        }
-    }
 }

@@ -1,0 +1,171 @@
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>Writes a checkpoint as safetensors, in another dtype and other shards.</summary>
+internal sealed class ConvertCommand : CommandBase
+{
+    private static readonly DType[] Targets =
+        [DType.F32, DType.F16, DType.BF16, DType.F64, DType.F8_E4M3, DType.F8_E5M2, DType.F8_E4M3FNUZ, DType.F8_E5M2FNUZ];
+
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _output = new("OUT")
+    {
+        Description = "A file named .safetensors, or a folder, which gets shards, their index, and the configuration, tokenizer and "
+            + "generation files beside the weights. It appears whole or not at all.",
+    };
+
+    private readonly CheckpointArguments _checkpoint = new();
+    private readonly Option<string> _dtype = new("--dtype")
+    {
+        Description = "The dtype that floating tensors get; integers, BOOL and complex numbers are kept.",
+        HelpName = "keep|f32|f16|bf16|f8_e4m3|f8_e5m2|…",
+        DefaultValueFactory = _ => "keep",
+    };
+
+    private readonly Option<string?> _maximumShardSize = new("--max-shard-size")
+    {
+        Description = "The largest shard of a folder, such as 2GB; by default 5GB.",
+        HelpName = "SIZE",
+    };
+
+    private readonly Option<bool> _duplicateTies = new("--duplicate-ties")
+    {
+        Description = "Write tensors that share their bytes in full, each of them, instead of naming them as ties in the metadata.",
+    };
+
+    private readonly Option<string> _device = DeviceOption.Create("The device that converts.");
+    private readonly Option<bool> _force = new("--force") { Description = "Replace the output if it exists; a folder only where it has nothing but a checkpoint in it." };
+
+    /// <inheritdoc/>
+    public override string Name => "convert";
+
+    /// <inheritdoc/>
+    protected override string Description =>
+        "Writes a checkpoint as safetensors: in another dtype, in one file or in shards, with the tensors that are chosen. "
+        + "Streams, so that memory does not grow with the model.";
+
+    /// <inheritdoc/>
+    public override string Example => "convert models/llama models/llama-fp8 --dtype f8_e4m3 --max-shard-size 2GB";
+
+    /// <inheritdoc/>
+    protected override void Configure(Command command)
+    {
+        _dtype.AcceptOnlyFromAmong(["keep", .. Targets.Select(target => target.Name.ToLowerInvariant())]);
+        command.Add(_path);
+        command.Add(_output);
+        command.Add(_dtype);
+        command.Add(_maximumShardSize);
+        command.Add(_duplicateTies);
+        command.Add(_device);
+        command.Add(_force);
+        _checkpoint.AddTo(command);
+        _checkpoint.AddChoiceTo(command);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var options = Options(parsed);
+        var output = parsed.GetValue(_output)!;
+        if (options.Overwrite && CheckpointConverter.IsFolder(output))
+        {
+            OutputFolder.ThrowIfOthersWouldGo(output);
+        }
+
+        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            WriteWarnings(console, checkpoint.Warnings);
+            var result = await ProgressDisplay
+                .RunAsync(console, "converting", progress => ConvertAsync(checkpoint, output, options, progress, cancellationToken)).ConfigureAwait(false);
+            _checkpoint.WarnIfNothingChosen(console, result.Tensors, checkpoint.Tensors.Length);
+            if (result.ConvertedTensors > 0 && checkpoint.Config?.QuantizationMethod is { } method)
+            {
+                console.Warn(
+                    $"the configuration says that the weights are quantised ({Quoted.Plain(method)}): the stored numbers were converted, their scales not applied.");
+            }
+
+            Write(console, checkpoint, options, result);
+        }
+
+        return ExitCodes.Success;
+    }
+
+    private ConversionOptions Options(ParseResult parsed)
+    {
+        var dtype = parsed.GetValue(_dtype)!;
+        var options = new ConversionOptions
+        {
+            DType = DType.TryFromName(dtype.ToUpperInvariant(), out var target) ? target : null,
+            Choice = _checkpoint.Choice(parsed),
+            DuplicateTies = parsed.GetValue(_duplicateTies),
+            Device = DeviceOption.Open(parsed.GetValue(_device)!),
+            Overwrite = parsed.GetValue(_force),
+        };
+        if (parsed.GetValue(_maximumShardSize) is not { } size)
+        {
+            return options;
+        }
+
+        return Sizes.TryParse(size, out var bytes)
+            ? options with { MaximumShardBytes = bytes }
+            : throw new UsageException($"{_maximumShardSize.Name} takes a size such as 2GB, not '{size}'.");
+    }
+
+    // What the converter refuses among the options is what the user typed.
+    private static async Task<ConversionResult> ConvertAsync(
+        Checkpoint checkpoint, string output, ConversionOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CheckpointConverter.ConvertAsync(checkpoint, output, options, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ArgumentException exception) when (exception.ParamName == nameof(options))
+        {
+            throw UsageException.From(exception);
+        }
+    }
+
+    private static void Write(CommandConsole console, Checkpoint checkpoint, ConversionOptions options, ConversionResult result)
+    {
+        var dtype = options.DType?.Name.ToLowerInvariant() ?? "keep";
+        var seconds = result.Elapsed.TotalSeconds;
+        if (console.Json)
+        {
+            var document = new ConvertDocument(
+                checkpoint.Path,
+                result.Output,
+                dtype,
+                options.Device.Id,
+                result.Tensors,
+                result.ConvertedTensors,
+                result.Ties,
+                result.BytesRead,
+                result.BytesWritten,
+                result.WeightFiles,
+                result.CarriedFiles,
+                result.Lanes,
+                seconds,
+                result.BytesRead / seconds / 1e9,
+                result.BytesWritten / seconds / 1e9,
+                PeakMemory.Read());
+            JsonOutput.Write(console.Out, document, CliJsonContext.Default.ConvertDocument);
+            return;
+        }
+
+        var ties = result.Ties > 0 ? $", {Sizes.Count(result.Ties, "tie")}" : "";
+        var carried = result.CarriedFiles.IsEmpty ? "" : $" and {Sizes.Count(result.CarriedFiles.Length, "other file")}";
+        console.Out.WriteLine(
+            $"{Quoted.Plain(result.Output)}: {Sizes.Count(result.Tensors, "tensor")}{ties}, {Sizes.Format(result.BytesRead)} read, "
+            + $"{Sizes.Format(result.BytesWritten)} written"
+            + (options.DType is null ? " as stored" : $", {Sizes.Count(result.ConvertedTensors)} converted to {dtype}")
+            + $", in {Sizes.Count(result.WeightFiles.Length, "file")}{carried}");
+        console.Out.WriteLine(
+            $"{seconds:0.0} s, {result.BytesRead / seconds / 1e9:0.00} GB/s read, {result.BytesWritten / seconds / 1e9:0.00} GB/s written, "
+            + $"peak memory {Sizes.Format(PeakMemory.Read())}");
+    }
+}

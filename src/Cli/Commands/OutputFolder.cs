@@ -1,0 +1,29 @@
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>What <c>--force</c> may replace.</summary>
+internal static class OutputFolder
+{
+    /// <summary>
+    /// Refuses a folder that holds something other than a checkpoint: replacing removes it whole, and one slip of the keyboard
+    /// must not take a home directory with it.
+    /// </summary>
+    /// <exception cref="UsageException">It does.</exception>
+    public static void ThrowIfOthersWouldGo(string path)
+    {
+        var other = Directory.Exists(path)
+            ? Directory.EnumerateFileSystemEntries(path).FirstOrDefault(entry => Directory.Exists(entry) || !IsOfCheckpoint(Path.GetFileName(entry)))
+            : null;
+        if (other is not null)
+        {
+            throw new UsageException(
+                $"{path}: --force replaces checkpoints only, and this folder also has {Quoted.Name(Path.GetFileName(other))}.");
+        }
+    }
+
+    private static bool IsOfCheckpoint(string name) =>
+        name == ShardNames.Index || name.EndsWith(".safetensors", StringComparison.Ordinal) || CarriedFiles.Includes(name);
+}

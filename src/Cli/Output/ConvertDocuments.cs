@@ -1,0 +1,20 @@
+namespace IlgpuLoader.Cli.Output;
+
+/// <summary>What <c>convert</c> wrote.</summary>
+internal sealed record ConvertDocument(
+    string Path,
+    string Output,
+    string Dtype,
+    string Device,
+    int Tensors,
+    int ConvertedTensors,
+    int Ties,
+    long BytesRead,
+    long BytesWritten,
+    IReadOnlyList<string> Files,
+    IReadOnlyList<string> CarriedFiles,
+    int Lanes,
+    double Seconds,
+    double ReadGigabytesPerSecond,
+    double WriteGigabytesPerSecond,
+    long PeakMemoryBytes) : Document("ilgpu-loader/convert/1");

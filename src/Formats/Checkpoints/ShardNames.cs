@@ -1,0 +1,54 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// How the files of a sharded checkpoint are named and indexed, as transformers writes it and every loader reads it
+/// (formats.md 1.6). Reading an index is <see cref="Checkpoint.OpenAsync(string, CheckpointOptions?, CancellationToken)"/>'s business.
+/// </summary>
+public static class ShardNames
+{
+    /// <summary>The index of a checkpoint with several shards.</summary>
+    public const string Index = "model.safetensors.index.json";
+
+    private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>The name of a shard: <c>model-00001-of-00004.safetensors</c>, or <c>model.safetensors</c> for the only one.</summary>
+    /// <param name="index">Which shard, from 0.</param>
+    /// <param name="count">How many there are.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such shard.</exception>
+    public static string OfShard(int index, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
+        return count == 1 ? "model.safetensors" : $"model-{index + 1:D5}-of-{count:D5}.safetensors";
+    }
+
+    /// <summary>The content of an index.</summary>
+    /// <param name="shardOf">For each tensor, the base name of the file that holds it; written in ordinal order of the tensors.</param>
+    /// <param name="totalBytes">The size of all tensors in bytes.</param>
+    public static byte[] WriteIndex(IEnumerable<KeyValuePair<string, string>> shardOf, long totalBytes)
+    {
+        ArgumentNullException.ThrowIfNull(shardOf);
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, Options))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("metadata"u8);
+            json.WriteNumber("total_size"u8, totalBytes);
+            json.WriteEndObject();
+            json.WriteStartObject("weight_map"u8);
+            foreach (var (tensor, shard) in shardOf.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            {
+                json.WriteString(tensor, shard);
+            }
+
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        buffer.WriteByte((byte)'\n');
+        return buffer.ToArray();
+    }
+}

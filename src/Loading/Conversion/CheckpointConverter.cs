@@ -1,0 +1,130 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Writes a checkpoint as safetensors, in another dtype and other shards if wanted: piece by piece, so that the memory it
+/// takes does not grow with the model, and whole or not at all.
+/// </summary>
+public static class CheckpointConverter
+{
+    private const string Extension = ".safetensors";
+
+    /// <summary>Whether an output of this name is written as a folder: whatever is not named <c>.safetensors</c>, or is a folder already.</summary>
+    public static bool IsFolder(string output) =>
+        !output.EndsWith(Extension, StringComparison.OrdinalIgnoreCase) || Directory.Exists(output);
+
+    /// <summary>
+    /// Converts a checkpoint. A folder gets an index where there are several shards, and the configuration, tokenizer and
+    /// generation files beside the weights.
+    /// </summary>
+    /// <param name="checkpoint">The checkpoint; stays open and the caller's. It may be the output itself, if that is replaced.</param>
+    /// <param name="output">A file named <c>.safetensors</c>, or a folder; appears whole or not at all.</param>
+    /// <param name="options">What is written; null for everything as it is stored.</param>
+    /// <param name="progress">Bytes read and tensors written; called from the lanes' threads, in order; must return soon.</param>
+    /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk; nothing is left behind.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or one file would exceed the shard size.</exception>
+    /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written as wanted; the message names them.</exception>
+    /// <exception cref="CheckpointException">A file is not what it was when it was opened, or a header would be too long.</exception>
+    /// <exception cref="DeviceMemoryException">Host or device has not the memory for staging.</exception>
+    /// <exception cref="IOException">The output exists and is not replaced, the disk is full, or a read or write failed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The output may not be written.</exception>
+    public static async Task<ConversionResult> ConvertAsync(
+        Checkpoint checkpoint,
+        string output,
+        ConversionOptions? options = null,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        ArgumentException.ThrowIfNullOrEmpty(output);
+        options ??= ConversionOptions.Default;
+        if (options.Device.Kind == DeviceKind.Meta)
+        {
+            throw new ArgumentException($"The device '{options.Device.Id}' has no values to convert; choose one that has, such as host.", nameof(options));
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        var plan = ConversionPlan.Make(checkpoint, options, IsFolder(output));
+        var layout = ConversionLayout.Fit(options, plan);
+        var conversion = new Conversion(checkpoint, plan, layout, options, new ProgressTally(progress, plan.BytesToRead, plan.TensorCount));
+        var (weights, carried) = IsFolder(output)
+            ? await WriteFolderAsync(conversion, output, cancellationToken).ConfigureAwait(false)
+            : await WriteFileAsync(conversion, output, cancellationToken).ConfigureAwait(false);
+        return new ConversionResult(
+            output,
+            weights,
+            carried,
+            plan.TensorCount,
+            plan.Tensors.Count(tensor => tensor.IsConverted),
+            plan.TieCount,
+            plan.BytesToRead,
+            plan.BytesToWrite,
+            Stopwatch.GetElapsedTime(started),
+            layout.Lanes);
+    }
+
+    private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFileAsync(
+        Conversion conversion, string output, CancellationToken cancellationToken)
+    {
+        var full = Path.GetFullPath(output);
+        var folder = Path.GetDirectoryName(full)!;
+        if (!Directory.Exists(folder))
+        {
+            throw new DirectoryNotFoundException($"{output}: the folder {folder} does not exist; make it first.");
+        }
+
+        if (File.Exists(full) && !conversion.Options.Overwrite)
+        {
+            throw new IOException($"{output}: this already exists and would be replaced; choose another name, or allow it (--force).");
+        }
+
+        ThrowIfDiskIsTooSmall(folder, conversion.Plan);
+        await conversion.RunAsync(
+            (shard, metadata) => SafetensorsWriter.CreateAsync(full, shard, metadata, cancellationToken),
+            cancellationToken).ConfigureAwait(false);
+        return ([Path.GetFileName(full)], []);
+    }
+
+    private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFolderAsync(
+        Conversion conversion, string output, CancellationToken cancellationToken)
+    {
+        var plan = conversion.Plan;
+        using var folder = AtomicFolder.Create(output, conversion.Options.Overwrite);
+        ThrowIfDiskIsTooSmall(Path.GetDirectoryName(folder.Path)!, plan);
+        ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => ShardNames.OfShard(i, plan.Shards.Length))];
+        var next = 0;
+        await conversion.RunAsync(
+            (shard, metadata) => SafetensorsWriter.CreateAsync(Path.Combine(folder.TemporaryPath, weights[next++]), shard, metadata, cancellationToken),
+            cancellationToken).ConfigureAwait(false);
+        if (weights.Length > 1)
+        {
+            var shards = plan.Shards.SelectMany((shard, i) => shard.Tensors.Select(tensor => KeyValuePair.Create(tensor.Name, weights[i])));
+            await AtomicFile.WriteAllBytesAsync(
+                Path.Combine(folder.TemporaryPath, ShardNames.Index), ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);
+        }
+
+        var source = Path.GetDirectoryName(Path.GetFullPath(conversion.Checkpoint.Files[0].Path))!;
+        var carried = Directory.Exists(source) ? CarriedFiles.Find(source) : [];
+        await CarriedFiles.CopyAsync(carried, folder, conversion.Options.DType, cancellationToken).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+        folder.Commit();
+        return (weights, [.. carried.Select(path => Path.GetFileName(path)!)]);
+    }
+
+    // A shard takes its space when it begins; this tells before the first one that the last will not fit.
+    private static void ThrowIfDiskIsTooSmall(string folder, ConversionPlan plan)
+    {
+        var drive = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(folder)! : folder);
+        var free = drive.AvailableFreeSpace;
+        if (plan.BytesToWrite > free)
+        {
+            throw new IOException(
+                $"{folder}: {plan.BytesToWrite} bytes are to be written and {free} are free on this disk; choose another one, a smaller --dtype or fewer tensors.");
+        }
+    }
+}

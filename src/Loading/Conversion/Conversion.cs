@@ -1,0 +1,105 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>Carries a plan out: shard after shard, the lanes side by side within a shard.</summary>
+internal sealed class Conversion(
+    Checkpoint checkpoint, ConversionPlan plan, ConversionLayout layout, ConversionOptions options, ProgressTally progress)
+{
+    private const string TiesKey = "ties";
+
+    public Checkpoint Checkpoint => checkpoint;
+
+    public ConversionPlan Plan => plan;
+
+    public ConversionOptions Options => options;
+
+    /// <summary>Begins a file for the tensors of the next shard, with its metadata.</summary>
+    public delegate Task<SafetensorsWriter> ShardFactory(IEnumerable<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string> metadata);
+
+    /// <summary>Writes every shard and forces it to disk, the disk working on one while the lanes fill the next.</summary>
+    /// <param name="create">Begins a file; called once a shard, in order.</param>
+    /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk.</param>
+    public async Task RunAsync(ShardFactory create, CancellationToken cancellationToken)
+    {
+        var lanes = new List<ConversionLane>();
+        var finishing = Task.CompletedTask;
+        try
+        {
+            for (var i = 0; i < layout.Lanes; i++)
+            {
+                lanes.Add(new ConversionLane(options.Device, layout));
+            }
+
+            foreach (var shard in plan.Shards)
+            {
+                var writer = await create(
+                    shard.Tensors.Select(tensor => new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Source.Shape)), Metadata(shard)).ConfigureAwait(false);
+                try
+                {
+                    await FillAsync(writer, shard, lanes, cancellationToken).ConfigureAwait(false);
+                    await finishing.ConfigureAwait(false);
+                }
+                catch
+                {
+                    await writer.DisposeAsync().ConfigureAwait(false);
+                    throw;
+                }
+
+                finishing = FinishAsync(writer, cancellationToken);
+            }
+
+            await finishing.ConfigureAwait(false);
+        }
+        finally
+        {
+            await finishing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            foreach (var lane in lanes)
+            {
+                lane.Dispose();
+            }
+        }
+    }
+
+    private async Task FillAsync(SafetensorsWriter writer, OutputShard shard, List<ConversionLane> lanes, CancellationToken cancellationToken)
+    {
+        using var pieces = new PieceQueue(shard, checkpoint.Files, layout.SlotBytes);
+        await LaneThreads.RunAsync(
+            lanes.Count,
+            (lane, token) => lanes[lane].RunAsync(pieces, writer, piece => progress.Add(piece.ByteLength, piece.IsLast), token),
+            cancellationToken).ConfigureAwait(false);
+        foreach (var file in shard.Tensors.Select(tensor => tensor.Source.File).Distinct())
+        {
+            await file.Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task FinishAsync(SafetensorsWriter writer, CancellationToken cancellationToken)
+    {
+        await using (writer.ConfigureAwait(false))
+        {
+            await writer.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    // Only text fits a safetensors file; other formats' numbers and lists describe their own files.
+    private Dictionary<string, string> Metadata(OutputShard shard)
+    {
+        var metadata = new Dictionary<string, string>();
+        foreach (var (key, value) in checkpoint.Metadata)
+        {
+            if (value is string text)
+            {
+                metadata.Add(key, text);
+            }
+        }
+
+        if (shard.Ties.Count > 0)
+        {
+            metadata[TiesKey] = System.Text.Json.JsonSerializer.Serialize(shard.Ties);
+        }
+
+        return metadata;
+    }
+}

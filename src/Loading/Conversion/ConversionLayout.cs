@@ -1,0 +1,46 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>How many lanes convert, and the memory each has.</summary>
+/// <param name="Lanes">Lanes that work side by side.</param>
+/// <param name="SlotBytes">The bytes that a lane reads at a time.</param>
+/// <param name="ConvertedBytes">The bytes that they become at most; 0 where nothing is converted.</param>
+internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int ConvertedBytes)
+{
+    // A slot holds at least one block of every type (292 bytes), and not so few that calls cost more than bytes.
+    private const int SmallestSlot = 1 << 10;
+
+    private const int SmallestUsefulSlot = 64 << 10;
+
+    /// <summary>Fits lanes and slots under the cap: first smaller slots, then fewer lanes, then smaller slots still.</summary>
+    /// <exception cref="ArgumentException">The cap or the number of lanes is out of range.</exception>
+    public static ConversionLayout Fit(ConversionOptions options, ConversionPlan plan)
+    {
+        if (options.StagingBytes < SmallestUsefulSlot)
+        {
+            throw new ArgumentException($"Staging needs at least {SmallestUsefulSlot} bytes, and {options.StagingBytes} are allowed.", nameof(options));
+        }
+
+        if (options.Lanes is < 1 or > 1024)
+        {
+            throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {options.Lanes}.", nameof(options));
+        }
+
+        // A byte read becomes as many bytes in the worst case; on a device once more, for the way back.
+        var growth = plan.Tensors.Where(tensor => tensor.IsConverted).Select(Growth).DefaultIfEmpty(0).Max();
+        var perByte = 1 + growth;
+        var lanes = options.Lanes ?? StagingLayout.DefaultLanes;
+        lanes = (int)Math.Clamp(options.StagingBytes / (SmallestUsefulSlot * perByte), 1, lanes);
+        var slot = (long)(options.StagingBytes / (lanes * perByte)) / SmallestSlot * SmallestSlot;
+        var slotBytes = (int)Math.Clamp(slot, SmallestSlot, options.Device.PreferredSlotBytes);
+        return new ConversionLayout(lanes, slotBytes, (int)Math.Ceiling(slotBytes * growth));
+    }
+
+    private static double Growth(OutputTensor tensor)
+    {
+        var stored = tensor.Source.DType;
+        return (double)tensor.DType.ByteCount(tensor.DType.BlockLength * (long)stored.BlockLength)
+            / stored.ByteCount(tensor.DType.BlockLength * (long)stored.BlockLength);
+    }
+}

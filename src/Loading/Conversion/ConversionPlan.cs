@@ -1,0 +1,167 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>What a conversion writes where: dtypes, ties and shards, decided before a byte is read. Immutable.</summary>
+internal sealed class ConversionPlan
+{
+    // Names in a message about many tensors: enough to see which kind they are.
+    private const int NamesShown = 5;
+
+    private ConversionPlan(ImmutableArray<OutputShard> shards) => Shards = shards;
+
+    /// <summary>The files to write, at least one.</summary>
+    public ImmutableArray<OutputShard> Shards { get; }
+
+    public IEnumerable<OutputTensor> Tensors => Shards.SelectMany(shard => shard.Tensors);
+
+    public int TensorCount => Shards.Sum(shard => shard.Tensors.Length);
+
+    public int TieCount => Shards.Sum(shard => shard.Ties.Count);
+
+    public long BytesToRead => Tensors.Sum(tensor => tensor.Source.ByteLength);
+
+    public long BytesToWrite => Tensors.Sum(tensor => tensor.ByteLength);
+
+    /// <summary>Makes the plan.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="options">What is wanted.</param>
+    /// <param name="intoFolder">Whether the output is a folder, which may have several shards.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or one file would exceed the shard size.</exception>
+    /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written; the message names them.</exception>
+    public static ConversionPlan Make(Checkpoint checkpoint, ConversionOptions options, bool intoFolder)
+    {
+        if (options.MaximumShardBytes is < 1)
+        {
+            throw new ArgumentException($"A shard must hold at least one byte, not {options.MaximumShardBytes}.", nameof(options));
+        }
+
+        if (options.DType is { } dtype && !(dtype.IsSafetensors && Codecs.All.Any(codec => codec.DType != dtype && codec.CanDecodeTo(dtype))))
+        {
+            throw new ArgumentException($"Nothing is converted to {dtype.Name}.", nameof(options));
+        }
+
+        var chosen = checkpoint.Tensors.Where(tensor => options.Choice.Includes(tensor.Name)).ToArray();
+        RefuseWhatCannotBeWritten(checkpoint, options, chosen);
+        var (tensors, ties) = SeparateTies(options, chosen);
+        var maximum = intoFolder ? options.MaximumShardBytes ?? ConversionOptions.DefaultMaximumShardBytes : long.MaxValue;
+        var shards = Split(tensors, ties, maximum);
+        return intoFolder || options.MaximumShardBytes is not { } limit || shards[0].ByteLength <= limit
+            ? new ConversionPlan(shards)
+            : throw new ArgumentException(
+                $"The tensors take {shards[0].ByteLength} bytes, more than a shard of {limit}: give a folder as output, which can hold several.",
+                nameof(options));
+    }
+
+    private static DType TargetOf(TensorInfo tensor, ConversionOptions options) =>
+        options.DType is { } target && tensor.DType.Kind == DTypeKind.Float ? target : tensor.DType;
+
+    private static void RefuseWhatCannotBeWritten(Checkpoint checkpoint, ConversionOptions options, TensorInfo[] tensors)
+    {
+        var refused = new List<(TensorInfo Tensor, string Reason)>();
+        foreach (var tensor in tensors)
+        {
+            var target = TargetOf(tensor, options);
+            if (!tensor.IsWholeStorage)
+            {
+                refused.Add((tensor, "a strided view"));
+            }
+            else if (!SafetensorsWriter.CanName(tensor.Name))
+            {
+                refused.Add((tensor, "a name that safetensors does not allow"));
+            }
+            else if (!target.IsSafetensors)
+            {
+                refused.Add((tensor, tensor.DType.Name));
+            }
+            else if (target != tensor.DType && !(Codecs.TryGet(tensor.DType, out var codec) && codec.CanDecodeTo(target)))
+            {
+                refused.Add((tensor, $"{tensor.DType.Name} to {target.Name}"));
+            }
+        }
+
+        if (refused.Count == 0)
+        {
+            return;
+        }
+
+        var names = string.Join(", ", refused.Take(NamesShown).Select(entry => $"{Quoted.Name(entry.Tensor.Name)} ({entry.Reason})"));
+        var more = refused.Count > NamesShown ? $" and {refused.Count - NamesShown} more" : "";
+        throw new UnsupportedCheckpointException(
+            "conversion",
+            checkpoint.Path,
+            $"{(refused.Count == 1 ? "one tensor" : $"{refused.Count} tensors")} cannot be written to a safetensors file by this version: "
+            + $"{names}{more}; choose another --dtype, or leave them out with --exclude.",
+            checkpoint.Format);
+    }
+
+    // Tensors tie where they are the same bytes seen in the same way; the first in the order of the checkpoint is written.
+    private static (List<OutputTensor> Tensors, Dictionary<string, List<string>> Ties) SeparateTies(ConversionOptions options, TensorInfo[] chosen)
+    {
+        var written = new Dictionary<(CheckpointFile File, long Offset, long ByteLength, DType DType, Shape Shape), string>();
+        var tensors = new List<OutputTensor>(chosen.Length);
+        var ties = new Dictionary<string, List<string>>();
+        foreach (var tensor in chosen)
+        {
+            var storage = (tensor.File, tensor.Offset, tensor.ByteLength, tensor.DType, tensor.Shape);
+            // Tensors without bytes may begin at one offset and share nothing.
+            if (tensor.ByteLength == 0 || options.DuplicateTies || written.TryAdd(storage, tensor.Name))
+            {
+                tensors.Add(new OutputTensor(tensor, TargetOf(tensor, options)));
+            }
+            else if (ties.TryGetValue(written[storage], out var aliases))
+            {
+                aliases.Add(tensor.Name);
+            }
+            else
+            {
+                ties.Add(written[storage], [tensor.Name]);
+            }
+        }
+
+        return (tensors, ties);
+    }
+
+    // In the order of the checkpoint, a new shard where the next tensor would exceed the size: what transformers does.
+    private static ImmutableArray<OutputShard> Split(List<OutputTensor> tensors, Dictionary<string, List<string>> ties, long maximum)
+    {
+        var shards = ImmutableArray.CreateBuilder<OutputShard>();
+        var current = ImmutableArray.CreateBuilder<OutputTensor>();
+        long bytes = 0;
+        foreach (var tensor in tensors)
+        {
+            if (current.Count > 0 && tensor.ByteLength > maximum - bytes)
+            {
+                Close();
+            }
+
+            current.Add(tensor);
+            bytes = checked(bytes + tensor.ByteLength);
+        }
+
+        if (current.Count > 0 || shards.Count == 0)
+        {
+            Close();
+        }
+
+        return shards.ToImmutable();
+
+        void Close()
+        {
+            var aliases = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+            foreach (var tensor in current)
+            {
+                foreach (var alias in ties.GetValueOrDefault(tensor.Name, []))
+                {
+                    aliases.Add(alias, tensor.Name);
+                }
+            }
+
+            shards.Add(new OutputShard(current.DrainToImmutable(), aliases.ToImmutable()));
+            bytes = 0;
+        }
+    }
+}

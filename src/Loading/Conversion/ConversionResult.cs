@@ -1,0 +1,26 @@
+using System.Collections.Immutable;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>What a conversion wrote. Immutable.</summary>
+/// <param name="Output">The file or folder.</param>
+/// <param name="WeightFiles">The base names of the safetensors files, in the order of their shards.</param>
+/// <param name="CarriedFiles">The base names of what was carried along: configuration, tokenizer.</param>
+/// <param name="Tensors">Tensors written, those that are only named as ties not counted.</param>
+/// <param name="ConvertedTensors">How many of them changed their dtype.</param>
+/// <param name="Ties">Names that were written as ties.</param>
+/// <param name="BytesRead">Bytes of tensors read.</param>
+/// <param name="BytesWritten">Bytes of tensors written.</param>
+/// <param name="Elapsed">The time that passed, forcing to disk included.</param>
+/// <param name="Lanes">How many lanes there were.</param>
+public sealed record ConversionResult(
+    string Output,
+    ImmutableArray<string> WeightFiles,
+    ImmutableArray<string> CarriedFiles,
+    int Tensors,
+    int ConvertedTensors,
+    int Ties,
+    long BytesRead,
+    long BytesWritten,
+    TimeSpan Elapsed,
+    int Lanes);
