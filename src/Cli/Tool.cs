@@ -126,7 +126,7 @@ internal static partial class Tool
         var root = new RootCommand(
             "Loads model checkpoints into GPU or host memory, and shows what is in them.\n\n"
             + "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found or unreadable, 4 invalid checkpoint, "
-            + "5 valid but cannot be done, 7 device or memory, 130 cancelled.")
+            + "5 valid but cannot be done, 6 differs, 7 device or memory, 130 cancelled.")
         {
             JsonOption,
             QuietOption,
@@ -141,6 +141,7 @@ internal static partial class Tool
             new ConvertCommand(),
             new SynthCommand(),
             new DevicesCommand(),
+            new CompletionsCommand(),
         ];
         foreach (var command in commands)
         {
@@ -156,6 +157,9 @@ internal static partial class Tool
         {
             if (option is HelpOption { Action: HelpAction help } helpOption)
             {
+                // The spellings of another system are paths on this one.
+                helpOption.Aliases.Remove("/h");
+                helpOption.Aliases.Remove("/?");
                 helpOption.Action = new HelpWithExample(
                     help, asked => (commands.FirstOrDefault(command => command.Name == asked.Name) ?? commands[0]).Example);
             }

@@ -34,21 +34,21 @@ internal sealed class LoadScenario : IScenario
         await using (var model = await loader.LoadAsync(keep, null, cancellationToken))
         {
             await loader.LoadIntoAsync(keep, model, null, cancellationToken);
-            var pairs = await PairsAsync(
-                options, async () => (await loader.LoadIntoAsync(keep, model, null, cancellationToken)).Elapsed.TotalSeconds, Read);
-            rows.Add(RowOf("load keep, reused memory", read.TotalBytes, pairs, yardstick, "≥ 0.85"));
+            var pairs = await Pairs.MeasureAsync(
+                options.Rounds, async () => (await loader.LoadIntoAsync(keep, model, null, cancellationToken)).Elapsed.TotalSeconds, Read);
+            rows.Add(Pairs.RowOf("load keep, reused memory", read.TotalBytes, pairs, yardstick, "≥ 0.85"));
         }
 
         options.Log.WriteLine("first load");
-        var first = await PairsAsync(
-            options,
+        var first = await Pairs.MeasureAsync(
+            options.Rounds,
             async () =>
             {
                 await using var model = await loader.LoadAsync(keep, null, cancellationToken);
                 return model.Statistics.Elapsed.TotalSeconds;
             },
             () => MemoryYardsticks.FirstTouch(keep.DestinationBytes, keep.Staging.Lanes) + Read());
-        rows.Add(RowOf("load keep, first load", read.TotalBytes, first, "first touch + " + yardstick, "≥ 0.8"));
+        rows.Add(Pairs.RowOf("load keep, first load", read.TotalBytes, first, "first touch + " + yardstick, "≥ 0.8"));
 
         rows.Add(await ToF32Async(options, loader, checkpoint, read.TotalBytes, Read, yardstick, cancellationToken));
         rows.Add(await PeakMemoryAsync(folder, keep.DestinationBytes, cancellationToken));
@@ -68,12 +68,12 @@ internal sealed class LoadScenario : IScenario
         var plan = loader.Plan(checkpoint, new LoadOptions { DType = DType.F32 });
         await using var model = await loader.LoadAsync(plan, null, cancellationToken);
         var largest = (HostMemory)model.MaxBy(tensor => tensor.Tensor.ByteLength).Tensor.Memory;
-        var pairs = await PairsAsync(
-            options,
+        var pairs = await Pairs.MeasureAsync(
+            options.Rounds,
             async () => (await loader.LoadIntoAsync(plan, model, null, cancellationToken)).Elapsed.TotalSeconds,
             // The fill is measured on the largest tensor and scaled: a second block of the output's size may not fit.
             () => read() + (MemoryYardsticks.StreamingFill(largest, plan.Staging.Lanes) * plan.DestinationBytes / largest.Length));
-        return RowOf("load to f32, reused memory", totalBytes, pairs, "streaming fill + " + yardstick, "figure");
+        return Pairs.RowOf("load to f32, reused memory", totalBytes, pairs, "streaming fill + " + yardstick, "figure");
     }
 
     private static async Task<Row> PeakMemoryAsync(string folder, long tensorBytes, CancellationToken cancellationToken)
@@ -88,35 +88,4 @@ internal sealed class LoadScenario : IScenario
             $"+{(peak - tensorBytes) / (double)(1 << 20):0} MiB",
             $"≤ +{MaximumOverhead >> 20} MiB");
     }
-
-    // Alternating, so that a machine that is slow for a while is slow for both.
-    private static async Task<List<(double Ours, double Limit)>> PairsAsync(
-        HarnessOptions options, Func<Task<double>> ours, Func<double> limit)
-    {
-        var pairs = new List<(double, double)>();
-        for (var i = 0; i < options.Rounds; i++)
-        {
-            // The order alternates too: who comes second finds the caches as the first left them.
-            if (i % 2 == 0)
-            {
-                var bound = limit();
-                pairs.Add((await ours(), bound));
-            }
-            else
-            {
-                var time = await ours();
-                pairs.Add((time, limit()));
-            }
-        }
-
-        return pairs;
-    }
-
-    private static Row RowOf(string name, long bytes, List<(double Ours, double Limit)> pairs, string against, string target) =>
-        new(
-            name,
-            Statistic.Of(pairs.Select(pair => bytes / pair.Ours / 1e9)).ToString("0.00") + " GB/s",
-            $"{against}: {Statistic.Of(pairs.Select(pair => bytes / pair.Limit / 1e9)).ToString("0.00")} GB/s",
-            Statistic.Of(pairs.Select(pair => pair.Limit / pair.Ours)).ToString("0.00"),
-            target);
 }

@@ -23,6 +23,12 @@ internal sealed class HashCommand : CommandBase
         HelpName = "f32",
     };
 
+    private readonly Option<string?> _write = new("--write")
+    {
+        Description = "Also write the hashes to a manifest, which 'load --verify' holds a checkpoint against. For one PATH, and its stored bytes.",
+        HelpName = "MANIFEST",
+    };
+
     private readonly Option<string> _device = DeviceOption.Create("The device that decodes values.");
 
     /// <inheritdoc/>
@@ -41,6 +47,7 @@ internal sealed class HashCommand : CommandBase
         _values.AcceptOnlyFromAmong("f32");
         command.Add(_paths);
         command.Add(_values);
+        command.Add(_write);
         command.Add(_device);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -52,6 +59,12 @@ internal sealed class HashCommand : CommandBase
         var exitCode = ExitCodes.Success;
         var documents = new List<HashedFile>();
         var paths = parsed.GetValue(_paths)!;
+        var manifest = parsed.GetValue(_write);
+        if (manifest is not null && (paths.Length > 1 || parsed.GetValue(_values) is not null))
+        {
+            throw new UsageException($"{_write.Name} makes the manifest of one PATH and of its stored bytes: leave out {_values.Name}, and give one path.");
+        }
+
         var device = OpenDevice(parsed);
         foreach (var path in paths)
         {
@@ -63,6 +76,11 @@ internal sealed class HashCommand : CommandBase
                 if (!console.Json)
                 {
                     WriteText(console, path, hashes, paths.Length > 1);
+                }
+
+                if (manifest is not null)
+                {
+                    await WriteManifestAsync(manifest, path, hashes, cancellationToken).ConfigureAwait(false);
                 }
             }
             catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
@@ -99,6 +117,12 @@ internal sealed class HashCommand : CommandBase
             return hashes;
         }
     }
+
+    // A manifest without some of its tensors would call a whole checkpoint wrong.
+    private static Task WriteManifestAsync(string manifest, string path, ImmutableArray<TensorHash> hashes, CancellationToken cancellationToken) =>
+        hashes.FirstOrDefault(hash => hash.Error is not null) is { } without
+            ? throw new UnsupportedCheckpointException("manifest", path, without.Error!, tensor: without.Tensor.Name)
+            : TensorHasher.ToManifest(hashes).WriteAsync(manifest, cancellationToken);
 
     // Before the first path: what is wrong with the device is wrong for all of them.
     private Device OpenDevice(ParseResult parsed)

@@ -14,6 +14,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(SynthDocument))]
 [JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(DevicesDocument))]
+[JsonSerializable(typeof(CompletionsDocument))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(long))]
 [JsonSerializable(typeof(double))]

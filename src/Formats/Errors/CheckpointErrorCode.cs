@@ -61,6 +61,10 @@ public enum CheckpointErrorCode
     UnknownFormat,
     /// <summary>The format or feature is known but cannot be read by this version.</summary>
     Unsupported,
+    /// <summary>A manifest of hashes is not what it must be.</summary>
+    ManifestInvalid,
+    /// <summary>Tensors are not those that a manifest describes.</summary>
+    ManifestMismatch,
     /// <summary>A named limit was exceeded.</summary>
     LimitExceeded,
     /// <summary>No tensor of that name is there.</summary>

@@ -73,6 +73,17 @@ public static class TensorHasher
             decodable.Contains(tensor) ? null : $"{tensor.DType.Name} cannot be decoded to F32 by this version."))];
     }
 
+    /// <summary>The manifest that hashes of stored bytes make.</summary>
+    /// <param name="hashes">What <see cref="HashStoredAsync(Checkpoint, TensorChoice?, CancellationToken)"/> gave.</param>
+    /// <exception cref="ArgumentException">A tensor has no hash; the message says which and why.</exception>
+    public static TensorManifest ToManifest(IEnumerable<TensorHash> hashes)
+    {
+        ArgumentNullException.ThrowIfNull(hashes);
+        return new TensorManifest(hashes.Select(hash => hash.Sha256 is { } sha256
+            ? KeyValuePair.Create(hash.Tensor.Name, new ManifestEntry(hash.Tensor.DType, hash.Tensor.Shape, sha256))
+            : throw new ArgumentException($"Tensor {Quoted.Name(hash.Tensor.Name)} has no hash: {hash.Error}", nameof(hashes))));
+    }
+
     private static ImmutableArray<TensorInfo> Choose(Checkpoint checkpoint, TensorChoice? choice) =>
         choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))];
 

@@ -1,0 +1,15 @@
+#compdef ilgpu-loader
+# zsh completion for ilgpu-loader. In ~/.zshrc, behind compinit:  source <(ilgpu-loader completions zsh)
+_ilgpu_loader() {
+    local line="${(j: :)words[2,CURRENT]}"
+    local -a suggestions
+    suggestions=("${(@f)$("${words[1]}" "[suggest:${#line}]" "$line" 2>/dev/null)}")
+    suggestions=(${(M)suggestions:#${words[CURRENT]}*})
+    # Nothing suggested is a path.
+    if (( ${#suggestions} )) && [[ -n "${suggestions[1]}" ]]; then
+        compadd -- "${suggestions[@]}"
+    else
+        _files
+    fi
+}
+compdef _ilgpu_loader ilgpu-loader
