@@ -1,0 +1,106 @@
+using System.Text.Json;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Cli.Tests;
+
+public sealed class ConvertCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public ConvertCommandTests() => _folder.Write("mixed.safetensors", SampleFiles.Mixed());
+
+    public void Dispose() => _folder.Dispose();
+
+    private string Mixed => _folder["mixed.safetensors"];
+
+    [Fact]
+    public async Task A_file_keeps_every_tensor()
+    {
+        var run = await ToolRun.OfAsync("convert", Mixed, _folder["out.safetensors"]);
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        Assert.StartsWith($"{_folder["out.safetensors"]}: 6 tensors, 40 B read, 40 B written as stored, in 1 file\n", run.Out, StringComparison.Ordinal);
+        Assert.Contains(" GB/s read, ", run.Out, StringComparison.Ordinal);
+        Assert.Contains("peak memory ", run.Out, StringComparison.Ordinal);
+        Assert.Equal(await HashesAsync(Mixed), await HashesAsync(_folder["out.safetensors"]));
+    }
+
+    [Fact]
+    public async Task The_document_says_what_was_written_where()
+    {
+        var run = await ToolRun.OfAsync(
+            "convert", Mixed, _folder["out"], "--json", "--dtype", "f16", "--exclude", "half*", "--max-shard-size", "16");
+        var document = run.Document("ilgpu-loader/convert/1");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(
+            ["schema", "path", "output", "dtype", "device", "tensors", "convertedTensors", "ties", "bytesRead", "bytesWritten", "files", "carriedFiles",
+                "lanes", "seconds", "readGigabytesPerSecond", "writeGigabytesPerSecond", "peakMemoryBytes"],
+            document.EnumerateObject().Select(field => field.Name));
+        Assert.Equal((Mixed, _folder["out"], "f16", "host"), (Text("path"), Text("output"), Text("dtype"), Text("device")));
+        Assert.Equal((5, 2, 0), (Number("tensors"), Number("convertedTensors"), Number("ties")));
+        // F32 [2] and BF16 [2] become F16 [2]; I64 [2], BOOL [2] and C64 [1] stay.
+        Assert.Equal((38, 34), (Number("bytesRead"), Number("bytesWritten")));
+        var files = document.GetProperty("files").EnumerateArray().Select(file => file.GetString()!).ToArray();
+        Assert.Equal(Directory.EnumerateFiles(_folder["out"], "*.safetensors").Select(path => Path.GetFileName(path)!).Order(), files);
+        Assert.True(files.Length > 1);
+        Assert.Equal(0, (await ToolRun.OfAsync("verify", _folder["out"])).ExitCode);
+
+        string Text(string name) => document.GetProperty(name).GetString()!;
+
+        int Number(string name) => document.GetProperty(name).GetInt32();
+    }
+
+    [Theory]
+    [InlineData(3, "Unreadable", "none", "out")]
+    [InlineData(3, "Unreadable", "mixed.safetensors", "mixed.safetensors")]
+    [InlineData(3, "Unreadable", "mixed.safetensors", "none/out.safetensors")]
+    [InlineData(4, "HeaderNotJson", "text.safetensors", "out")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--dtype", "u8")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--max-shard-size", "many")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--max-shard-size", "0")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out.safetensors", "--max-shard-size", "10")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--device", "meta")]
+    [InlineData(7, "DeviceUnavailable", "mixed.safetensors", "out", "--device", "cuda:99")]
+    public async Task Failures_have_their_exit_code_and_leave_nothing(int exitCode, string code, string path, string output, params string[] options)
+    {
+        _folder.Write("text.safetensors", SafetensorsBuilder.File("{]"));
+        var before = Entries();
+        var run = await ToolRun.OfAsync(["convert", _folder[path], _folder[output], "--json", .. options]);
+        Assert.Equal(code, run.ErrorDocument(code, exitCode).GetProperty("code").GetString());
+        Assert.Equal(before, Entries());
+    }
+
+    [Fact]
+    public async Task Force_replaces_a_checkpoint_and_nothing_else()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("convert", Mixed, _folder["out"])).ExitCode);
+        Assert.Equal(3, (await ToolRun.OfAsync("convert", Mixed, _folder["out"])).ExitCode);
+        Assert.Equal(0, (await ToolRun.OfAsync("convert", Mixed, _folder["out"], "--force", "--include", "block.0*")).ExitCode);
+        Assert.Equal(2, (await HashesAsync(_folder["out"])).Length);
+        _folder.Write("out/thesis.tex", [1]);
+        var run = await ToolRun.OfAsync("convert", Mixed, _folder["out"], "--force");
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("'thesis.tex'", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Choosing_nothing_and_converting_quantised_numbers_are_warned_about()
+    {
+        _folder.Write("model/model.safetensors", SafetensorsBuilder.Tiny());
+        _folder.Write("model/config.json", JsonSerializer.SerializeToUtf8Bytes(new { quantization_config = new { quant_method = "fp8" } }));
+        var nothing = await ToolRun.OfAsync("convert", _folder["model"], _folder["nothing"], "--include", "x");
+        Assert.Equal((0, "warning: none of the 1 tensors is chosen by --include and --exclude.\n"), (nothing.ExitCode, nothing.Error));
+        var scaled = await ToolRun.OfAsync("convert", _folder["model"], _folder["scaled"], "--dtype", "bf16");
+        Assert.Equal(0, scaled.ExitCode);
+        Assert.StartsWith("warning: the configuration says that the weights are quantised (fp8)", scaled.Error, StringComparison.Ordinal);
+        Assert.Equal("", (await ToolRun.OfAsync("convert", _folder["model"], _folder["quiet"], "--dtype", "bf16", "--quiet")).Error);
+    }
+
+    private string[] Entries() => [.. Directory.EnumerateFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).Order()];
+
+    private static async Task<string[]> HashesAsync(string path)
+    {
+        var document = (await ToolRun.OfAsync("hash", path, "--json")).Document("ilgpu-loader/hash/1");
+        return [.. document.GetProperty("files")[0].GetProperty("tensors").EnumerateArray().Select(tensor => tensor.ToString()).Order()];
+    }
+}
