@@ -123,6 +123,15 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <summary>Closes the files.</summary>
     public ValueTask DisposeAsync() => _leaveOpen ? ValueTask.CompletedTask : DisposeAsync(Files.Select(file => file.Source));
 
+    /// <summary>
+    /// A checkpoint of one file and any tensors: those that a format describes and no reader here makes yet, such as names
+    /// that share a storage.
+    /// </summary>
+    /// <param name="file">The file, whose source the checkpoint disposes.</param>
+    /// <param name="tensors">The tensors, in the order of their bytes.</param>
+    internal static Checkpoint OfTensors(CheckpointFile file, IReadOnlyList<TensorInfo> tensors) =>
+        Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, [], leaveOpen: false);
+
     private sealed record OpenedFile(CheckpointFile File, FileContent Content);
 
     private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)

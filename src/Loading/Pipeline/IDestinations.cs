@@ -15,6 +15,6 @@ internal interface IDestinations
     /// <summary>Called when a run is placed, after <see cref="Complete"/> for each tensor that it completed.</summary>
     void RunDone();
 
-    /// <summary>Called once a tensor when all its bytes are in place.</summary>
+    /// <summary>Called when all bytes of a tensor are in place: once a tensor that is read, for it and those tied to it.</summary>
     void Complete(int tensor);
 }

@@ -176,9 +176,9 @@ internal sealed class Lane : IAsyncDisposable
         var slot = _pipe!.Writer.GetMemory(_plan.Staging.SlotBytes)[..run.ByteLength];
         var source = _plan.Checkpoint.Files[run.File].Source;
         var started = Stopwatch.GetTimestamp();
-        if (source is ISynchronousByteSource synchronous)
+        if (run.Kind == RunKind.Gathered)
         {
-            synchronous.ReadExactly(run.Offset, slot.Span);
+            await GatherAsync(source, run, slot, cancellationToken).ConfigureAwait(false);
         }
         else
         {
@@ -186,9 +186,47 @@ internal sealed class Lane : IAsyncDisposable
         }
 
         _session.Clock.AddReading(Stopwatch.GetElapsedTime(started));
-        _pipe.Writer.Advance(run.ByteLength);
+        if (run.Kind == RunKind.Sieved)
+        {
+            started = Stopwatch.GetTimestamp();
+            MoveTogether(SegmentsOf(run), slot.Span);
+            _session.Clock.AddPlacing(Stopwatch.GetElapsedTime(started));
+        }
+
+        _pipe.Writer.Advance(run.KeptByteLength);
         _runs.Writer.TryWrite(run);
         await _pipe.Writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask GatherAsync(IByteSource source, ReadRun run, Memory<byte> slot, CancellationToken cancellationToken)
+    {
+        var segments = SegmentsOf(run);
+        var offset = run.Offset;
+        for (var rest = slot; !rest.IsEmpty; rest = rest[(int)segments.ByteLength..])
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await source.ReadExactlyAsync(offset, rest[..(int)segments.ByteLength], cancellationToken).ConfigureAwait(false);
+            offset += segments.StrideBytes;
+        }
+    }
+
+    // A run with segments is of one tensor.
+    private SliceSegments SegmentsOf(in ReadRun run)
+    {
+        var tensor = _plan.Tensors[_plan.Placements[run.FirstPlacement].Tensor];
+        return SliceSegments.Of(tensor.Source, tensor.Slice!.Value);
+    }
+
+    // On the host, while the slot is in the cache of the core that has read it: the device gets whole segments side by side.
+    private static void MoveTogether(in SliceSegments segments, Span<byte> slot)
+    {
+        var (length, stride) = ((int)segments.ByteLength, (int)segments.StrideBytes);
+        var to = length;
+        for (var from = stride; from < slot.Length; from += stride)
+        {
+            slot.Slice(from, length).CopyTo(slot[to..]);
+            to += length;
+        }
     }
 
     private async Task PlaceRunsAsync(PipeReader reader, CancellationTokenSource stop)
@@ -199,10 +237,10 @@ internal sealed class Lane : IAsyncDisposable
             {
                 while (_runs.Reader.TryRead(out var run))
                 {
-                    var end = checked((int)(_inFlightBytes + run.ByteLength));
+                    var end = checked((int)(_inFlightBytes + run.KeptByteLength));
                     var result = await reader.ReadAtLeastAsync(end, stop.Token).ConfigureAwait(false);
-                    var bytes = result.Buffer.Slice(_inFlightBytes, run.ByteLength).FirstSpan;
-                    Debug.Assert(bytes.Length == run.ByteLength, "A run fills one slot.");
+                    var bytes = result.Buffer.Slice(_inFlightBytes, run.KeptByteLength).FirstSpan;
+                    Debug.Assert(bytes.Length == run.KeptByteLength, "A run fills one slot.");
                     PlaceRun(run, bytes);
                     _inFlight.Enqueue((run, _stream.Record()));
                     _inFlightBytes = end;
@@ -259,7 +297,7 @@ internal sealed class Lane : IAsyncDisposable
             await oldest.Fence.WaitAsync(cancellationToken).ConfigureAwait(false);
             _ = _inFlight.Dequeue();
             _session.RunPlaced(oldest.Run);
-            passed += oldest.Run.ByteLength;
+            passed += oldest.Run.KeptByteLength;
             slots++;
         }
 
@@ -284,7 +322,7 @@ internal sealed class Lane : IAsyncDisposable
             if (tensor.Memory is HostMemory memory)
             {
                 var elements = placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
-                var perElement = tensor.ElementCount / Math.Max(1, _plan.Tensors[placement.Tensor].Source.ElementCount);
+                var perElement = tensor.ElementCount / Math.Max(1, _plan.Tensors[placement.Tensor].SourceElementCount);
                 _session.Clock.AddFirstTouch(memory.Populate(position, tensor.DType.ByteCount(elements * perElement)));
             }
 

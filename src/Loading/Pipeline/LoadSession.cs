@@ -27,7 +27,7 @@ internal sealed class LoadSession
         Plan = plan;
         _destinations = destinations;
         _progress = progress;
-        _remaining = [.. plan.Tensors.Select(tensor => plan.Device.Kind == DeviceKind.Meta ? 0 : tensor.Source.ByteLength)];
+        _remaining = [.. plan.Tensors.Select(tensor => plan.Device.Kind == DeviceKind.Meta ? 0 : tensor.SourceByteLength)];
     }
 
     public LoadPlan Plan { get; }
@@ -69,8 +69,7 @@ internal sealed class LoadSession
             var placement = Plan.Placements[i];
             if (Interlocked.Add(ref _remaining[placement.Tensor], -placement.ByteLength) == 0)
             {
-                Interlocked.Increment(ref _tensorsLoaded);
-                _destinations.Complete(placement.Tensor);
+                Complete(placement.Tensor);
             }
         }
 
@@ -105,12 +104,17 @@ internal sealed class LoadSession
     {
         for (var i = 0; i < _remaining.Length; i++)
         {
-            if (_remaining[i] == 0)
+            if (_remaining[i] == 0 && Plan.Tensors[i].TiedTo is null)
             {
-                Interlocked.Increment(ref _tensorsLoaded);
-                _destinations.Complete(i);
+                Complete(i);
             }
         }
+    }
+
+    private void Complete(int tensor)
+    {
+        Interlocked.Add(ref _tensorsLoaded, 1 + Plan.TiedWith(tensor).Length);
+        _destinations.Complete(tensor);
     }
 
     private async Task RunLanesAsync(CancellationToken cancellationToken)

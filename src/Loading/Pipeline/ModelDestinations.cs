@@ -27,7 +27,10 @@ internal sealed class ModelDestinations : IDestinations
             for (var i = 0; i < tensors.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                tensors[i] = Tensor.Empty(plan.Tensors[i].DType, plan.Tensors[i].Shape, plan.Device);
+                var planned = plan.Tensors[i];
+                tensors[i] = planned.TiedTo is { } first
+                    ? new Tensor(tensors[first].Memory, planned.DType, planned.Shape)
+                    : Tensor.Empty(planned.DType, planned.Shape, plan.Device);
             }
 
             return new ModelDestinations(tensors, plan.Runs.Length);
@@ -44,11 +47,12 @@ internal sealed class ModelDestinations : IDestinations
     }
 
     /// <summary>Uses the tensors of a model that was loaded by an equal plan; they stay the model's.</summary>
-    /// <exception cref="ArgumentException">A tensor is missing, or differs in dtype, shape, strides or device.</exception>
+    /// <exception cref="ArgumentException">A tensor is missing, or differs in dtype, shape, strides, device or what it is tied to.</exception>
     /// <exception cref="ObjectDisposedException">The model, or a tensor of it, was disposed.</exception>
     public static ModelDestinations Reuse(LoadPlan plan, LoadedModel model)
     {
         var tensors = new Tensor[plan.Tensors.Length];
+        var used = new Dictionary<DeviceMemory, int>();
         for (var i = 0; i < tensors.Length; i++)
         {
             var planned = plan.Tensors[i];
@@ -65,6 +69,16 @@ internal sealed class ModelDestinations : IDestinations
             }
 
             ObjectDisposedException.ThrowIf(tensor.IsDisposed, tensor);
+            // Two tensors that share memory must be two that the plan ties, or one would overwrite the other.
+            var first = used.TryAdd(tensor.Memory, i) ? i : used[tensor.Memory];
+            if (first != (planned.TiedTo ?? i))
+            {
+                throw new ArgumentException(
+                    $"{planned.Name} {(planned.TiedTo is { } tied ? $"is tied to {plan.Tensors[tied].Name} in the plan and not in the model" : $"shares the memory of {plan.Tensors[first].Name} in the model and not in the plan")}: "
+                    + "it was not loaded by an equal plan.",
+                    nameof(model));
+            }
+
             tensors[i] = tensor;
         }
 

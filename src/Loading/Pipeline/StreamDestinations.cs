@@ -72,12 +72,23 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
             memory.MarkPopulated();
         }
 
+        // The consumer may dispose a tensor as soon as it is announced: those tied to it hold their references before.
+        var tied = plan.TiedWith(tensor);
+        foreach (var index in tied)
+        {
+            _tensors[index] = new Tensor(_tensors[tensor]!.Memory, plan.Tensors[index].DType, plan.Tensors[index].Shape);
+        }
+
         lock (_lock)
         {
-            _waitingForConsumer++;
+            _waitingForConsumer += 1 + tied.Length;
         }
 
         _complete.Writer.TryWrite(tensor);
+        foreach (var index in tied)
+        {
+            _complete.Writer.TryWrite(index);
+        }
     }
 
     public void RunDone()
@@ -98,9 +109,12 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
     {
         var handed = this[tensor];
         _tensors[tensor] = null;
+        // Tied tensors are announced one after the other: the memory is the consumer's alone with the last of them.
+        var tied = plan.TiedWith(plan.Tensors[tensor].TiedTo ?? tensor);
+        var isLast = tied.IsEmpty || tied[^1] == tensor;
         lock (_lock)
         {
-            _heldBytes -= plan.Tensors[tensor].ByteLength;
+            _heldBytes -= isLast ? plan.Tensors[tensor].ByteLength : 0;
             _waitingForConsumer--;
         }
 

@@ -31,6 +31,12 @@ public sealed record LoadOptions
     /// </summary>
     public bool ConvertAllTypes { get; init; }
 
+    /// <summary>
+    /// The rank of a tensor-parallel group to load for; null for all of every tensor. Tensors are split by their names, as
+    /// transformers names them in the Llama, Mistral, Qwen, Gemma and Mixtral families; one of another name is loaded whole.
+    /// </summary>
+    public TensorParallel? TensorParallel { get; init; }
+
     /// <summary>How many lanes read side by side; null for one a core, at most eight.</summary>
     public int? Lanes { get; init; }
 

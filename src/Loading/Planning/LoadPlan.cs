@@ -12,6 +12,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 public sealed class LoadPlan
 {
+    private readonly Dictionary<int, ImmutableArray<int>> _tied = [];
+
     internal LoadPlan(
         Checkpoint checkpoint,
         LoadOptions options,
@@ -27,8 +29,20 @@ public sealed class LoadPlan
         Placements = placements;
         Staging = staging;
         BytesToRead = runs.Sum(run => (long)run.ByteLength);
-        BytesNeeded = tensors.Sum(tensor => tensor.Source.ByteLength);
-        DestinationBytes = tensors.Sum(tensor => tensor.ByteLength);
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            SlicedCount += tensors[i].Slice is null ? 0 : 1;
+            if (tensors[i].TiedTo is { } first)
+            {
+                TiedCount++;
+                _tied[first] = _tied.GetValueOrDefault(first, []).Add(i);
+            }
+            else
+            {
+                BytesNeeded = checked(BytesNeeded + tensors[i].SourceByteLength);
+                DestinationBytes = checked(DestinationBytes + tensors[i].ByteLength);
+            }
+        }
     }
 
     /// <summary>The checkpoint that is read.</summary>
@@ -55,27 +69,52 @@ public sealed class LoadPlan
     /// <summary>The bytes that will be read.</summary>
     public long BytesToRead { get; }
 
-    /// <summary>The bytes of the tensors as they are stored; what is read beyond them is waste.</summary>
+    /// <summary>
+    /// The bytes of the tensors, or of their slices, as they are stored; what is read beyond them is waste. Tied tensors
+    /// count once.
+    /// </summary>
     public long BytesNeeded { get; }
 
-    /// <summary>The bytes of all tensors on the device.</summary>
+    /// <summary>The bytes of all tensors on the device; tied tensors count once.</summary>
     public long DestinationBytes { get; }
 
-    /// <summary>The largest tensors on the device, largest first.</summary>
+    /// <summary>How many tensors are loaded in part; 0 for a tensor-parallel rank where no name was recognised.</summary>
+    public int SlicedCount { get; }
+
+    /// <summary>How many tensors share the memory of another one.</summary>
+    public int TiedCount { get; }
+
+    /// <summary>The largest tensors on the device, largest first; of tied ones the first.</summary>
     public IEnumerable<PlannedTensor> LargestTensors(int count) =>
-        Tensors.OrderByDescending(tensor => tensor.ByteLength).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
+        Tensors.Where(tensor => tensor.TiedTo is null).OrderByDescending(tensor => tensor.ByteLength).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
+
+    /// <summary>What the plan takes of each device that it takes memory of, and what is free there now.</summary>
+    /// <param name="destinationBytes">What the tensors take at the same time; null for the whole of them, as when they are not streamed.</param>
+    /// <exception cref="OverflowException">The sum of the bytes does not fit a <see cref="long"/>.</exception>
+    public ImmutableArray<MemoryNeed> MemoryNeeds(long? destinationBytes = null)
+    {
+        var tensors = destinationBytes ?? DestinationBytes;
+        if (Device.IsHost)
+        {
+            return [Need(Device, tensors, Staging.Bytes)];
+        }
+
+        return Staging.Bytes > 0
+            ? [Need(Device, tensors, 0), Need(HostDevice.Shared, 0, Staging.Bytes)]
+            : [Need(Device, tensors, 0)];
+    }
 
     /// <summary>Holds the plan against the memory that is free now.</summary>
     /// <param name="destinationBytes">What the tensors take at the same time; the whole of them unless they are streamed.</param>
     /// <exception cref="DeviceMemoryException">Host or device cannot hold it; the message has the numbers and the largest tensors.</exception>
     public void ThrowIfTooLarge(long destinationBytes)
     {
-        var onHost = Device.IsHost;
-        var needed = onHost ? checked(destinationBytes + Staging.Bytes) : destinationBytes;
-        Check(Device, needed);
-        if (!onHost && Staging.Bytes > 0)
+        foreach (var need in MemoryNeeds(destinationBytes))
         {
-            Check(HostDevice.Shared, Staging.Bytes);
+            if (!need.Fits)
+            {
+                throw TooLarge(need);
+            }
         }
     }
 
@@ -85,22 +124,35 @@ public sealed class LoadPlan
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{Tensors.Length} tensors to {Device.Id}");
         text.AppendLine(CultureInfo.InvariantCulture, $"read {BytesToRead} bytes in {Runs.Length} runs from {Runs.Select(run => run.File).Distinct().Count()} files, {BytesNeeded} of them needed");
+        if (SlicedCount > 0)
+        {
+            var rank = Options.TensorParallel is { } parallel ? $" for rank {parallel.Rank} of {parallel.WorldSize}" : "";
+            text.AppendLine(CultureInfo.InvariantCulture, $"{SlicedCount} tensors sliced{rank}, {Tensors.Length - SlicedCount} whole");
+        }
+
+        if (TiedCount > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"{TiedCount} tensors tied to others");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $"memory {DestinationBytes} bytes for tensors, {Staging}");
         return text.ToString();
     }
 
-    private void Check(Device device, long needed)
+    /// <summary>The tensors that are tied to this one, as indexes in the plan.</summary>
+    internal ImmutableArray<int> TiedWith(int tensor) => _tied.Count == 0 ? [] : _tied.GetValueOrDefault(tensor, []);
+
+    private static MemoryNeed Need(Device device, long tensors, long staging) =>
+        new(device, tensors, staging, device.FreeMemory, device.TotalMemory);
+
+    private DeviceMemoryException TooLarge(MemoryNeed need)
     {
-        var free = device.FreeMemory;
-        if (needed > free)
-        {
-            var largest = string.Join(", ", LargestTensors(3).Select(tensor => $"{Quoted.Name(tensor.Name)} ({tensor.ByteLength} bytes)"));
-            throw new DeviceMemoryException(
-                device.Id,
-                needed,
-                free,
-                $"The tensors take {DestinationBytes} and staging {Staging.Bytes}; the largest tensors are {largest}. "
-                + "Load fewer tensors (--include, --exclude), a smaller --dtype, or onto another device.");
-        }
+        var largest = string.Join(", ", LargestTensors(3).Select(tensor => $"{Quoted.Name(tensor.Name)} ({tensor.ByteLength} bytes)"));
+        return new DeviceMemoryException(
+            need.Device.Id,
+            need.NeededBytes,
+            need.FreeBytes,
+            $"The tensors take {DestinationBytes} and staging {Staging.Bytes}; the largest tensors are {largest}. "
+            + "Load fewer tensors (--include, --exclude), a smaller --dtype, or onto another device.");
     }
 }

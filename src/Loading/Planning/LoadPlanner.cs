@@ -5,27 +5,22 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Makes a plan: chooses the tensors, cuts large ones into runs on block boundaries, merges small neighbours into runs
-/// of at most one slot. Linear in the number of tensors.
+/// Makes a plan: chooses the tensors, says what each becomes, which part of it is wanted and which of them are tied. Linear
+/// in the number of tensors and runs.
 /// </summary>
 internal sealed class LoadPlanner
 {
-    // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
-    private const int DirectRunBytes = 16 << 20;
-
     private readonly Checkpoint _checkpoint;
     private readonly LoadOptions _options;
-    private readonly ImmutableArray<ReadRun>.Builder _runs = ImmutableArray.CreateBuilder<ReadRun>();
-    private readonly ImmutableArray<Placement>.Builder _placements = ImmutableArray.CreateBuilder<Placement>();
-    private StagingLayout _staging;
+    private readonly Func<TensorInfo, TensorSlice?> _slice;
 
-    // The staged run that is being filled: not in _runs yet.
-    private ReadRun _open;
-
-    private LoadPlanner(Checkpoint checkpoint, LoadOptions options)
+    private LoadPlanner(Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, TensorSlice?>? slice)
     {
         _checkpoint = checkpoint;
         _options = options;
+        CheckOptions();
+        _slice = slice
+            ?? (options.TensorParallel is { } parallel ? new ParallelRule(parallel, checkpoint.Config).SliceOf : _ => null);
     }
 
     /// <summary>Makes the plan.</summary>
@@ -38,20 +33,25 @@ internal sealed class LoadPlanner
     }
 
     /// <summary>Makes the plan for the tensors that a condition chooses, whatever the options say of names.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="isChosen">Which tensors are loaded.</param>
+    /// <param name="slice">The part of each chosen tensor that is loaded, null for all of it; without, what the options say of ranks.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A slice is not within its tensor.</exception>
     /// <inheritdoc cref="Plan(Checkpoint, LoadOptions)" path="/exception"/>
-    public static LoadPlan Plan(Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, bool> isChosen) =>
-        new LoadPlanner(checkpoint, options).Plan(isChosen);
+    public static LoadPlan Plan(
+        Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, bool> isChosen, Func<TensorInfo, TensorSlice?>? slice = null) =>
+        new LoadPlanner(checkpoint, options, slice).Plan(isChosen);
 
     private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
-        CheckOptions();
-        var fileIndexes = _checkpoint.Files.Select((file, index) => (file, index)).ToDictionary(pair => pair.file, pair => pair.index);
         var tensors = ImmutableArray.CreateBuilder<PlannedTensor>();
+        var storage = new TiedStorage();
         foreach (var tensor in _checkpoint.Tensors)
         {
             if (isChosen(tensor))
             {
-                tensors.Add(Describe(tensor));
+                tensors.Add(storage.Tie(tensors.Count, Describe(tensor)));
             }
         }
 
@@ -61,25 +61,32 @@ internal sealed class LoadPlanner
             return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), [], [], new StagingLayout(lanes, 0, 0));
         }
 
-        _staging = StagingLayout.Fit(lanes, _options.Device.PreferredSlotBytes, _options.StagingBytes);
+        var staging = StagingLayout.Fit(lanes, _options.Device.PreferredSlotBytes, _options.StagingBytes);
+        var (runs, placements) = FindRuns(tensors, staging.SlotBytes);
+        if (runs.All(run => run.IsDirect))
+        {
+            // Without staged runs the slots need not exist, and the cap on them need not cost lanes.
+            staging = new StagingLayout(lanes, 0, 0);
+        }
+
+        staging = staging with { Lanes = Math.Clamp(runs.Length, 1, staging.Lanes) };
+        return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), runs, placements, staging);
+    }
+
+    private (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) FindRuns(
+        ImmutableArray<PlannedTensor>.Builder tensors, int slotBytes)
+    {
+        var fileIndexes = _checkpoint.Files.Select((file, index) => (file, index)).ToDictionary(pair => pair.file, pair => pair.index);
+        var builder = new RunBuilder(_options.Device.IsHost, slotBytes);
         for (var i = 0; i < tensors.Count; i++)
         {
-            var file = fileIndexes[tensors[i].Source.File];
-            if (IsDirect(tensors[i]))
+            if (tensors[i].TiedTo is null)
             {
-                AddDirect(i, tensors[i], file);
-            }
-            else
-            {
-                AddStaged(i, tensors[i], file);
+                builder.Add(i, tensors[i], fileIndexes[tensors[i].Source.File]);
             }
         }
 
-        CloseRun();
-        // Without staged runs the slots need not exist, and the cap on them need not cost lanes.
-        var staging = _runs.Any(run => !run.IsDirect) ? _staging : new StagingLayout(lanes, 0, 0);
-        staging = staging with { Lanes = Math.Clamp(_runs.Count, 1, staging.Lanes) };
-        return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), _runs.ToImmutable(), _placements.ToImmutable(), staging);
+        return builder.Build();
     }
 
     private void CheckOptions()
@@ -93,6 +100,8 @@ internal sealed class LoadPlanner
         {
             throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {_options.Lanes}.", nameof(LoadOptions.Lanes));
         }
+
+        _options.TensorParallel?.Validate(nameof(LoadOptions.TensorParallel));
     }
 
     private PlannedTensor Describe(TensorInfo tensor)
@@ -103,9 +112,11 @@ internal sealed class LoadPlanner
                 "views into a storage", tensor.File.Path, "it is a strided view, which this version does not load.", tensor.File.Format, tensor.Name);
         }
 
+        var slice = FindSlice(tensor);
+        var shape = slice is { } part ? tensor.Shape.With(part.Dimension, part.Length) : tensor.Shape;
         if (_options.DType is not { } target || target == tensor.DType || !(tensor.DType.Kind == DTypeKind.Float || _options.ConvertAllTypes))
         {
-            return new PlannedTensor(tensor, tensor.DType, tensor.Shape);
+            return new PlannedTensor(tensor, tensor.DType, shape) { Slice = slice };
         }
 
         if (!Codecs.TryGet(tensor.DType, out var codec) || !codec.CanDecodeTo(target))
@@ -118,65 +129,19 @@ internal sealed class LoadPlanner
                 tensor.Name);
         }
 
-        var shape = codec.ValuesPerElement == 1 ? tensor.Shape : new Shape([.. tensor.Shape, codec.ValuesPerElement]);
-        return new PlannedTensor(tensor, target, shape);
+        shape = codec.ValuesPerElement == 1 ? shape : new Shape([.. shape, codec.ValuesPerElement]);
+        return new PlannedTensor(tensor, target, shape) { Slice = slice };
     }
 
-    // The host reads large tensors that need no decoding straight into place; small ones share a read through a slot.
-    private bool IsDirect(PlannedTensor tensor) =>
-        _options.Device.IsHost && tensor.DType == tensor.Source.DType && tensor.Source.ByteLength >= _staging.SlotBytes;
-
-    private void AddDirect(int index, PlannedTensor tensor, int file)
+    // A slice that is the whole tensor is none; one that cannot be cut out is refused before anything is read.
+    private TensorSlice? FindSlice(TensorInfo tensor)
     {
-        CloseRun();
-        for (long done = 0; done < tensor.Source.ByteLength; done += DirectRunBytes)
+        if (_slice(tensor) is not { } slice)
         {
-            var length = (int)Math.Min(DirectRunBytes, tensor.Source.ByteLength - done);
-            _runs.Add(new ReadRun(file, tensor.Source.Offset + done, length, _placements.Count, 1, IsDirect: true));
-            _placements.Add(new Placement(index, 0, length, done));
-        }
-    }
-
-    private void AddStaged(int index, PlannedTensor tensor, int file)
-    {
-        var block = tensor.Source.DType.BlockSize;
-        // Complex numbers become pairs: two values for one stored element.
-        var valuesPerElement = tensor.Source.ElementCount == 0 ? 1 : tensor.Shape.ElementCount / tensor.Source.ElementCount;
-        for (long done = 0; done < tensor.Source.ByteLength;)
-        {
-            var offset = tensor.Source.Offset + done;
-            if (_open.PlacementCount > 0 && (_open.File != file || _open.Offset + _open.ByteLength != offset))
-            {
-                CloseRun();
-            }
-
-            var room = (_staging.SlotBytes - _open.ByteLength) / block * block;
-            if (room == 0)
-            {
-                CloseRun();
-                continue;
-            }
-
-            var length = (int)Math.Min(room, tensor.Source.ByteLength - done);
-            if (_open.PlacementCount == 0)
-            {
-                _open = new ReadRun(file, offset, 0, _placements.Count, 0, IsDirect: false);
-            }
-
-            var elementsBefore = done / block * tensor.Source.DType.BlockLength;
-            _placements.Add(new Placement(index, _open.ByteLength, length, tensor.DType.ByteCount(elementsBefore * valuesPerElement)));
-            _open = _open with { ByteLength = _open.ByteLength + length, PlacementCount = _open.PlacementCount + 1 };
-            done += length;
-        }
-    }
-
-    private void CloseRun()
-    {
-        if (_open.PlacementCount > 0)
-        {
-            _runs.Add(_open);
+            return null;
         }
 
-        _open = default;
+        _ = SliceSegments.Of(tensor, slice);
+        return slice.Start == 0 && slice.Length == tensor.Shape[slice.Dimension] ? null : slice;
     }
 }

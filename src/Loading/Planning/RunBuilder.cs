@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Turns tensors into runs: cuts large ones on block boundaries, merges small neighbours into runs of at most one slot,
+/// and finds the cheapest way to read slices whose bytes do not lie side by side.
+/// </summary>
+/// <param name="readsDirectly">Whether bytes that need no decoding are read straight into their place.</param>
+/// <param name="slotBytes">The size of a staging slot.</param>
+internal sealed class RunBuilder(bool readsDirectly, int slotBytes)
+{
+    // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
+    private const int DirectRunBytes = 16 << 20;
+
+    // What a read costs beside its bytes, expressed in bytes: a disk that streams 2 GB/s and answers after some tens of
+    // microseconds could have brought about this many meanwhile.
+    private const int ReadCostBytes = 64 << 10;
+
+    private readonly ImmutableArray<ReadRun>.Builder _runs = ImmutableArray.CreateBuilder<ReadRun>();
+    private readonly ImmutableArray<Placement>.Builder _placements = ImmutableArray.CreateBuilder<Placement>();
+
+    // The staged run that is being filled: not in _runs yet.
+    private ReadRun _open;
+
+    /// <summary>Adds the runs of a tensor; tensors come in file order.</summary>
+    /// <param name="index">The tensor's index in the plan.</param>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="file">Its file's index in the checkpoint.</param>
+    public void Add(int index, PlannedTensor tensor, int file)
+    {
+        if (tensor.Slice is not { } slice)
+        {
+            AddRange(index, tensor, file, tensor.Source.Offset, tensor.Source.ByteLength, 0);
+            return;
+        }
+
+        var segments = SliceSegments.Of(tensor.Source, slice);
+        if (segments.Count == 1)
+        {
+            AddRange(index, tensor, file, tensor.Source.Offset + segments.FirstByte, segments.ByteLength, 0);
+        }
+        else if (segments.Count > 1)
+        {
+            AddSegments(index, tensor, file, segments);
+        }
+    }
+
+    /// <summary>Ends the last run and gives all of them.</summary>
+    public (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) Build()
+    {
+        CloseRun();
+        return (_runs.ToImmutable(), _placements.ToImmutable());
+    }
+
+    private bool CanBeDirect(PlannedTensor tensor) => readsDirectly && tensor.DType == tensor.Source.DType;
+
+    // The host reads large ranges that need no decoding straight into place; small ones share a read through a slot.
+    // "done" is how many stored bytes of the tensor come before the range.
+    private void AddRange(int index, PlannedTensor tensor, int file, long offset, long length, long done)
+    {
+        if (CanBeDirect(tensor) && length >= slotBytes)
+        {
+            AddDirect(index, file, offset, length, done);
+        }
+        else
+        {
+            AddStaged(index, tensor, file, offset, length, done);
+        }
+    }
+
+    private void AddDirect(int index, int file, long offset, long length, long done)
+    {
+        CloseRun();
+        for (long added = 0; added < length; added += DirectRunBytes)
+        {
+            var part = (int)Math.Min(DirectRunBytes, length - added);
+            _runs.Add(new ReadRun(file, offset + added, part, part, _placements.Count, 1, RunKind.Direct));
+            _placements.Add(new Placement(index, 0, part, done + added));
+        }
+    }
+
+    private void AddStaged(int index, PlannedTensor tensor, int file, long offset, long length, long done)
+    {
+        var block = tensor.Source.DType.BlockSize;
+        for (long added = 0; added < length;)
+        {
+            if (_open.PlacementCount > 0 && (_open.File != file || _open.Offset + _open.ByteLength != offset + added))
+            {
+                CloseRun();
+            }
+
+            var room = (slotBytes - _open.ByteLength) / block * block;
+            if (room == 0)
+            {
+                CloseRun();
+                continue;
+            }
+
+            var part = (int)Math.Min(room, length - added);
+            if (_open.PlacementCount == 0)
+            {
+                _open = new ReadRun(file, offset + added, 0, 0, _placements.Count, 0, RunKind.Staged);
+            }
+
+            _placements.Add(new Placement(index, _open.ByteLength, part, DestinationOffset(tensor, done + added)));
+            var bytes = _open.ByteLength + part;
+            _open = _open with { ByteLength = bytes, KeptByteLength = bytes, PlacementCount = _open.PlacementCount + 1 };
+            added += part;
+        }
+    }
+
+    // Segments apart cost a read each; in one read they cost the bytes between them. So they are read apart where they
+    // are so long that a read's own cost does not count (and not a byte is wasted), and where the gap between two is
+    // longer than a read costs; otherwise a read takes in as many of them as a slot holds with their gaps.
+    private void AddSegments(int index, PlannedTensor tensor, int file, SliceSegments segments)
+    {
+        var isLong = segments.ByteLength >= ReadCostBytes;
+        if (segments.ByteLength > slotBytes || (isLong && CanBeDirect(tensor)))
+        {
+            for (long i = 0; i < segments.Count; i++)
+            {
+                AddSegment(index, tensor, file, segments, i);
+            }
+
+            return;
+        }
+
+        CloseRun();
+        var length = (int)segments.ByteLength;
+        var apart = isLong || segments.StrideBytes - segments.ByteLength >= ReadCostBytes;
+        var mostInRun = apart ? slotBytes / length : ((slotBytes - length) / segments.StrideBytes) + 1;
+        for (long i = 0; i < segments.Count; i += mostInRun)
+        {
+            var count = (int)Math.Min(mostInRun, segments.Count - i);
+            var kept = count * length;
+            var read = apart ? kept : (int)((count - 1) * segments.StrideBytes) + length;
+            var kind = count == 1 ? RunKind.Staged : apart ? RunKind.Gathered : RunKind.Sieved;
+            var offset = tensor.Source.Offset + segments.FirstByte + (i * segments.StrideBytes);
+            _runs.Add(new ReadRun(file, offset, read, kept, _placements.Count, 1, kind));
+            _placements.Add(new Placement(index, 0, kept, DestinationOffset(tensor, i * length)));
+        }
+    }
+
+    private void AddSegment(int index, PlannedTensor tensor, int file, SliceSegments segments, long segment)
+    {
+        var offset = tensor.Source.Offset + segments.FirstByte + (segment * segments.StrideBytes);
+        var done = segment * segments.ByteLength;
+        if (CanBeDirect(tensor))
+        {
+            // No neighbour could share the read: a slot between would only add a copy.
+            AddDirect(index, file, offset, segments.ByteLength, done);
+        }
+        else
+        {
+            AddStaged(index, tensor, file, offset, segments.ByteLength, done);
+        }
+    }
+
+    // Where the elements behind so many stored bytes go. Complex numbers become pairs: two values for one stored element.
+    private static long DestinationOffset(PlannedTensor tensor, long storedBytes)
+    {
+        var dtype = tensor.Source.DType;
+        var valuesPerElement = tensor.SourceElementCount == 0 ? 1 : tensor.Shape.ElementCount / tensor.SourceElementCount;
+        return tensor.DType.ByteCount(storedBytes / dtype.BlockSize * dtype.BlockLength * valuesPerElement);
+    }
+
+    private void CloseRun()
+    {
+        if (_open.PlacementCount > 0)
+        {
+            _runs.Add(_open);
+        }
+
+        _open = default;
+    }
+}

@@ -1,0 +1,20 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>How the bytes of a run come from its file.</summary>
+public enum RunKind : byte
+{
+    /// <summary>Side by side, into a staging slot.</summary>
+    Staged,
+
+    /// <summary>Side by side, straight into their place, without a staging slot.</summary>
+    Direct,
+
+    /// <summary>Segments of a sliced tensor, each read by itself, into a slot one behind the other.</summary>
+    Gathered,
+
+    /// <summary>
+    /// Segments of a sliced tensor with all that lies between them in one read, moved together in the slot ("data
+    /// sieving").
+    /// </summary>
+    Sieved,
+}

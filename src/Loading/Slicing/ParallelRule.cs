@@ -1,0 +1,201 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Which part of each tensor a tensor-parallel rank has, by the names that transformers gives the modules of the Llama,
+/// Mistral, Qwen, Gemma and Mixtral families. The scheme is Megatron's: projections into a layer are split by their
+/// outputs, the one out of it by its inputs, so that a layer needs one reduction. Immutable and safe for any thread.
+/// </summary>
+internal sealed class ParallelRule
+{
+    private static readonly FrozenDictionary<string, ParallelSplit> Modules = new Dictionary<string, ParallelSplit>(StringComparer.Ordinal)
+    {
+        ["q_proj"] = ParallelSplit.Heads,
+        ["k_proj"] = ParallelSplit.KeyValueHeads,
+        ["v_proj"] = ParallelSplit.KeyValueHeads,
+        ["o_proj"] = ParallelSplit.HeadInputs,
+        ["gate_proj"] = ParallelSplit.Outputs,
+        ["up_proj"] = ParallelSplit.Outputs,
+        ["down_proj"] = ParallelSplit.Inputs,
+        ["embed_tokens"] = ParallelSplit.Vocabulary,
+        ["lm_head"] = ParallelSplit.Vocabulary,
+        // Phi-3, Qwen 1, Falcon and GPT-NeoX, MPT, Baichuan.
+        ["qkv_proj"] = ParallelSplit.Packed,
+        ["gate_up_proj"] = ParallelSplit.Packed,
+        ["c_attn"] = ParallelSplit.Packed,
+        ["query_key_value"] = ParallelSplit.Packed,
+        ["Wqkv"] = ParallelSplit.Packed,
+        ["W_pack"] = ParallelSplit.Packed,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    // Mixtral's names, which mean this only under "experts".
+    private static readonly FrozenDictionary<string, ParallelSplit> ExpertModules = new Dictionary<string, ParallelSplit>(StringComparer.Ordinal)
+    {
+        ["w1"] = ParallelSplit.Outputs,
+        ["w2"] = ParallelSplit.Inputs,
+        ["w3"] = ParallelSplit.Outputs,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    // Encoders beside the language model have heads of their own and are small: each rank has them whole.
+    private static readonly string[] Encoders = ["vision", "visual", "audio"];
+
+    private readonly TensorParallel _parallel;
+    private readonly long? _heads;
+    private readonly long? _keyValueHeads;
+
+    public ParallelRule(TensorParallel parallel, ModelConfig? config)
+    {
+        _parallel = parallel;
+        _heads = config?.HeadCount ?? TextNumber(config, "num_attention_heads");
+        _keyValueHeads = config?.KeyValueHeadCount ?? TextNumber(config, "num_key_value_heads") ?? _heads;
+    }
+
+    /// <summary>The rank's part of a tensor; null for all of it.</summary>
+    /// <exception cref="UnsupportedCheckpointException">The tensor is known to be split, and cannot be over this many ranks.</exception>
+    public TensorSlice? SliceOf(TensorInfo tensor)
+    {
+        if (_parallel.WorldSize == 1)
+        {
+            return null;
+        }
+
+        var (split, parameter) = Find(tensor.Name);
+        return split switch
+        {
+            ParallelSplit.Replicated => null,
+            ParallelSplit.Packed => throw Refuse(
+                tensor, "packed weights", "it packs several weights into one tensor, whose parts this version does not split one by one"),
+            _ when parameter.Equals("weight", StringComparison.Ordinal) => SliceWeight(tensor, split),
+            _ when parameter.Equals("bias", StringComparison.Ordinal) => SliceBias(tensor, split),
+            // A scale of the whole tensor.
+            _ when tensor.ElementCount <= 1 => null,
+            _ => throw Refuse(
+                tensor,
+                "companions of split weights",
+                "it belongs to a weight that is split, and how it is split with it depends on its quantisation, which this version does not know"),
+        };
+    }
+
+    private static (ParallelSplit Split, string Parameter) Find(string name)
+    {
+        var parts = name.Split('.');
+        if (parts.Any(part => Encoders.Any(encoder => part.StartsWith(encoder, StringComparison.Ordinal))))
+        {
+            return (ParallelSplit.Replicated, "");
+        }
+
+        // Experts of all layers in one tensor are parameters themselves: "mlp.experts.gate_up_proj", without ".weight".
+        if (parts.Length >= 2 && parts[^2] == "experts" && Modules.ContainsKey(parts[^1]))
+        {
+            return (ParallelSplit.Packed, parts[^1]);
+        }
+
+        if (parts.Length >= 2 && Modules.TryGetValue(parts[^2], out var split))
+        {
+            return (split, parts[^1]);
+        }
+
+        return parts.Length >= 4 && parts[^4] == "experts" && ExpertModules.TryGetValue(parts[^2], out split)
+            ? (split, parts[^1])
+            : (ParallelSplit.Replicated, "");
+    }
+
+    private TensorSlice? SliceWeight(TensorInfo tensor, ParallelSplit split)
+    {
+        if (tensor.Shape.Rank != 2)
+        {
+            throw Refuse(tensor, "weights that are not matrices", $"a weight of that name is [outputs, inputs], and this is {tensor.Shape}");
+        }
+
+        return split switch
+        {
+            ParallelSplit.Inputs => SliceEvenly(tensor, 1),
+            ParallelSplit.HeadInputs => SliceHeads(tensor, 1, _heads, "num_attention_heads"),
+            _ => SliceOutputs(tensor, split),
+        };
+    }
+
+    private TensorSlice? SliceBias(TensorInfo tensor, ParallelSplit split) => split switch
+    {
+        ParallelSplit.Inputs or ParallelSplit.HeadInputs => null,
+        _ when tensor.Shape.Rank == 1 => SliceOutputs(tensor, split),
+        _ => throw Refuse(tensor, "biases that are not vectors", $"a bias is [outputs], and this is {tensor.Shape}"),
+    };
+
+    private TensorSlice SliceOutputs(TensorInfo tensor, ParallelSplit split) => split switch
+    {
+        ParallelSplit.Heads => SliceHeads(tensor, 0, _heads, "num_attention_heads"),
+        ParallelSplit.KeyValueHeads => SliceHeads(tensor, 0, _keyValueHeads, "num_key_value_heads"),
+        ParallelSplit.Vocabulary => SliceVocabulary(tensor),
+        _ => SliceEvenly(tensor, 0),
+    };
+
+    private TensorSlice SliceEvenly(TensorInfo tensor, int dimension)
+    {
+        var (share, rest) = Math.DivRem(tensor.Shape[dimension], _parallel.WorldSize);
+        return rest == 0
+            ? new TensorSlice(dimension, _parallel.Rank * share, share)
+            : throw Refuse(
+                tensor, "uneven splits", $"dimension {dimension} of {tensor.Shape} cannot be split evenly over {_parallel.WorldSize} ranks");
+    }
+
+    private TensorSlice SliceHeads(TensorInfo tensor, int dimension, long? count, string field)
+    {
+        if (count is not > 0)
+        {
+            throw Refuse(
+                tensor, "splitting attention without a configuration", $"it is split by attention heads, and there is no config.json with {field} that says how many there are");
+        }
+
+        var (perHead, rest) = Math.DivRem(tensor.Shape[dimension], count.Value);
+        if (rest != 0)
+        {
+            throw Refuse(tensor, "uneven heads", $"dimension {dimension} of {tensor.Shape} does not consist of {count} equal heads ({field})");
+        }
+
+        if (count.Value % _parallel.WorldSize == 0)
+        {
+            var share = count.Value / _parallel.WorldSize * perHead;
+            return new TensorSlice(dimension, _parallel.Rank * share, share);
+        }
+
+        // Fewer key and value heads than ranks: neighbouring ranks have the same one, next to the query heads that use it.
+        if (dimension == 0 && count < _heads && _parallel.WorldSize % count.Value == 0)
+        {
+            return new TensorSlice(0, _parallel.Rank / (_parallel.WorldSize / count.Value) * perHead, perHead);
+        }
+
+        throw Refuse(tensor, "uneven heads", $"{count} heads ({field}) cannot be split over {_parallel.WorldSize} ranks");
+    }
+
+    // As a vocabulary that is padded to a multiple of the ranks is split, without the padding: equal parts rounded up, of
+    // which the last may be shorter or empty. (vLLM pads to a multiple of 64 first; that only moves the bounds.)
+    private TensorSlice SliceVocabulary(TensorInfo tensor)
+    {
+        var tokens = tensor.Shape[0];
+        var part = (tokens / _parallel.WorldSize) + (tokens % _parallel.WorldSize == 0 ? 0 : 1);
+        var start = Math.Min(tokens, _parallel.Rank * part);
+        return new TensorSlice(0, start, Math.Min(part, tokens - start));
+    }
+
+    private static UnsupportedCheckpointException Refuse(TensorInfo tensor, string feature, string reason) => new(
+        feature,
+        tensor.File.Path,
+        $"{reason}; load it over another number of ranks, or exclude it.",
+        tensor.File.Format,
+        tensor.Name);
+
+    // Models with several parts (Gemma 3, Llama 4) keep the language model's numbers one level down.
+    private static long? TextNumber(ModelConfig? config, string field) =>
+        config is not null
+        && config.Root.TryGetProperty("text_config", out var text)
+        && text.ValueKind == JsonValueKind.Object
+        && text.TryGetProperty(field, out var value)
+        && value.ValueKind == JsonValueKind.Number
+        && value.TryGetInt64(out var number)
+            ? number
+            : null;
+}

@@ -1,0 +1,57 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// How a slice lies in the storage of its tensor: equal ranges of bytes at one distance from each other, in the order of
+/// the slice's own elements. A slice of the outermost dimension is one range.
+/// </summary>
+/// <param name="Count">How many ranges; 0 where the slice has no elements.</param>
+/// <param name="FirstByte">Where the first begins, in bytes from the start of the storage.</param>
+/// <param name="ByteLength">The size of each in bytes.</param>
+/// <param name="StrideBytes">From the start of one to the start of the next, in bytes.</param>
+internal readonly record struct SliceSegments(long Count, long FirstByte, long ByteLength, long StrideBytes)
+{
+    /// <summary>Finds the ranges of a slice.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The slice is not within the tensor.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The slice cuts a block (ggml types) or a byte (F4, F6).</exception>
+    public static SliceSegments Of(TensorInfo tensor, TensorSlice slice)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)slice.Dimension, (uint)tensor.Shape.Rank, nameof(slice));
+        var size = tensor.Shape[slice.Dimension];
+        ArgumentOutOfRangeException.ThrowIfNegative(slice.Start, nameof(slice));
+        ArgumentOutOfRangeException.ThrowIfNegative(slice.Length, nameof(slice));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(slice.Start, size - slice.Length, nameof(slice));
+        if (tensor.ElementCount == 0 || slice.Length == 0)
+        {
+            return default;
+        }
+
+        var dimensions = tensor.Shape.Dimensions;
+        long count = 1;
+        foreach (var dimension in dimensions[..slice.Dimension])
+        {
+            count *= dimension;
+        }
+
+        // All of these divide the number of elements, which fits.
+        var stride = tensor.ElementCount / count;
+        var inner = stride / size;
+        var (start, length) = (slice.Start * inner, slice.Length * inner);
+        var dtype = tensor.DType;
+        if (!dtype.FillsBytes(start) || !dtype.FillsBytes(length) || (count > 1 && !dtype.FillsBytes(stride)))
+        {
+            throw new UnsupportedCheckpointException(
+                $"slices within {(dtype.IsBlock ? "blocks" : "bytes")} of {dtype.Name}",
+                tensor.File.Path,
+                $"{slice.Start} to {slice.Start + slice.Length} of dimension {slice.Dimension} of {tensor.Shape} cuts a group of "
+                + $"{dtype.BlockLength} elements of {dtype.Name}, which are stored together; load it whole, or over fewer ranks.",
+                tensor.File.Format,
+                tensor.Name);
+        }
+
+        return slice.Length == size && length == stride
+            ? new SliceSegments(1, 0, tensor.ByteLength, tensor.ByteLength)
+            : new SliceSegments(count, dtype.ByteCount(start), dtype.ByteCount(length), count > 1 ? dtype.ByteCount(stride) : dtype.ByteCount(length));
+    }
+}
