@@ -46,7 +46,7 @@ public static class LlamaSynthesizer
         for (var i = 0; i < shards.Count; i++)
         {
             var name = shards.Count == 1 ? "model.safetensors" : $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors";
-            await WriteShardAsync(Path.Combine(output.TemporaryPath, name), shards[i], options, tally, cancellationToken).ConfigureAwait(false);
+            await WriteShardAsync(output, name, shards[i], options, tally, cancellationToken).ConfigureAwait(false);
             foreach (var tensor in shards[i])
             {
                 map.Add(tensor.Name, name);
@@ -69,10 +69,15 @@ public static class LlamaSynthesizer
     public static int CountTensors(LlamaOptions options) => LlamaLayout.Tensors(options).Count();
 
     private static async Task WriteShardAsync(
-        string path, IReadOnlyList<SafetensorsTensor> tensors, LlamaOptions options, Tally tally, CancellationToken cancellationToken)
+        AtomicFolder output,
+        string name,
+        IReadOnlyList<SafetensorsTensor> tensors,
+        LlamaOptions options,
+        Tally tally,
+        CancellationToken cancellationToken)
     {
         var metadata = new Dictionary<string, string> { ["format"] = "pt" };
-        var writer = await SafetensorsWriter.CreateAsync(path, tensors, metadata, cancellationToken).ConfigureAwait(false);
+        var writer = await SafetensorsWriter.CreateAsync(output, name, tensors, metadata, cancellationToken).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
         {
             await Parallel.ForEachAsync(
@@ -146,8 +151,7 @@ public static class LlamaSynthesizer
     private static async Task WriteJsonAsync(AtomicFolder output, string name, JsonObject content, CancellationToken cancellationToken)
     {
         var text = content.ToJsonString(Indented) + "\n";
-        await AtomicFile.WriteAllBytesAsync(
-            Path.Combine(output.TemporaryPath, name), System.Text.Encoding.UTF8.GetBytes(text), cancellationToken).ConfigureAwait(false);
+        await output.WriteAllBytesAsync(name, System.Text.Encoding.UTF8.GetBytes(text), cancellationToken).ConfigureAwait(false);
     }
 
     private readonly record struct Piece(SafetensorsTensor Tensor, long Offset, int Bytes, bool IsLast);
