@@ -209,7 +209,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     }
 
     // Readers refuse NUL, and half of a surrogate pair has no UTF-8: it would silently become another character.
-    private static bool CanBeWritten(string text)
+    internal static bool CanBeWritten(string text)
     {
         for (var rest = text.AsSpan(); !rest.IsEmpty;)
         {
