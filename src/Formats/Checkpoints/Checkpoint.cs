@@ -52,12 +52,15 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <summary>The files in natural order of their names, at least one.</summary>
     public ImmutableArray<CheckpointFile> Files { get; }
 
-    /// <summary>The tensors, file by file, in the order of their bytes.</summary>
+    /// <summary>
+    /// The tensors, file by file, in the order of their bytes. An alias (<see cref="TensorInfo.TiedTo"/>) comes right
+    /// after the tensor whose storage it shares.
+    /// </summary>
     public ImmutableArray<TensorInfo> Tensors { get; }
 
     /// <summary>
     /// The files' own metadata; where several files have one key, the first file's value counts. Values of safetensors
-    /// files are strings.
+    /// files are strings. Their entry <c>ties</c> is not among them where it was understood.
     /// </summary>
     public IReadOnlyDictionary<string, object> Metadata { get; }
 
@@ -67,8 +70,8 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <summary>What is odd but does not keep the checkpoint from being read.</summary>
     public ImmutableArray<CheckpointWarning> Warnings { get; }
 
-    /// <summary>The size of all tensors in bytes as they are stored.</summary>
-    public long TensorBytes => Tensors.Sum(tensor => tensor.ByteLength);
+    /// <summary>The size of all tensors in bytes as they are stored; what an alias shares counts once.</summary>
+    public long TensorBytes => StoredBytes(Tensors);
 
     /// <summary>The tensor of this name.</summary>
     /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
@@ -131,8 +134,6 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <param name="tensors">The tensors, in the order of their bytes.</param>
     internal static Checkpoint OfTensors(CheckpointFile file, IReadOnlyList<TensorInfo> tensors) =>
         Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, [], leaveOpen: false);
-
-    private sealed record OpenedFile(CheckpointFile File, FileContent Content);
 
     private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
@@ -238,9 +239,11 @@ public sealed class Checkpoint : IAsyncDisposable
         bool leaveOpen)
     {
         var capacity = 0;
+        var hasTies = false;
         foreach (var file in files)
         {
             capacity += file.Content.Tensors.Count;
+            hasTies |= file.Content.Ties is not null;
         }
 
         var byName = new Dictionary<string, TensorInfo>(capacity);
@@ -277,6 +280,11 @@ public sealed class Checkpoint : IAsyncDisposable
             AddUnmappedWarning(warnings, file.File, unmapped);
         }
 
+        if (hasTies)
+        {
+            tensors = TiedTensors.Add(files, index, byName, tensors, warnings);
+        }
+
         if (index is not null)
         {
             CheckIndex(index, byName, tensors, warnings);
@@ -300,12 +308,15 @@ public sealed class Checkpoint : IAsyncDisposable
             }
         }
 
-        var total = tensors.Sum(tensor => tensor.ByteLength);
+        var total = StoredBytes(tensors);
         if (index.TotalSize is { } claimed && claimed != total)
         {
             warnings.Add(new CheckpointWarning(index.Path, $"total_size says {claimed} bytes, and the tensors have {total}."));
         }
     }
+
+    private static long StoredBytes(IEnumerable<TensorInfo> tensors) =>
+        tensors.Sum(tensor => tensor.TiedTo is null ? tensor.ByteLength : 0);
 
     private static void AddUnmappedWarning(List<CheckpointWarning> warnings, CheckpointFile file, List<string> unmapped)
     {

@@ -25,7 +25,9 @@ public static class CheckpointVerifier
             await using (checkpoint.ConfigureAwait(false))
             {
                 var warnings = checkpoint.Warnings.ToBuilder();
-                foreach (var (file, dataBytes) in checkpoint.Tensors.AggregateBy(tensor => tensor.File, 0L, (sum, tensor) => sum + tensor.ByteLength))
+                foreach (var (file, dataBytes) in checkpoint.Tensors
+                    .Where(tensor => tensor.TiedTo is null)
+                    .AggregateBy(tensor => tensor.File, 0L, (sum, tensor) => sum + tensor.ByteLength))
                 {
                     await LookForZeroTailAsync(file, dataBytes, warnings, cancellationToken).ConfigureAwait(false);
                 }

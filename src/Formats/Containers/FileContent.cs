@@ -1,6 +1,8 @@
 namespace IlgpuLoader.Formats;
 
 /// <summary>What one file of a checkpoint holds, according to its validated header.</summary>
-/// <param name="Tensors">The tensors, in the order of their bytes.</param>
-/// <param name="Metadata">The file's own metadata, by key.</param>
-internal sealed record FileContent(IReadOnlyList<TensorInfo> Tensors, IReadOnlyDictionary<string, object> Metadata);
+/// <param name="Tensors">The stored tensors, in the order of their bytes.</param>
+/// <param name="Metadata">The file's own metadata, by key, without what was understood as ties.</param>
+/// <param name="Ties">More names for the stored tensors; null where the file has none, as almost all.</param>
+internal sealed record FileContent(
+    IReadOnlyList<TensorInfo> Tensors, IReadOnlyDictionary<string, object> Metadata, FileTies? Ties = null);

@@ -1,88 +1,267 @@
 namespace IlgpuLoader.Formats;
 
 /// <summary>
-/// A folder that appears with all its files or not at all: it is filled under a temporary name beside its target and
-/// renamed at the end. Without <see cref="Commit"/> nothing is left behind.
+/// A folder that appears with all its files or not at all. On Linux its files have no names until <see cref="Commit"/>,
+/// so that a run that is killed leaves nothing; elsewhere they are written into a hidden folder beside the target. Without
+/// <see cref="Commit"/> nothing is left behind. Files may be made and written from several threads; committing and
+/// disposing are for one, after them.
 /// </summary>
 public sealed class AtomicFolder : IDisposable
 {
-    private readonly bool _overwrite;
-    private bool _committed;
+    /// <summary>
+    /// How many files are held open without names: each takes a descriptor until the end, and Linux gives a process 1,024
+    /// by default, of which an opened checkpoint takes <see cref="OpenFileLimit.DefaultMaximum"/>. The files beyond it go into
+    /// the hidden folder at once.
+    /// </summary>
+    internal const int MaximumUnnamedFiles = 64;
 
-    private AtomicFolder(string path, string temporaryPath, bool overwrite)
+    private readonly bool _overwrite;
+    private readonly FileSystemCalls _calls;
+    private readonly Lock _lock = new();
+
+    // Null stands for a file that is still being written.
+    private readonly SortedDictionary<string, UnfinishedFile?> _files = new(StringComparer.Ordinal);
+    private HiddenFolder? _hidden;
+    private int _unnamedFiles;
+    private bool _hasEnded;
+
+    private AtomicFolder(string path, bool overwrite, FileSystemCalls calls)
     {
         Path = path;
-        TemporaryPath = temporaryPath;
         _overwrite = overwrite;
+        _calls = calls;
     }
 
     /// <summary>Where the folder will appear.</summary>
     public string Path { get; }
 
-    /// <summary>Where files are to be written until then.</summary>
-    public string TemporaryPath { get; }
+    private string Parent => System.IO.Path.GetDirectoryName(Path)!;
 
     /// <summary>Begins a folder.</summary>
-    /// <param name="path">Where the folder will appear.</param>
+    /// <param name="path">Where the folder will appear; missing folders above it are made.</param>
     /// <param name="overwrite">Whether a folder that is there and not empty is replaced as a whole.</param>
     /// <exception cref="IOException">A file, or a folder that is not empty, is there and may not be replaced.</exception>
-    public static AtomicFolder Create(string path, bool overwrite = false)
+    /// <exception cref="UnauthorizedAccessException">A folder above may not be written to.</exception>
+    public static AtomicFolder Create(string path, bool overwrite = false) => Create(path, overwrite, FileSystemCalls.Native);
+
+    internal static AtomicFolder Create(string path, bool overwrite, FileSystemCalls calls)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+        Leftovers.Remove(full, calls);
         if (File.Exists(full) || (!overwrite && Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any()))
         {
             throw new IOException($"{path}: this already exists and would be replaced; choose another name or remove it first.");
         }
 
-        var temporary = TemporaryName.Beside(full);
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(full)!);
-        Directory.CreateDirectory(temporary);
-        return new AtomicFolder(full, temporary, overwrite);
+        return new AtomicFolder(full, overwrite, calls);
     }
 
-    /// <summary>Gives the folder its name. The files in it must have been forced to disk, as <see cref="AtomicFile"/> does.</summary>
-    public void Commit()
+    /// <summary>
+    /// Begins a file of the folder. <see cref="AtomicFile.CommitAsync"/> forces its bytes to disk; its name appears with the
+    /// folder's.
+    /// </summary>
+    /// <param name="name">The file's base name, which no other file of the folder has.</param>
+    /// <param name="length">The size in bytes if it is known: the space is then taken now.</param>
+    /// <returns>The file, which is the caller's to dispose.</returns>
+    /// <exception cref="ArgumentException">The name is no base name, or is another file's.</exception>
+    /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
+    /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
+    public AtomicFile CreateFile(string name, long length = 0)
     {
-        FolderSync.Flush(TemporaryPath);
-        string? aside = null;
-        if (Directory.Exists(Path))
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        if (name is "." or ".." || name.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
         {
-            if (_overwrite)
-            {
-                aside = TemporaryName.Beside(Path);
-                Directory.Move(Path, aside);
-            }
-            else
-            {
-                DeleteEmpty();
-            }
+            throw new ArgumentException($"{Quoted.Name(name)} is no name of a file in a folder.", nameof(name));
         }
 
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_hasEnded, this);
+            if (!_files.TryAdd(name, null))
+            {
+                throw new ArgumentException($"The folder has a file {Quoted.Name(name)} already.", nameof(name));
+            }
+
+            try
+            {
+                var path = System.IO.Path.Combine(Path, name);
+                return new AtomicFile(path, Open(path, length), this, _calls);
+            }
+            catch
+            {
+                _files.Remove(name);
+                throw;
+            }
+        }
+    }
+
+    /// <summary>Writes a whole small file of the folder.</summary>
+    /// <param name="name">The file's base name, which no other file of the folder has.</param>
+    /// <param name="content">Its bytes; they stay the caller's.</param>
+    /// <param name="cancellationToken">Ends the work; the folder is then without this file.</param>
+    /// <inheritdoc cref="CreateFile" path="/exception"/>
+    public Task WriteAllBytesAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default) =>
+        AtomicFile.WriteAllBytesAsync(CreateFile(name, content.Length), content, cancellationToken);
+
+    /// <summary>Makes the folder appear with all files that were committed. May be called once.</summary>
+    /// <exception cref="InvalidOperationException">A file was neither committed nor disposed.</exception>
+    /// <exception cref="IOException">
+    /// The disk failed, or something has come to the target meanwhile. What is there is as it was, unless only forcing the
+    /// folder above to disk or removing the replaced folder failed.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
+    public void Commit()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_hasEnded, this);
+            if (_files.FirstOrDefault(file => file.Value is null).Key is { } open)
+            {
+                throw new InvalidOperationException($"{Path}: the file {Quoted.Name(open)} is still being written; commit or dispose it first.");
+            }
+
+            var hidden = _hidden ??= HiddenFolder.Create(Path, _calls);
+            foreach (var (name, file) in _files)
+            {
+                file!.GiveName(System.IO.Path.Combine(hidden.Path, name));
+            }
+
+            _calls.FlushFolder(hidden.Path);
+            Replace(hidden);
+            _hasEnded = true;
+        }
+    }
+
+    /// <summary>Removes what was written if it was not committed. Files that are still open are their owner's to dispose.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _hasEnded = true;
+            foreach (var file in _files.Values)
+            {
+                file?.Dispose();
+            }
+
+            _files.Clear();
+            _hidden?.Dispose();
+        }
+    }
+
+    // Called by a file whose bytes are on disk: it waits for its name here.
+    internal void Keep(AtomicFile owner, UnfinishedFile file)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_hasEnded, this);
+            if (!file.IsUnnamed)
+            {
+                file.Handle.Dispose();
+            }
+
+            _files[System.IO.Path.GetFileName(owner.Path)] = file;
+        }
+    }
+
+    // Called by a file that is disposed; one that was kept stays.
+    internal void Drop(AtomicFile owner, UnfinishedFile file)
+    {
+        lock (_lock)
+        {
+            var name = System.IO.Path.GetFileName(owner.Path);
+            if (_files.TryGetValue(name, out var kept) && kept == file)
+            {
+                return;
+            }
+
+            if (_hasEnded)
+            {
+                // Without its folder, or never to come into it.
+                file.Handle.Dispose();
+                return;
+            }
+
+            _unnamedFiles -= file.IsUnnamed ? 1 : 0;
+            file.Dispose();
+            _files.Remove(name);
+        }
+    }
+
+    private UnfinishedFile Open(string path, long length)
+    {
+        var file = _unnamedFiles < MaximumUnnamedFiles ? UnfinishedFile.TryCreateUnnamed(path, Parent, length, _calls) : null;
+        if (file is not null)
+        {
+            _unnamedFiles++;
+            return file;
+        }
+
+        _hidden ??= HiddenFolder.Create(Path, _calls);
+        return UnfinishedFile.CreateWithin(System.IO.Path.Combine(_hidden.Path, System.IO.Path.GetFileName(path)), length, _calls);
+    }
+
+    private void Replace(HiddenFolder hidden)
+    {
+        string? replaced = null;
+        if (!Directory.Exists(Path))
+        {
+            _calls.MoveFolder(hidden.Path, Path);
+        }
+        else if (!_overwrite)
+        {
+            DeleteEmpty();
+            _calls.MoveFolder(hidden.Path, Path);
+        }
+        else if (_calls.TryExchange(hidden.Path, Path))
+        {
+            // Any writer may remove it from now on, as it would after a kill.
+            replaced = hidden.Path;
+        }
+        else
+        {
+            replaced = SetAsideAndMove(hidden);
+        }
+
+        hidden.MarkMoved();
+        _calls.FlushFolder(Parent);
+        if (replaced is not null)
+        {
+            DeleteReplaced(replaced);
+        }
+    }
+
+    private string SetAsideAndMove(HiddenFolder hidden)
+    {
+        var aside = TemporaryName.Aside(Path);
+        // Locked, so that no other writer takes it for a leftover while it may have to come back.
+        using var old = _calls.TryOpenFolder(Path);
+        _ = old is null ? LockOutcome.Unavailable : _calls.Lock(old, exclusive: false);
+        _calls.MoveFolder(Path, aside);
         try
         {
-            Directory.Move(TemporaryPath, Path);
+            _calls.MoveFolder(hidden.Path, Path);
         }
-        catch when (aside is not null)
+        catch
         {
-            Directory.Move(aside, Path);
+            _calls.MoveFolder(aside, Path);
             throw;
         }
 
-        _committed = true;
-        FolderSync.Flush(System.IO.Path.GetDirectoryName(Path)!);
-        if (aside is not null)
-        {
-            Directory.Delete(aside, recursive: true);
-        }
+        return aside;
     }
 
-    /// <summary>Removes what was written if it was not committed.</summary>
-    public void Dispose()
+    private static void DeleteReplaced(string path)
     {
-        if (!_committed && Directory.Exists(TemporaryPath))
+        try
         {
-            Directory.Delete(TemporaryPath, recursive: true);
+            Directory.Delete(path, recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Another writer of this target has removed it as a leftover, which it is.
         }
     }
 

@@ -64,7 +64,23 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     {
         var header = SafetensorsHeaderParser.Parse(bytes, file.Path, limits);
         var tensors = SafetensorsLayout.Validate(header.Entries, file, SafetensorsConstants.LengthBytes + bytes.Length);
-        return new FileContent(tensors, header.Metadata);
+        return header.Metadata.TryGetValue(SafetensorsTies.MetadataKey, out var ties)
+            ? WithTies(tensors, header.Metadata, (string)ties)
+            : new FileContent(tensors, header.Metadata);
+    }
+
+    // Understood ties leave the metadata, so that a copy of it does not carry them to other tensors.
+    private static FileContent WithTies(TensorInfo[] tensors, IReadOnlyDictionary<string, object> metadata, string text)
+    {
+        var ties = SafetensorsTies.Read(text, out var isWellFormed);
+        if (isWellFormed)
+        {
+            var rest = new Dictionary<string, object>(metadata);
+            rest.Remove(SafetensorsTies.MetadataKey);
+            metadata = rest;
+        }
+
+        return new FileContent(tensors, metadata, ties.IsEmpty ? null : ties);
     }
 
     private int ReadHeaderLength(CheckpointFile file, ReadOnlySpan<byte> head)

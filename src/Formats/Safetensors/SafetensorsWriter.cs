@@ -49,11 +49,39 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <exception cref="ArgumentException">A name is not allowed or occurs twice, a dtype is not a safetensors type, or the sizes do not fit 64 bits.</exception>
     /// <exception cref="CheckpointLimitException">The header would exceed what readers accept.</exception>
     /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
-    public static async Task<SafetensorsWriter> CreateAsync(
+    public static Task<SafetensorsWriter> CreateAsync(
         string path,
         IEnumerable<SafetensorsTensor> tensors,
         IReadOnlyDictionary<string, string>? metadata = null,
+        CancellationToken cancellationToken = default) =>
+        CreateAsync(path, length => AtomicFile.Create(path, length), tensors, metadata, cancellationToken);
+
+    /// <summary>Begins a file of a folder, with which it will appear: takes the space and writes the header.</summary>
+    /// <param name="folder">The folder; it must be committed after the file.</param>
+    /// <param name="name">The file's base name, which no other file of the folder has.</param>
+    /// <param name="tensors">What it will hold, in any order.</param>
+    /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
+    /// <param name="cancellationToken">Cancels the writing of the header.</param>
+    /// <inheritdoc cref="CreateAsync(string, IEnumerable{SafetensorsTensor}, IReadOnlyDictionary{string, string}?, CancellationToken)" path="/exception"/>
+    public static Task<SafetensorsWriter> CreateAsync(
+        AtomicFolder folder,
+        string name,
+        IEnumerable<SafetensorsTensor> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null,
         CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        ArgumentNullException.ThrowIfNull(name);
+        var path = System.IO.Path.Combine(folder.Path, name);
+        return CreateAsync(path, length => folder.CreateFile(name, length), tensors, metadata, cancellationToken);
+    }
+
+    private static async Task<SafetensorsWriter> CreateAsync(
+        string path,
+        Func<long, AtomicFile> create,
+        IEnumerable<SafetensorsTensor> tensors,
+        IReadOnlyDictionary<string, string>? metadata,
+        CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(tensors);
         ImmutableArray<SafetensorsTensor> sorted = [.. tensors.Order(WriteOrder)];
@@ -81,7 +109,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
                 CheckpointErrorCode.HeaderTooLarge);
         }
 
-        var file = AtomicFile.Create(path, offsets[^1]);
+        var file = create(offsets[^1]);
         try
         {
             await file.WriteAsync(0, header, cancellationToken).ConfigureAwait(false);
@@ -200,7 +228,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     }
 
     // Readers refuse NUL, and half of a surrogate pair has no UTF-8: it would silently become another character.
-    private static bool CanBeWritten(string text)
+    internal static bool CanBeWritten(string text)
     {
         for (var rest = text.AsSpan(); !rest.IsEmpty;)
         {

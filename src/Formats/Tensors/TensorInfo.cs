@@ -42,11 +42,25 @@ public sealed class TensorInfo(string name, DType dtype, Shape shape, Checkpoint
     /// <summary>Where a view begins in its storage: in elements, or in blocks for block types. 0 without a view.</summary>
     public long StorageOffset { get; init; }
 
+    /// <summary>
+    /// The name of the tensor of the same file whose storage this one shares as an alias of it, with the same dtype and
+    /// shape; null for all others.
+    /// </summary>
+    public string? TiedTo { get; init; }
+
     /// <summary>Whether the storage is exactly this tensor, contiguous and row-major.</summary>
     public bool IsWholeStorage => Strides.IsDefault;
 
     /// <summary>The number of elements.</summary>
     public long ElementCount => Shape.ElementCount;
+
+    /// <summary>The same tensor under another name, tied to this one.</summary>
+    internal TensorInfo WithAlias(string alias) => new(alias, DType, Shape, File, Offset, ByteLength)
+    {
+        Strides = Strides,
+        StorageOffset = StorageOffset,
+        TiedTo = Name,
+    };
 
     /// <summary>Name, dtype and shape.</summary>
     public override string ToString() => $"{Name} {DType.Name} {Shape}";

@@ -54,7 +54,7 @@ public static class CarriedFiles
                 content = WithDType(content, target);
             }
 
-            await AtomicFile.WriteAllBytesAsync(Path.Combine(output.TemporaryPath, name), content, cancellationToken).ConfigureAwait(false);
+            await output.WriteAllBytesAsync(name, content, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -99,13 +99,12 @@ public static class CheckpointConverter
         ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => ShardNames.OfShard(i, plan.Shards.Length))];
         var next = 0;
         await conversion.RunAsync(
-            (shard, metadata) => SafetensorsWriter.CreateAsync(Path.Combine(folder.TemporaryPath, weights[next++]), shard, metadata, cancellationToken),
+            (shard, metadata) => SafetensorsWriter.CreateAsync(folder, weights[next++], shard, metadata, cancellationToken),
             cancellationToken).ConfigureAwait(false);
         if (weights.Length > 1)
         {
             var shards = plan.Shards.SelectMany((shard, i) => shard.Tensors.Select(tensor => KeyValuePair.Create(tensor.Name, weights[i])));
-            await AtomicFile.WriteAllBytesAsync(
-                Path.Combine(folder.TemporaryPath, ShardNames.Index), ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);
+            await folder.WriteAllBytesAsync(ShardNames.Index, ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);
         }
 
         var source = Path.GetDirectoryName(Path.GetFullPath(conversion.Checkpoint.Files[0].Path))!;

@@ -7,8 +7,6 @@ namespace IlgpuLoader.Loading;
 internal sealed class Conversion(
     Checkpoint checkpoint, ConversionPlan plan, ConversionLayout layout, ConversionOptions options, ProgressTally progress)
 {
-    private const string TiesKey = "ties";
-
     public Checkpoint Checkpoint => checkpoint;
 
     public ConversionPlan Plan => plan;
@@ -97,7 +95,7 @@ internal sealed class Conversion(
 
         if (shard.Ties.Count > 0)
         {
-            metadata[TiesKey] = System.Text.Json.JsonSerializer.Serialize(shard.Ties);
+            metadata[SafetensorsTies.MetadataKey] = SafetensorsTies.Write(shard.Ties);
         }
 
         return metadata;

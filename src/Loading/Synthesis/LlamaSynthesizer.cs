@@ -46,7 +46,7 @@ public static class LlamaSynthesizer
         for (var i = 0; i < shards.Count; i++)
         {
             var name = ShardNames.OfShard(i, shards.Count);
-            await WriteShardAsync(Path.Combine(output.TemporaryPath, name), shards[i], options, tally, cancellationToken).ConfigureAwait(false);
+            await WriteShardAsync(output, name, shards[i], options, tally, cancellationToken).ConfigureAwait(false);
             foreach (var tensor in shards[i])
             {
                 map.Add(tensor.Name, name);
@@ -55,8 +55,7 @@ public static class LlamaSynthesizer
 
         if (shards.Count > 1)
         {
-            await AtomicFile.WriteAllBytesAsync(
-                Path.Combine(output.TemporaryPath, ShardNames.Index), ShardNames.WriteIndex(map, total), cancellationToken).ConfigureAwait(false);
+            await output.WriteAllBytesAsync(ShardNames.Index, ShardNames.WriteIndex(map, total), cancellationToken).ConfigureAwait(false);
         }
 
         await WriteJsonAsync(output, "config.json", Config(options), cancellationToken).ConfigureAwait(false);
@@ -69,10 +68,15 @@ public static class LlamaSynthesizer
     public static int CountTensors(LlamaOptions options) => LlamaLayout.Tensors(options).Count();
 
     private static async Task WriteShardAsync(
-        string path, IReadOnlyList<SafetensorsTensor> tensors, LlamaOptions options, ProgressTally tally, CancellationToken cancellationToken)
+        AtomicFolder output,
+        string name,
+        IReadOnlyList<SafetensorsTensor> tensors,
+        LlamaOptions options,
+        ProgressTally tally,
+        CancellationToken cancellationToken)
     {
         var metadata = new Dictionary<string, string> { ["format"] = "pt" };
-        var writer = await SafetensorsWriter.CreateAsync(path, tensors, metadata, cancellationToken).ConfigureAwait(false);
+        var writer = await SafetensorsWriter.CreateAsync(output, name, tensors, metadata, cancellationToken).ConfigureAwait(false);
         await using (writer.ConfigureAwait(false))
         {
             await Parallel.ForEachAsync(
@@ -135,8 +139,7 @@ public static class LlamaSynthesizer
     private static async Task WriteJsonAsync(AtomicFolder output, string name, JsonObject content, CancellationToken cancellationToken)
     {
         var text = content.ToJsonString(Indented) + "\n";
-        await AtomicFile.WriteAllBytesAsync(
-            Path.Combine(output.TemporaryPath, name), System.Text.Encoding.UTF8.GetBytes(text), cancellationToken).ConfigureAwait(false);
+        await output.WriteAllBytesAsync(name, System.Text.Encoding.UTF8.GetBytes(text), cancellationToken).ConfigureAwait(false);
     }
 
     private readonly record struct Piece(SafetensorsTensor Tensor, long Offset, int Bytes, bool IsLast);

@@ -9,51 +9,66 @@ public sealed class AtomicFolderTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact]
-    public void Commit_SomethingCameToTheTargetMeanwhile_IsKeptAndNamed()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Commit_SomethingCameToTheTargetMeanwhile_IsKeptAndNamed(bool named)
     {
-        using var folder = new TemporaryFolder();
-        using (var output = AtomicFolder.Create(folder["model"]))
+        using (var output = AtomicFolder.Create(_folder["model"], overwrite: false, Calls(named)))
         {
-            File.WriteAllText(Path.Combine(output.TemporaryPath, "ours"), "ours");
-            folder.Write("model/theirs", "theirs");
+            await FillAsync(output, "ours");
+            _folder.Write("model/theirs", "theirs");
             var exception = Assert.Throws<IOException>(output.Commit);
-            Assert.StartsWith(folder["model"] + ": ", exception.Message, StringComparison.Ordinal);
+            Assert.StartsWith(_folder["model"] + ": ", exception.Message, StringComparison.Ordinal);
         }
 
-        Assert.Equal([folder["model"]], Directory.GetFileSystemEntries(folder.Path));
-        Assert.Equal("theirs", File.ReadAllText(folder["model/theirs"]));
+        Assert.Equal([_folder["model"]], Entries());
+        Assert.Equal("theirs", File.ReadAllText(_folder["model/theirs"]));
     }
 
-    [Fact]
-    public void Commit_MakesTheFolderAppearWhole_AndNotBefore()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Commit_MakesTheFolderAppearWhole_AndNotBefore(bool named)
     {
-        using var folder = AtomicFolder.Create(_folder["d"]);
-        Fill(folder, "a", "b");
+        using var folder = AtomicFolder.Create(_folder["d"], overwrite: false, Calls(named));
+        await FillAsync(folder, "a", "b");
         Assert.Equal(_folder["d"], folder.Path);
         Assert.False(Directory.Exists(_folder["d"]));
+        Assert.Equal(named || !OperatingSystem.IsLinux() ? 1 : 0, Entries().Length);
         folder.Commit();
         Assert.Equal([_folder["d/a"], _folder["d/b"]], Entries("d"));
+        Assert.Equal("b", File.ReadAllText(_folder["d/b"]));
         Assert.Equal([_folder["d"]], Entries());
     }
 
-    [Fact]
-    public void Dispose_WithoutCommit_LeavesNothing()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Dispose_WithoutCommit_LeavesNothing(bool named)
     {
-        var folder = AtomicFolder.Create(_folder["d"]);
-        Fill(folder, "a");
-        Directory.CreateDirectory(Path.Combine(folder.TemporaryPath, "inner"));
+        var folder = AtomicFolder.Create(_folder["d"], overwrite: false, Calls(named));
+        await FillAsync(folder, "a");
+        var open = folder.CreateFile("open", 1 << 20);
         folder.Dispose();
         folder.Dispose();
         Assert.Empty(Entries());
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await open.CommitAsync());
+        await open.DisposeAsync();
+        Assert.Empty(Entries());
+        Assert.Throws<ObjectDisposedException>(() => folder.CreateFile("late"));
+        Assert.Throws<ObjectDisposedException>(folder.Commit);
     }
 
-    [Fact]
-    public void Dispose_AfterCommit_KeepsTheFolder()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Dispose_AfterCommit_KeepsTheFolder(bool named)
     {
-        var folder = AtomicFolder.Create(_folder["d"]);
-        Fill(folder, "a");
+        var folder = AtomicFolder.Create(_folder["d"], overwrite: false, Calls(named));
+        await FillAsync(folder, "a");
         folder.Commit();
+        Assert.Throws<ObjectDisposedException>(folder.Commit);
         folder.Dispose();
         Assert.Equal([_folder["d/a"]], Entries("d"));
     }
@@ -82,24 +97,29 @@ public sealed class AtomicFolderTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Create_EmptyFolder_IsAccepted(bool overwrite)
+    public async Task Create_EmptyFolder_IsAccepted(bool overwrite)
     {
         Directory.CreateDirectory(_folder["d"]);
         using var folder = AtomicFolder.Create(_folder["d"], overwrite);
-        Fill(folder, "a");
+        await FillAsync(folder, "a");
         Assert.Empty(Entries("d"));
         folder.Commit();
         Assert.Equal([_folder["d/a"]], Entries("d"));
         Assert.Equal([_folder["d"]], Entries());
     }
 
-    [Fact]
-    public void Commit_WithOverwrite_ReplacesTheWholeFolder()
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task Commit_WithOverwrite_ReplacesTheWholeFolder(bool named, bool aside)
     {
         _folder.Write("d/old", "old");
         _folder.Write("d/inner/old", "old");
-        using var folder = AtomicFolder.Create(_folder["d"], overwrite: true);
-        Fill(folder, "new");
+        using var folder = AtomicFolder.Create(
+            _folder["d"], overwrite: true, new RecordingCalls { RefuseUnnamed = named, RefuseExchange = aside });
+        await FillAsync(folder, "new");
         Assert.Equal("old", File.ReadAllText(_folder["d/old"]));
         folder.Commit();
         Assert.Equal([_folder["d/new"]], Entries("d"));
@@ -107,23 +127,39 @@ public sealed class AtomicFolderTests : IDisposable
     }
 
     [Fact]
-    public void Dispose_WithOverwriteAndWithoutCommit_KeepsTheOldFolder()
+    public async Task Commit_WithOverwrite_WhenTheNewNameCannotBeGiven_BringsTheOldFolderBack()
+    {
+        _folder.Write("d/old", "old");
+        var calls = new RecordingCalls { RefuseExchange = true, FailingFolderMove = 2 };
+        using (var folder = AtomicFolder.Create(_folder["d"], overwrite: true, calls))
+        {
+            await FillAsync(folder, "new");
+            Assert.Throws<IOException>(folder.Commit);
+        }
+
+        Assert.Equal(["move d aside", "move hidden d", "move aside d"], calls.Steps.Where(step => step.StartsWith("move", StringComparison.Ordinal)));
+        Assert.Equal([_folder["d/old"]], Entries("d"));
+        Assert.Equal([_folder["d"]], Entries());
+    }
+
+    [Fact]
+    public async Task Dispose_WithOverwriteAndWithoutCommit_KeepsTheOldFolder()
     {
         _folder.Write("d/old", "old");
         var folder = AtomicFolder.Create(_folder["d"], overwrite: true);
-        Fill(folder, "new");
+        await FillAsync(folder, "new");
         folder.Dispose();
         Assert.Equal([_folder["d/old"]], Entries("d"));
         Assert.Equal([_folder["d"]], Entries());
     }
 
     [Fact]
-    public void Commit_WhenTheEmptyFolderHasBeenFilledSince_ThrowsAndLosesNothing()
+    public async Task Commit_WhenTheEmptyFolderHasBeenFilledSince_ThrowsAndLosesNothing()
     {
         Directory.CreateDirectory(_folder["d"]);
         using (var folder = AtomicFolder.Create(_folder["d"]))
         {
-            Fill(folder, "new");
+            await FillAsync(folder, "new");
             _folder.Write("d/theirs", "theirs");
             Assert.Throws<IOException>(folder.Commit);
         }
@@ -133,46 +169,51 @@ public sealed class AtomicFolderTests : IDisposable
     }
 
     [Fact]
-    public void Commit_WhenWhatWasWrittenIsGone_ThrowsAndKeepsTheOldFolder()
+    public async Task Commit_WhenWhatWasWrittenIsGone_ThrowsAndKeepsTheOldFolder()
     {
         _folder.Write("d/old", "old");
-        using var folder = AtomicFolder.Create(_folder["d"], overwrite: true);
-        Directory.Delete(folder.TemporaryPath);
+        using var folder = AtomicFolder.Create(_folder["d"], overwrite: true, Calls(named: true));
+        await FillAsync(folder, "new");
+        Directory.Delete(Entries().Single(entry => entry != _folder["d"]), recursive: true);
         Assert.ThrowsAny<IOException>(folder.Commit);
         Assert.Equal([_folder["d/old"]], Entries("d"));
         Assert.Equal([_folder["d"]], Entries());
     }
 
-    [LinuxFact]
-    public void Commit_OverALinkToAFolder_ReplacesTheLinkOnly()
+    [LinuxTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Commit_OverALinkToAFolder_ReplacesTheLinkOnly(bool aside)
     {
         _folder.Write("other/kept", "kept");
         Directory.CreateSymbolicLink(_folder["f"], _folder["other"]);
-        using (var folder = AtomicFolder.Create(_folder["f"], overwrite: true))
+        using (var folder = AtomicFolder.Create(_folder["f"], overwrite: true, new RecordingCalls { RefuseExchange = aside }))
         {
+            await FillAsync(folder, "new");
             folder.Commit();
         }
 
         Assert.Equal("kept", File.ReadAllText(_folder["other/kept"]));
         Assert.Null(new DirectoryInfo(_folder["f"]).LinkTarget);
-        Assert.Empty(Directory.GetFileSystemEntries(_folder["f"]));
+        Assert.Equal([_folder["f/new"]], Entries("f"));
+        Assert.Equal([_folder["f"], _folder["other"]], Entries());
     }
 
     [Fact]
-    public void Create_InAFolderThatIsMissing_MakesIt()
+    public async Task Create_InAFolderThatIsMissing_MakesIt()
     {
         using var folder = AtomicFolder.Create(_folder["p/q/d"]);
-        Fill(folder, "a");
+        await FillAsync(folder, "a");
         folder.Commit();
         Assert.Equal([_folder["p/q/d/a"]], Entries("p/q/d"));
         Assert.Equal([_folder["p/q/d"]], Entries("p/q"));
     }
 
     [Fact]
-    public void Create_PathWithASeparatorAtTheEnd_MeansTheFolder()
+    public async Task Create_PathWithASeparatorAtTheEnd_MeansTheFolder()
     {
         using var folder = AtomicFolder.Create(_folder["d"] + Path.DirectorySeparatorChar);
-        Fill(folder, "a");
+        await FillAsync(folder, "a");
         folder.Commit();
         Assert.Equal(_folder["d"], folder.Path);
         Assert.Equal([_folder["d"]], Entries());
@@ -181,11 +222,139 @@ public sealed class AtomicFolderTests : IDisposable
     [Fact]
     public void Create_WithoutAPath_IsRefused() => Assert.Throws<ArgumentException>("path", () => AtomicFolder.Create(""));
 
-    private static void Fill(AtomicFolder folder, params string[] names)
+    [Fact]
+    public void Commit_WithoutFiles_IsAnEmptyFolder()
+    {
+        using var folder = AtomicFolder.Create(_folder["d"]);
+        folder.Commit();
+        Assert.Empty(Entries("d"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Commit_WhileAFileIsBeingWritten_ThrowsAndNamesIt(bool named)
+    {
+        using var folder = AtomicFolder.Create(_folder["d"], overwrite: false, Calls(named));
+        await FillAsync(folder, "whole");
+        var half = folder.CreateFile("half");
+        half.Write(0, [1]);
+        Assert.Contains("'half'", Assert.Throws<InvalidOperationException>(folder.Commit).Message, StringComparison.Ordinal);
+        await half.DisposeAsync();
+        folder.Commit();
+        Assert.Equal([_folder["d/whole"]], Entries("d"));
+        Assert.Equal([_folder["d"]], Entries());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CreateFile_AfterOneOfThatNameWasDropped_IsTheOnlyOne(bool named)
+    {
+        using var folder = AtomicFolder.Create(_folder["d"], overwrite: false, Calls(named));
+        var dropped = folder.CreateFile("a");
+        dropped.Write(0, "dropped"u8);
+        Assert.Throws<ArgumentException>("name", () => folder.CreateFile("a"));
+        await dropped.DisposeAsync();
+        await FillAsync(folder, "a");
+        await dropped.DisposeAsync();
+        Assert.Throws<ArgumentException>("name", () => folder.CreateFile("a"));
+        folder.Commit();
+        Assert.Equal("a", File.ReadAllText(_folder["d/a"]));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(".")]
+    [InlineData("..")]
+    [InlineData("a/b")]
+    [InlineData("a\\b")]
+    [InlineData("/a")]
+    [InlineData("a\0")]
+    public void CreateFile_WhatIsNoBaseName_IsRefused(string text)
+    {
+        using var folder = AtomicFolder.Create(_folder["d"]);
+        Assert.Throws<ArgumentException>("name", () => folder.CreateFile(text));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CreateFile_LargerThanTheDisk_ThrowsAndTheFolderIsWithoutIt(bool named)
+    {
+        using var folder = AtomicFolder.Create(_folder["d"], overwrite: false, Calls(named));
+        Assert.Throws<IOException>(() => folder.CreateFile("a", 1L << 60));
+        await FillAsync(folder, "a");
+        folder.Commit();
+        Assert.Equal([_folder["d/a"]], Entries("d"));
+    }
+
+    [Fact]
+    public async Task WriteAllBytes_Cancelled_LeavesTheFolderWithoutTheFile()
+    {
+        using var folder = AtomicFolder.Create(_folder["d"]);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => folder.WriteAllBytesAsync("a", new byte[1], new CancellationToken(canceled: true)));
+        folder.Commit();
+        Assert.Empty(Entries("d"));
+    }
+
+    [LinuxFact]
+    public async Task CreateFile_BeyondWhatIsHeldWithoutAName_GoesIntoTheHiddenFolder()
+    {
+        const int files = AtomicFolder.MaximumUnnamedFiles + 3;
+        using (var folder = AtomicFolder.Create(_folder["d"]))
+        {
+            await FillAsync(folder, [.. Enumerable.Range(0, files).Select(i => $"f{i}")]);
+            Assert.Equal(AtomicFolder.MaximumUnnamedFiles, OpenFiles.Below(_folder.Path + "/#").Count);
+            Assert.Equal(3, Directory.GetFiles(Assert.Single(Entries())).Length);
+            folder.Commit();
+        }
+
+        Assert.Equal(files, Entries("d").Length);
+        Assert.All(Entries("d"), path => Assert.Equal(Path.GetFileName(path), File.ReadAllText(path)));
+        Assert.Equal([_folder["d"]], Entries());
+        Assert.Empty(OpenFiles.Below(_folder.Path));
+    }
+
+    [LinuxTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Dispose_ClosesEverything(bool commit)
+    {
+        using (var folder = AtomicFolder.Create(_folder["d"]))
+        {
+            await FillAsync(folder, "a", "b");
+            if (commit)
+            {
+                folder.Commit();
+                Assert.Empty(OpenFiles.Below(_folder.Path));
+            }
+        }
+
+        Assert.Empty(OpenFiles.Below(_folder.Path));
+    }
+
+    [Fact]
+    public async Task CreateFile_FromManyThreads_KeepsThemAll()
+    {
+        using var folder = AtomicFolder.Create(_folder["d"]);
+        await Parallel.ForAsync(0, 200, async (i, token) => await folder.WriteAllBytesAsync($"f{i}", BitConverter.GetBytes(i), token));
+        folder.Commit();
+        Assert.Equal(200, Entries("d").Length);
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.Equal(BitConverter.GetBytes(i), File.ReadAllBytes(_folder[$"d/f{i}"]));
+        }
+    }
+
+    private static RecordingCalls Calls(bool named) => new() { RefuseUnnamed = named };
+
+    private static async Task FillAsync(AtomicFolder folder, params string[] names)
     {
         foreach (var name in names)
         {
-            File.WriteAllText(Path.Combine(folder.TemporaryPath, name), name);
+            await folder.WriteAllBytesAsync(name, System.Text.Encoding.UTF8.GetBytes(name));
         }
     }
 

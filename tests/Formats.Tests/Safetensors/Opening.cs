@@ -67,8 +67,16 @@ internal static class Opening
     {
         // Written out here instead of asked of DType, which the reader itself uses.
         long? position = null;
+        TensorInfo? before = null;
         foreach (var tensor in checkpoint.Tensors)
         {
+            if (tensor.TiedTo is not null)
+            {
+                AssertShares(tensor, before!);
+                continue;
+            }
+
+            before = tensor;
             Assert.InRange(tensor.Offset, 8, fileLength);
             Assert.InRange(tensor.ByteLength, 0, fileLength - tensor.Offset);
             Assert.Equal(position ?? tensor.Offset, tensor.Offset);
@@ -83,6 +91,18 @@ internal static class Opening
         }
     }
 
+    // An alias comes behind the tensor that it is tied to, and differs in its name only.
+    private static void AssertShares(TensorInfo alias, TensorInfo stored)
+    {
+        Assert.Equal(stored.Name, alias.TiedTo);
+        Assert.NotEqual(stored.Name, alias.Name);
+        Assert.Same(stored.File, alias.File);
+        Assert.Equal(
+            (stored.DType, stored.Shape, stored.Offset, stored.ByteLength, stored.StorageOffset),
+            (alias.DType, alias.Shape, alias.Offset, alias.ByteLength, alias.StorageOffset));
+        Assert.Equal(stored.IsWholeStorage, alias.IsWholeStorage);
+    }
+
     private static string Line(TensorInfo tensor) =>
-        string.Create(CultureInfo.InvariantCulture, $"{tensor.Name}|{tensor.DType}|{tensor.Shape}|{tensor.Offset}|{tensor.ByteLength}");
+        string.Create(CultureInfo.InvariantCulture, $"{tensor.Name}|{tensor.DType}|{tensor.Shape}|{tensor.Offset}|{tensor.ByteLength}|{tensor.TiedTo}");
 }

@@ -112,6 +112,27 @@ public sealed class SafetensorsWriterTests : IDisposable
     }
 
     [Fact]
+    public async Task Commit_InAFolder_AppearsWithTheFolderAndHasTheSameBytes()
+    {
+        var alone = await WriteAsync(null, ("a", "U8", [3], [7, 8, 9]));
+        File.Delete(_folder["written.safetensors"]);
+        using (var output = AtomicFolder.Create(_folder["d"]))
+        {
+            await using (var writer = await SafetensorsWriter.CreateAsync(output, "a.safetensors", [new("a", DType.U8, new Shape(3))]))
+            {
+                await writer.WriteAsync("a", 0, new byte[] { 7, 8, 9 });
+                await writer.CommitAsync();
+            }
+
+            Assert.False(Directory.Exists(_folder["d"]));
+            output.Commit();
+        }
+
+        Assert.Equal(alone, await File.ReadAllBytesAsync(_folder["d/a.safetensors"]));
+        Assert.Equal([_folder["d"]], Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
     public async Task Write_OutOfOrderAndFromSeveralThreads_PutsEveryByteInItsPlace()
     {
         const int tensors = 8;

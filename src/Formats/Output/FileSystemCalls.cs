@@ -1,0 +1,198 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// The calls that make an output appear, in one place: most of them .NET does not have, and tests record their order and
+/// refuse single ones. Safe for any thread.
+/// </summary>
+internal partial class FileSystemCalls
+{
+    // open(2) on Linux. O_RDWR and O_CLOEXEC are the same on x64 and Arm64; the bit of O_TMPFILE comes with O_DIRECTORY,
+    // which is not.
+    private const int ReadWrite = 2;
+    private const int CloseOnExec = 0x80000;
+    private const int UnnamedBit = 0x400000;
+    private const int DirectoryOnX64 = 0x10000;
+    private const int DirectoryOnArm64 = 0x4000;
+
+    // 0666: what the umask leaves of it is the mode of any new file.
+    private const uint Mode = 0b110_110_110;
+
+    // linkat(2), renameat2(2), fallocate(2), flock(2); flock's are the same on every Unix.
+    private const int CurrentFolder = -100;
+    private const int FollowLink = 0x400;
+    private const uint ExchangeNames = 2;
+    private const int KeepSize = 1;
+    private const int Shared = 1;
+    private const int Exclusive = 2;
+    private const int DoNotWait = 4;
+
+    // errno(3) on Linux.
+    private const int Interrupted = 4;
+    private const int AlreadyExists = 17;
+    private const int FileTooLarge = 27;
+    private const int NoSpace = 28;
+    private const int QuotaExceeded = 122;
+
+    private static readonly int DirectoryOnly = RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => DirectoryOnX64,
+        Architecture.Arm64 => DirectoryOnArm64,
+        _ => 0,
+    };
+
+    /// <summary>The calls of this machine.</summary>
+    public static FileSystemCalls Native { get; } = new();
+
+    /// <summary>
+    /// Opens a new file that has no name and is gone when its last descriptor is closed, also by a kill. Null where the
+    /// system or the file system has no such files, and where the folder cannot be written to: opening under a name
+    /// then says why.
+    /// </summary>
+    /// <param name="folder">A folder of the file system that the file is to be on.</param>
+    public virtual SafeFileHandle? TryOpenUnnamed(string folder)
+    {
+        if (!OperatingSystem.IsLinux() || DirectoryOnly == 0)
+        {
+            return null;
+        }
+
+        var descriptor = Open(folder, ReadWrite | CloseOnExec | UnnamedBit | DirectoryOnly, Mode);
+        if (descriptor < 0)
+        {
+            return null;
+        }
+
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        // The name is given through /proc; a container without it writes under names.
+        if (!File.Exists(LinkSource(handle)))
+        {
+            handle.Dispose();
+            return null;
+        }
+
+        return handle;
+    }
+
+    /// <summary>Takes space for a file without changing its length.</summary>
+    /// <param name="file">An open file.</param>
+    /// <param name="path">Where it will appear, for messages.</param>
+    /// <param name="length">The size in bytes.</param>
+    /// <exception cref="IOException">The disk has no room for it.</exception>
+    public virtual void Reserve(SafeFileHandle file, string path, long length)
+    {
+        while (length > 0 && Allocate(file, KeepSize, 0, length) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error is NoSpace or FileTooLarge or QuotaExceeded)
+            {
+                var cause = new Win32Exception(error);
+                throw new IOException($"{path}: there is no room for the {length} bytes of this file: {cause.Message}.", cause);
+            }
+
+            if (error != Interrupted)
+            {
+                // A file system that cannot reserve tells of a full disk when it is full, as .NET's preallocation has it.
+                return;
+            }
+        }
+    }
+
+    /// <summary>Gives an unnamed file a name; never replaces anything.</summary>
+    public virtual LinkOutcome Link(SafeFileHandle file, string path)
+    {
+        // Held, so that the number in the path cannot become another file's.
+        var held = false;
+        file.DangerousAddRef(ref held);
+        try
+        {
+            return LinkAt(CurrentFolder, LinkSource(file), CurrentFolder, path, FollowLink) == 0 ? LinkOutcome.Linked
+                : Marshal.GetLastPInvokeError() == AlreadyExists ? LinkOutcome.NameTaken
+                : LinkOutcome.Refused;
+        }
+        finally
+        {
+            file.DangerousRelease();
+        }
+    }
+
+    /// <summary>Gives a file another name in the same folder; replaces the file that has it.</summary>
+    public virtual void MoveFile(string from, string to) => File.Move(from, to, overwrite: true);
+
+    /// <summary>Gives a folder another name beside it that nothing has yet.</summary>
+    public virtual void MoveFolder(string from, string to) => Directory.Move(from, to);
+
+    /// <summary>Lets two names change their places in one step; false where the file system cannot.</summary>
+    public virtual bool TryExchange(string one, string other)
+    {
+        try
+        {
+            return OperatingSystem.IsLinux() && RenameAt(CurrentFolder, one, CurrentFolder, other, ExchangeNames) == 0;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Older musl has no wrapper for this system call.
+            return false;
+        }
+    }
+
+    /// <summary>Forces a file's bytes to disk.</summary>
+    public virtual void FlushFile(SafeFileHandle file) => RandomAccess.FlushToDisk(file);
+
+    /// <summary>Forces a folder's entries to disk.</summary>
+    public virtual void FlushFolder(string path) => FolderSync.Flush(path);
+
+    /// <summary>Opens a folder to lock it; null where that cannot be done.</summary>
+    public virtual SafeFileHandle? TryOpenFolder(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return null;
+        }
+
+        var descriptor = Open(path, CloseOnExec | DirectoryOnly, 0);
+        return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    /// <summary>Locks a file or folder without waiting. On Windows the way a file was opened is its lock.</summary>
+    /// <param name="handle">The open file or folder.</param>
+    /// <param name="exclusive">Whether nobody else may hold it; else others may hold it, but not exclusively.</param>
+    public virtual LockOutcome Lock(SafeFileHandle handle, bool exclusive)
+    {
+        if (OperatingSystem.IsWindows() || LockFile(handle, (exclusive ? Exclusive : Shared) | DoNotWait) == 0)
+        {
+            return LockOutcome.Taken;
+        }
+
+        return IsHeldByAnother(Marshal.GetLastPInvokeError()) ? LockOutcome.HeldByAnother : LockOutcome.Unavailable;
+    }
+
+    /// <summary>Whether an error of the system says that somebody else holds a lock.</summary>
+    public static bool IsHeldByAnother(int error)
+    {
+        // EWOULDBLOCK, also as the HResult that .NET makes of it when it locks what it opens.
+        const int onLinux = 11;
+        const int onMacOS = 35;
+        return error == (OperatingSystem.IsMacOS() ? onMacOS : onLinux);
+    }
+
+    private static string LinkSource(SafeFileHandle file) => $"/proc/self/fd/{file.DangerousGetHandle()}";
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int LinkAt(int fromFolder, string from, int toFolder, string to, int flags);
+
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int RenameAt(int fromFolder, string from, int toFolder, string to, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    private static partial int LockFile(SafeFileHandle handle, int operation);
+}

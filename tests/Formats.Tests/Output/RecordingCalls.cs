@@ -1,0 +1,100 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace IlgpuLoader.Formats.Tests;
+
+/// <summary>The machine's calls with a record of their order; single ones can be refused, as other systems do.</summary>
+internal sealed class RecordingCalls : FileSystemCalls
+{
+    private readonly List<string> _steps = [];
+
+    /// <summary>What was called, with base names; hidden names are all written as <c>hidden</c>, ones set aside as <c>aside</c>.</summary>
+    public IReadOnlyList<string> Steps => _steps;
+
+    /// <summary>Whether there are no files without names.</summary>
+    public bool RefuseUnnamed { get; init; }
+
+    /// <summary>Whether a file without a name cannot be given one.</summary>
+    public bool RefuseLink { get; init; }
+
+    /// <summary>Whether names cannot be exchanged.</summary>
+    public bool RefuseExchange { get; init; }
+
+    /// <summary>Whether nothing can be locked.</summary>
+    public bool RefuseLocks { get; init; }
+
+    /// <summary>The number of the <see cref="MoveFolder"/> that fails, counted from 1; 0 for none.</summary>
+    public int FailingFolderMove { get; init; }
+
+    /// <summary>Whether forcing a file to disk fails.</summary>
+    public bool FailFlush { get; init; }
+
+    /// <summary>Called once, before the next lock.</summary>
+    public Action? BeforeLock { get; set; }
+
+    public override SafeFileHandle? TryOpenUnnamed(string folder)
+    {
+        _steps.Add("open unnamed");
+        return RefuseUnnamed ? null : base.TryOpenUnnamed(folder);
+    }
+
+    public override LinkOutcome Link(SafeFileHandle file, string path)
+    {
+        var outcome = RefuseLink ? LinkOutcome.Refused : base.Link(file, path);
+        _steps.Add($"link {Shown(path)}: {outcome}");
+        return outcome;
+    }
+
+    public override void MoveFile(string from, string to)
+    {
+        _steps.Add($"move {Shown(from)} {Shown(to)}");
+        base.MoveFile(from, to);
+    }
+
+    public override void MoveFolder(string from, string to)
+    {
+        _steps.Add($"move {Shown(from)} {Shown(to)}");
+        if (_steps.Count(step => step.StartsWith("move", StringComparison.Ordinal)) == FailingFolderMove)
+        {
+            throw new IOException("The move failed.");
+        }
+
+        base.MoveFolder(from, to);
+    }
+
+    public override bool TryExchange(string one, string other)
+    {
+        _steps.Add($"exchange {Shown(one)} {Shown(other)}");
+        return !RefuseExchange && base.TryExchange(one, other);
+    }
+
+    public override void FlushFile(SafeFileHandle file)
+    {
+        _steps.Add("flush file");
+        if (FailFlush)
+        {
+            throw new IOException("The disk failed.");
+        }
+
+        base.FlushFile(file);
+    }
+
+    public override void FlushFolder(string path)
+    {
+        _steps.Add($"flush folder {Shown(path)}");
+        base.FlushFolder(path);
+    }
+
+    public override LockOutcome Lock(SafeFileHandle handle, bool exclusive)
+    {
+        var beforeLock = BeforeLock;
+        BeforeLock = null;
+        beforeLock?.Invoke();
+        return RefuseLocks ? LockOutcome.Unavailable : base.Lock(handle, exclusive);
+    }
+
+    private static string Shown(string path)
+    {
+        var name = Path.GetFileName(path);
+        return name.StartsWith('.') ? (TemporaryName.IsAside(name) ? "aside" : "hidden") : name.Split('-')[0];
+    }
+}
