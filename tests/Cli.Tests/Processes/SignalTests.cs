@@ -14,12 +14,15 @@ public sealed class SignalTests
     private static readonly string[] SevenGigabytes =
         ["--layers", "40", "--hidden", "2048", "--heads", "16", "--kv-heads", "8", "--dtype", "f32", "--shards", "160"];
 
+    // In the middle of the first shards.
+    private const long Underway = 64L << 20;
+
     [LinuxFact]
     public async Task Ctrl_C_during_synth_ends_with_130_and_leaves_nothing()
     {
         using var folder = new TemporaryFolder();
         using var tool = ToolProcess.Start(["synth", "llama", folder["m"], .. SevenGigabytes]);
-        await tool.UntilAsync(() => FilesBelow(folder) > 2);
+        await tool.UntilAsync(() => tool.WrittenBytes() > Underway);
         tool.Interrupt();
         var run = await tool.EndAsync(Bound);
         Assert.Equal((130, "", "error: cancelled\n"), (run.ExitCode, run.Out, run.Error));
@@ -33,7 +36,7 @@ public sealed class SignalTests
         Assert.Equal(0, (await ToolRun.OfAsync("synth", "llama", folder["m"])).ExitCode);
         var before = (await ToolRun.OfAsync("hash", folder["m"])).Out;
         using var tool = ToolProcess.Start(["synth", "llama", folder["m"], "--force", .. SevenGigabytes]);
-        await tool.UntilAsync(() => FilesBelow(folder) > 4);
+        await tool.UntilAsync(() => tool.WrittenBytes() > Underway);
         tool.Interrupt();
         Assert.Equal(130, (await tool.EndAsync(Bound)).ExitCode);
         Assert.Equal([folder["m"]], Directory.EnumerateFileSystemEntries(folder.Path));
@@ -45,10 +48,27 @@ public sealed class SignalTests
     {
         using var folder = new TemporaryFolder();
         using var tool = ToolProcess.Start(["synth", "llama", folder["m"], "--json", .. SevenGigabytes]);
-        await tool.UntilAsync(() => FilesBelow(folder) > 2);
+        await tool.UntilAsync(() => tool.WrittenBytes() > Underway);
         tool.Terminate();
         (await tool.EndAsync(Bound)).ErrorDocument("Cancelled", 130);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
+    }
+
+    [LinuxFact]
+    public async Task Ctrl_C_during_convert_ends_with_130_and_leaves_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        using var input = new TemporaryFolder();
+        await WriteLargeAsync(input["m"]);
+        foreach (var output in (string[])["out", "out.safetensors"])
+        {
+            using var tool = ToolProcess.Start("convert", input["m"], folder[output], "--dtype", "f32");
+            await tool.UntilAsync(() => tool.WrittenBytes() > Underway);
+            tool.Interrupt();
+            var run = await tool.EndAsync(Bound);
+            Assert.Equal((130, "", "error: cancelled\n"), (run.ExitCode, run.Out, run.Error));
+            Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
+        }
     }
 
     [LinuxFact]
@@ -111,18 +131,6 @@ public sealed class SignalTests
         var run = await tool.EndAsync(Bound);
         Assert.True(interrupts >= 2);
         Assert.Equal((130, ""), (run.ExitCode, run.Error)); // 128 and the signal's number: ended by it
-    }
-
-    private static int FilesBelow(TemporaryFolder folder)
-    {
-        try
-        {
-            return Directory.EnumerateFiles(folder.Path, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None }).Count();
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return 0;
-        }
     }
 
     // A quarter of a gigabyte: long enough to be caught in the middle, over and over.

@@ -92,6 +92,37 @@ internal sealed partial class ToolProcess : IDisposable
         return (ulong.Parse(line.AsSpan(field.Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & 2) != 0;
     }
 
+    /// <summary>
+    /// How many bytes the process has written so far, to files and streams together; what it writes has no name that could
+    /// be looked at. 0 when it has ended.
+    /// </summary>
+    public long WrittenBytes()
+    {
+        const string field = "wchar: ";
+        try
+        {
+            var line = File.ReadLines($"/proc/{_process.Id}/io").FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal));
+            return line is null ? 0 : long.Parse(line.AsSpan(field.Length), CultureInfo.InvariantCulture);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The process has ended, and its folder went with it.
+            return 0;
+        }
+    }
+
+    /// <summary>Ends the process in the middle of whatever it does, without a chance to clean up.</summary>
+    /// <returns>Whether it was still running.</returns>
+    public bool KillNow()
+    {
+        var runs = Kill(_process.Id, 9) == 0;
+        _process.WaitForExit();
+        return runs && _process.ExitCode == 128 + 9;
+    }
+
+    /// <summary>Whether the process has ended.</summary>
+    public bool HasEnded => _process.HasExited;
+
     /// <summary>Whether the process ends within a time.</summary>
     public async Task<bool> EndsWithinAsync(TimeSpan time)
     {

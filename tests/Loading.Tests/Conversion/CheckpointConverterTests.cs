@@ -159,6 +159,50 @@ public sealed class CheckpointConverterTests : IDisposable
         Assert.Equal((1, 1L), (result.Tensors, result.BytesRead));
     }
 
+    [Theory]
+    [InlineData(null, 1000)]
+    [InlineData(DType.F32, 1000)]
+    [InlineData(DType.F32, 10)]
+    public async Task Tied_tensors_are_written_once_and_come_back_tied(DType? dtype, long maximumShardBytes)
+    {
+        await using var checkpoint = await OpenTiedAsync();
+        var result = await CheckpointConverter.ConvertAsync(
+            checkpoint, _folder["out"], new ConversionOptions { DType = dtype, MaximumShardBytes = maximumShardBytes });
+        Assert.Equal((2, 2), (result.Tensors, result.Ties));
+        await using var again = await Checkpoint.OpenAsync(_folder["out"]);
+        Assert.Empty(again.Warnings);
+        Assert.Equal(["embed", "head", "tail", "other"], again.Tensors.Select(tensor => tensor.Name).OrderBy(name => Array.IndexOf(["embed", "head", "tail", "other"], name)));
+        Assert.DoesNotContain("ties", again.Metadata.Keys);
+        await using var model = await new CheckpointLoader().LoadAsync(new CheckpointLoader().Plan(again));
+        Assert.Same(model["embed"].Memory, model["head"].Memory);
+        Assert.Same(model["embed"].Memory, model["tail"].Memory);
+        Assert.NotSame(model["embed"].Memory, model["other"].Memory);
+        Assert.Equal(dtype ?? DType.BF16, model["head"].DType);
+        Assert.Equal([1f, -2f], model["head"].To(DType.F32).AsSpan<float>().ToArray());
+    }
+
+    [Fact]
+    public async Task Duplicated_ties_are_tensors_of_their_own()
+    {
+        await using var checkpoint = await OpenTiedAsync();
+        var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out"], new ConversionOptions { DuplicateTies = true });
+        Assert.Equal((4, 0, 16L), (result.Tensors, result.Ties, result.BytesWritten));
+        await using var again = await Checkpoint.OpenAsync(_folder["out"]);
+        Assert.All(again.Tensors, tensor => Assert.Null(tensor.TiedTo));
+        Assert.Equal(4, again.Tensors.Select(tensor => tensor.Offset).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task An_alias_without_the_tensor_that_it_is_tied_to_is_written_itself()
+    {
+        await using var checkpoint = await OpenTiedAsync();
+        var result = await CheckpointConverter.ConvertAsync(
+            checkpoint, _folder["out.safetensors"], new ConversionOptions { Choice = new TensorChoice([], ["embed"]) });
+        Assert.Equal((2, 1), (result.Tensors, result.Ties));
+        await using var again = await Checkpoint.OpenAsync(_folder["out.safetensors"]);
+        Assert.Equal((null, "head"), (again["head"].TiedTo, again["tail"].TiedTo));
+    }
+
     [Fact]
     public async Task No_tensor_at_all_gives_an_empty_file()
     {
@@ -238,6 +282,13 @@ public sealed class CheckpointConverterTests : IDisposable
         Assert.All(progress.Reports.Zip(progress.Reports.Skip(1)), pair => Assert.True(pair.Second.BytesRead >= pair.First.BytesRead));
         Assert.Equal(new LoadProgress(4_000_014, 4_000_014, 3, 3), progress.Reports[^1]);
     }
+
+    private static Task<Checkpoint> OpenTiedAsync() => Checkpoint.OpenAsync(new MemorySource(
+        new SafetensorsBuilder()
+            .AddMetadata(new Dictionary<string, string> { ["ties"] = """{"tail":"embed","head":"embed"}""" })
+            .Add("embed", "BF16", [2], [0x80, 0x3f, 0x00, 0xc0])
+            .Add("other", "BF16", [2], [0x80, 0x3f, 0x00, 0xc0])
+            .ToBytes()));
 
     // A type without a codec to F32 stays outside.
     private static TensorChoice Decodable(Checkpoint checkpoint) => new(
