@@ -137,6 +137,7 @@ internal static partial class Tool
             new InspectCommand(),
             new VerifyCommand(),
             new HashCommand(),
+            new PlanCommand(),
             new LoadCommand(),
             new ConvertCommand(),
             new SynthCommand(),

@@ -5,7 +5,7 @@ namespace IlgpuLoader.Cli.Tests;
 
 public sealed class CommandLineTests
 {
-    private static readonly string[] Names = ["inspect", "verify", "hash", "load", "synth", "devices"];
+    private static readonly string[] Names = ["inspect", "verify", "hash", "plan", "load", "synth", "devices"];
 
     public static TheoryData<string> Commands => new(Names);
 
@@ -54,6 +54,7 @@ public sealed class CommandLineTests
     [InlineData("inspect")]
     [InlineData("verify")]
     [InlineData("hash")]
+    [InlineData("plan")]
     [InlineData("load")]
     [InlineData("synth")]
     [InlineData("synth llama")]
@@ -118,6 +119,7 @@ public sealed class CommandLineTests
     [InlineData("inspect")]
     [InlineData("verify")]
     [InlineData("hash")]
+    [InlineData("plan")]
     [InlineData("load")]
     [InlineData("synth llama")]
     public async Task An_empty_path_is_a_usage_error(string command)
@@ -144,7 +146,7 @@ public sealed class CommandLineTests
         var cancelled = new CancellationToken(canceled: true);
         foreach (var args in new[]
         {
-            new[] { "inspect", file }, ["verify", file], ["hash", file], ["load", file], ["synth", "llama", folder["new"]],
+            new[] { "inspect", file }, ["verify", file], ["hash", file], ["plan", file], ["load", file], ["synth", "llama", folder["new"]],
         })
         {
             var run = await ToolRun.OfAsync(showProgress: false, cancelled, args);
@@ -186,7 +188,7 @@ public sealed class CommandLineTests
         var file = folder.Write("a.safetensors", SafetensorsBuilder.Tiny());
         foreach (var args in new[]
         {
-            new[] { "load", file, "--lanes", "0" }, ["load", file, "--memory", "1"], ["synth", "llama", folder["x"], "--layers", "0"],
+            new[] { "load", file, "--lanes", "0" }, ["load", file, "--memory", "1"], ["plan", file, "--tp", "2", "--rank", "2"], ["synth", "llama", folder["x"], "--layers", "0"],
         })
         {
             var run = await ToolRun.OfAsync(args);

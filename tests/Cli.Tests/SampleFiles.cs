@@ -47,4 +47,15 @@ internal static class SampleFiles
         folder.Write("two/model.fp16.safetensors", SafetensorsBuilder.Tiny());
         return folder["two"];
     }
+
+    /// <summary>Four tebibytes that take no space: nothing but the header is stored.</summary>
+    public static string Enormous(TemporaryFolder folder)
+    {
+        const long bytes = 1L << 42;
+        var header = SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("a", "U8", [(ulong)bytes], 0, (ulong)bytes) + "}");
+        var path = folder.Write("enormous.safetensors", header);
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Write);
+        RandomAccess.SetLength(file, header.Length + bytes);
+        return path;
+    }
 }

@@ -9,36 +9,9 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Loads a checkpoint and says how long it took.</summary>
 internal sealed class LoadCommand : CommandBase
 {
-    private static readonly Dictionary<string, DType?> DTypes = new(StringComparer.Ordinal)
-    {
-        ["keep"] = null,
-        ["f32"] = DType.F32,
-        ["f16"] = DType.F16,
-        ["bf16"] = DType.BF16,
-    };
-
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
-    private readonly Option<string> _device = DeviceOption.Create("Where the tensors go.");
-    private readonly Option<string> _dtype = new("--dtype")
-    {
-        Description = "The dtype that floating tensors get; integers, BOOL and complex numbers are kept.",
-        HelpName = "keep|f32|f16|bf16",
-        DefaultValueFactory = _ => "keep",
-    };
-
-    private readonly Option<int?> _lanes = new("--lanes")
-    {
-        Description = "How many lanes read side by side; by default one a core, at most eight.",
-        HelpName = "N",
-    };
-
-    private readonly Option<string?> _memory = new("--memory")
-    {
-        Description = "The most memory for staging, such as 64MiB; by default 256MiB.",
-        HelpName = "SIZE",
-    };
-
+    private readonly LoadArguments _load = new();
     private readonly Option<int> _repeat = new("--repeat")
     {
         Description = "Load this many times more, into the same memory.",
@@ -57,12 +30,8 @@ internal sealed class LoadCommand : CommandBase
     /// <inheritdoc/>
     protected override void Configure(Command command)
     {
-        _dtype.AcceptOnlyFromAmong([.. DTypes.Keys]);
         command.Add(_path);
-        command.Add(_device);
-        command.Add(_dtype);
-        command.Add(_lanes);
-        command.Add(_memory);
+        _load.AddTo(command);
         command.Add(_repeat);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -71,7 +40,7 @@ internal sealed class LoadCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var options = Options(parsed);
+        var options = _load.Options(parsed, _checkpoint.Choice(parsed));
         var repeat = parsed.GetValue(_repeat);
         if (repeat < 0)
         {
@@ -85,7 +54,7 @@ internal sealed class LoadCommand : CommandBase
             var opened = Stopwatch.GetElapsedTime(started);
             WriteWarnings(console, checkpoint.Warnings);
             var loader = new CheckpointLoader();
-            var plan = MakePlan(loader, checkpoint, options);
+            var plan = LoadArguments.MakePlan(checkpoint, options);
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
             if (console.Verbose)
             {
@@ -107,47 +76,13 @@ internal sealed class LoadCommand : CommandBase
                 }
             }
 
-            Write(console, plan, parsed.GetValue(_dtype)!, opened, loads);
+            Write(parsed, console, plan, opened, loads);
         }
 
         return ExitCodes.Success;
     }
 
-    private LoadOptions Options(ParseResult parsed)
-    {
-        var choice = _checkpoint.Choice(parsed);
-        var options = new LoadOptions
-        {
-            Device = DeviceOption.Open(parsed.GetValue(_device)!),
-            DType = DTypes[parsed.GetValue(_dtype)!],
-            Lanes = parsed.GetValue(_lanes),
-            Include = choice.Include,
-            Exclude = choice.Exclude,
-        };
-        if (parsed.GetValue(_memory) is not { } memory)
-        {
-            return options;
-        }
-
-        return Sizes.TryParse(memory, out var bytes)
-            ? options with { StagingBytes = bytes }
-            : throw new UsageException($"--memory takes a size such as 64MiB, not '{memory}'.");
-    }
-
-    // What the planner refuses among the options is what the user typed.
-    private static LoadPlan MakePlan(CheckpointLoader loader, Checkpoint checkpoint, LoadOptions options)
-    {
-        try
-        {
-            return loader.Plan(checkpoint, options);
-        }
-        catch (ArgumentException exception)
-        {
-            throw UsageException.From(exception);
-        }
-    }
-
-    private static void Write(CommandConsole console, LoadPlan plan, string dtype, TimeSpan opened, List<LoadStatistics> loads)
+    private void Write(ParseResult parsed, CommandConsole console, LoadPlan plan, TimeSpan opened, List<LoadStatistics> loads)
     {
         var peak = PeakMemory.Read();
         if (console.Json)
@@ -155,7 +90,7 @@ internal sealed class LoadCommand : CommandBase
             var document = new LoadDocument(
                 plan.Checkpoint.Path,
                 plan.Device.Id,
-                dtype,
+                _load.DType(parsed),
                 plan.Tensors.Length,
                 plan.BytesToRead,
                 plan.DestinationBytes,
@@ -175,9 +110,7 @@ internal sealed class LoadCommand : CommandBase
 
         console.Out.WriteLine(
             $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read, "
-            + $"{Sizes.Format(plan.DestinationBytes)} on {plan.Device.Id}"
-            + (dtype == "keep" ? " as stored" : $" as {dtype}")
-            + $", {Sizes.Count(plan.Staging.Lanes, "lane")}");
+            + $"{Sizes.Format(plan.DestinationBytes)} on {plan.Device.Id}{_load.Become(parsed)}, {Sizes.Count(plan.Staging.Lanes, "lane")}");
         var table = new TextTable("lrrrrr");
         table.Add("", "seconds", "GB/s", "first touch s", "reads s", "placing s");
         for (var i = 0; i < loads.Count; i++)

@@ -11,6 +11,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(HashDocument))]
 [JsonSerializable(typeof(LoadDocument))]
+[JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(SynthDocument))]
 [JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(DevicesDocument))]

@@ -94,14 +94,13 @@ public sealed class LoadPlan
     public ImmutableArray<MemoryNeed> MemoryNeeds(long? destinationBytes = null)
     {
         var tensors = destinationBytes ?? DestinationBytes;
-        if (Device.IsHost)
+        return Device.Kind switch
         {
-            return [Need(Device, tensors, Staging.Bytes)];
-        }
-
-        return Staging.Bytes > 0
-            ? [Need(Device, tensors, 0), Need(HostDevice.Shared, 0, Staging.Bytes)]
-            : [Need(Device, tensors, 0)];
+            DeviceKind.Meta => [],
+            DeviceKind.Host => [Need(Device, tensors, Staging.Bytes)],
+            _ when Staging.Bytes > 0 => [Need(Device, tensors, 0), Need(HostDevice.Shared, 0, Staging.Bytes)],
+            _ => [Need(Device, tensors, 0)],
+        };
     }
 
     /// <summary>Holds the plan against the memory that is free now.</summary>

@@ -68,7 +68,7 @@ public sealed class LoadCommandTests
     public async Task The_meta_device_reads_nothing_of_a_file_that_fits_nowhere()
     {
         using var folder = new TemporaryFolder();
-        var file = Enormous(folder);
+        var file = SampleFiles.Enormous(folder);
         var document = (await ToolRun.OfAsync("load", file, "--device", "meta", "--json")).Document("ilgpu-loader/load/1");
         Assert.Equal(("meta", 0L, 1L << 42), (Text(document, "device"), Number(document, "bytesRead"), Number(document, "bytes")));
     }
@@ -77,7 +77,7 @@ public sealed class LoadCommandTests
     public async Task What_does_not_fit_into_memory_ends_with_7_and_says_what_to_do()
     {
         using var folder = new TemporaryFolder();
-        var run = await ToolRun.OfAsync("load", Enormous(folder), "--json");
+        var run = await ToolRun.OfAsync("load", SampleFiles.Enormous(folder), "--json");
         var error = run.ErrorDocument("DeviceMemory", 7);
         Assert.Contains("--exclude", Text(error, "message"), StringComparison.Ordinal);
     }
@@ -144,22 +144,11 @@ public sealed class LoadCommandTests
     public async Task A_failure_under_a_progress_bar_keeps_its_exit_code()
     {
         using var folder = new TemporaryFolder();
-        var run = await WithProgressAsync("load", Enormous(folder));
+        var run = await WithProgressAsync("load", SampleFiles.Enormous(folder));
         Assert.Equal((7, ""), (run.ExitCode, run.Out));
     }
 
     private static Task<ToolRun> WithProgressAsync(params string[] args) => ToolRun.OfAsync(showProgress: true, CancellationToken.None, args);
-
-    // Four tebibytes that take no space: nothing but the header is stored.
-    private static string Enormous(TemporaryFolder folder)
-    {
-        const long bytes = 1L << 42;
-        var header = SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("a", "U8", [(ulong)bytes], 0, (ulong)bytes) + "}");
-        var path = folder.Write("enormous.safetensors", header);
-        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Write);
-        RandomAccess.SetLength(file, header.Length + bytes);
-        return path;
-    }
 
     private static string? Text(JsonElement element, string name) => element.GetProperty(name).GetString();
 

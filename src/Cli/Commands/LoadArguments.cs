@@ -1,0 +1,94 @@
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>What every command that plans a load takes: where to, as what, and how.</summary>
+internal sealed class LoadArguments
+{
+    private const string Keep = "keep";
+
+    // Another dtype that tensors can be converted to is one line here.
+    private static readonly Dictionary<string, DType?> DTypes = new(StringComparer.Ordinal)
+    {
+        [Keep] = null,
+        ["f32"] = Formats.DType.F32,
+        ["f16"] = Formats.DType.F16,
+        ["bf16"] = Formats.DType.BF16,
+    };
+
+    private readonly Option<string> _device = DeviceOption.Create("Where the tensors go.");
+    private readonly Option<string> _dtype = new("--dtype")
+    {
+        Description = "The dtype that floating tensors get; integers, BOOL and complex numbers are kept.",
+        HelpName = string.Join('|', DTypes.Keys),
+        DefaultValueFactory = _ => Keep,
+    };
+
+    private readonly Option<int?> _lanes = new("--lanes")
+    {
+        Description = "How many lanes read side by side; by default one a core, at most eight.",
+        HelpName = "N",
+    };
+
+    private readonly Option<string?> _memory = new("--memory")
+    {
+        Description = "The most memory for staging, such as 64MiB; by default 256MiB.",
+        HelpName = "SIZE",
+    };
+
+    /// <summary>Adds the options.</summary>
+    public void AddTo(Command command)
+    {
+        _dtype.AcceptOnlyFromAmong([.. DTypes.Keys]);
+        command.Add(_device);
+        command.Add(_dtype);
+        command.Add(_lanes);
+        command.Add(_memory);
+    }
+
+    /// <summary>The dtype as it was typed.</summary>
+    public string DType(ParseResult parsed) => parsed.GetValue(_dtype)!;
+
+    /// <summary>The words for what tensors become, behind where they go.</summary>
+    public string Become(ParseResult parsed) => DType(parsed) == Keep ? " as stored" : $" as {DType(parsed)}";
+
+    /// <summary>What to load and how.</summary>
+    /// <exception cref="UsageException">A value cannot be read.</exception>
+    /// <exception cref="Gpu.DeviceUnavailableException">There is no such device.</exception>
+    public LoadOptions Options(ParseResult parsed, TensorChoice choice)
+    {
+        var options = new LoadOptions
+        {
+            Device = DeviceOption.Open(parsed.GetValue(_device)!),
+            DType = DTypes[DType(parsed)],
+            Lanes = parsed.GetValue(_lanes),
+            Include = choice.Include,
+            Exclude = choice.Exclude,
+        };
+        if (parsed.GetValue(_memory) is not { } memory)
+        {
+            return options;
+        }
+
+        return Sizes.TryParse(memory, out var bytes)
+            ? options with { StagingBytes = bytes }
+            : throw new UsageException($"--memory takes a size such as 64MiB, not '{memory}'.");
+    }
+
+    /// <summary>Makes the plan; what the planner refuses among the options is what the user typed.</summary>
+    /// <exception cref="UsageException">An option is out of range.</exception>
+    public static LoadPlan MakePlan(Checkpoint checkpoint, LoadOptions options)
+    {
+        try
+        {
+            return new CheckpointLoader().Plan(checkpoint, options);
+        }
+        catch (ArgumentException exception)
+        {
+            throw UsageException.From(exception);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>Shows what a load would read, make and take, without loading anything.</summary>
+internal sealed class PlanCommand : CommandBase
+{
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly CheckpointArguments _checkpoint = new();
+    private readonly LoadArguments _load = new();
+    private readonly Option<int?> _worldSize = new("--tp")
+    {
+        Description = "Plan for one of N tensor-parallel ranks; without --rank for rank 0, with the bytes of all of them.",
+        HelpName = "N",
+    };
+
+    private readonly Option<int?> _rank = new("--rank")
+    {
+        Description = "The tensor-parallel rank to plan for, from 0.",
+        HelpName = "R",
+    };
+
+    /// <inheritdoc/>
+    public override string Name => "plan";
+
+    /// <inheritdoc/>
+    protected override string Description =>
+        "Shows what a load would read, and whether it fits into memory: bytes, runs, conversions, slices, shards. Reads headers "
+        + "only and allocates nothing. Ends with 7 where it does not fit.";
+
+    /// <inheritdoc/>
+    public override string Example => "plan models/llama --dtype bf16 --tp 4 --rank 0";
+
+    /// <inheritdoc/>
+    protected override void Configure(Command command)
+    {
+        command.Add(_path);
+        _load.AddTo(command);
+        command.Add(_worldSize);
+        command.Add(_rank);
+        _checkpoint.AddTo(command);
+        _checkpoint.AddChoiceTo(command);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var parallel = Parallel(parsed);
+        var options = _load.Options(parsed, _checkpoint.Choice(parsed)) with { TensorParallel = parallel };
+        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            WriteWarnings(console, checkpoint.Warnings);
+            var plan = LoadArguments.MakePlan(checkpoint, options);
+            _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
+            if (parallel?.WorldSize > 1 && plan.SlicedCount == 0 && plan.Tensors.Length > 0)
+            {
+                console.Warn($"none of the {Sizes.Count(plan.Tensors.Length)} tensors has a name that {_worldSize.Name} splits: every rank loads all of them.");
+            }
+
+            var ranks = parallel is not null && parsed.GetValue(_rank) is null ? PlanRanks(plan, parallel.WorldSize, cancellationToken) : null;
+            var report = new PlanReport(plan, _load.DType(parsed), ranks);
+            if (console.Json)
+            {
+                JsonOutput.Write(console.Out, report.ToDocument(), CliJsonContext.Default.PlanDocument);
+            }
+            else
+            {
+                report.WriteTo(console.Out, _load.Become(parsed));
+            }
+
+            foreach (var need in report.Memory.Where(need => !need.Fits))
+            {
+                await console.Error.WriteLineAsync(
+                    $"error: {need.Device.Id}: {need.NeededBytes} bytes are needed and {need.FreeBytes} are free. Load fewer tensors "
+                    + "(--include, --exclude), a smaller --dtype, over more ranks (--tp), or onto another device.").ConfigureAwait(false);
+            }
+
+            return report.Fits ? ExitCodes.Success : ExitCodes.DeviceOrMemory;
+        }
+    }
+
+    private TensorParallel? Parallel(ParseResult parsed)
+    {
+        var rank = parsed.GetValue(_rank);
+        if (parsed.GetValue(_worldSize) is { } worldSize)
+        {
+            return new TensorParallel(worldSize, rank ?? 0);
+        }
+
+        return rank is null ? null : throw new UsageException($"{_rank.Name} is one of the ranks that {_worldSize.Name} counts, which is missing.");
+    }
+
+    private static List<PlannedRankBytes> PlanRanks(LoadPlan first, int worldSize, CancellationToken cancellationToken)
+    {
+        var ranks = new List<PlannedRankBytes>();
+        for (var rank = 0; rank < worldSize; rank++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var plan = LoadArguments.MakePlan(first.Checkpoint, first.Options with { TensorParallel = new TensorParallel(worldSize, rank) });
+            ranks.Add(new PlannedRankBytes(rank, plan.BytesToRead, plan.BytesNeeded, plan.DestinationBytes));
+        }
+
+        return ranks;
+    }
+}

@@ -1,0 +1,217 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>A plan held against memory, as text and as a document.</summary>
+internal sealed class PlanReport
+{
+    // In text; the document has all of them.
+    private const int LargestShown = 10;
+
+    private readonly LoadPlan _plan;
+    private readonly string _dtype;
+    private readonly IReadOnlyList<PlannedRankBytes>? _ranks;
+    private readonly IReadOnlyList<PlannedConversion> _conversions;
+    private readonly IReadOnlyList<PlannedFile> _files;
+
+    /// <summary>Makes the report.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="dtype">The dtype as it was typed.</param>
+    /// <param name="ranks">What each rank takes; null where one was chosen.</param>
+    public PlanReport(LoadPlan plan, string dtype, IReadOnlyList<PlannedRankBytes>? ranks)
+    {
+        _plan = plan;
+        _dtype = dtype;
+        _ranks = ranks;
+        Memory = plan.MemoryNeeds();
+        // What is tied is neither read nor converted again.
+        _conversions = [.. plan.Tensors
+            .Where(tensor => tensor.TiedTo is null && tensor.DType != tensor.Source.DType)
+            .GroupBy(tensor => (From: tensor.Source.DType, To: tensor.DType))
+            .Select(group => new PlannedConversion(
+                group.Key.From.Name,
+                group.Key.To.Name,
+                group.Count(),
+                group.Sum(tensor => tensor.SourceByteLength),
+                group.Sum(tensor => tensor.ByteLength)))
+            .OrderByDescending(conversion => conversion.Bytes)];
+        _files = [.. Files(plan)];
+    }
+
+    /// <summary>What is needed and free, device by device.</summary>
+    public ImmutableArray<MemoryNeed> Memory { get; }
+
+    /// <summary>Whether the load would fit.</summary>
+    public bool Fits => Memory.All(need => need.Fits);
+
+    /// <summary>The whole of it for programs.</summary>
+    public PlanDocument ToDocument() => new(
+        _plan.Checkpoint.Path,
+        _plan.Device.Id,
+        _dtype,
+        _plan.Options.TensorParallel is { } parallel ? new PlannedRank(parallel.WorldSize, parallel.Rank) : null,
+        Fits,
+        new PlannedTotals(
+            _plan.Tensors.Length,
+            _plan.SlicedCount,
+            _plan.Tensors.Length - _plan.SlicedCount,
+            _plan.TiedCount,
+            _plan.Runs.Length,
+            _plan.Staging.Lanes,
+            _plan.BytesToRead,
+            _plan.BytesNeeded,
+            _plan.DestinationBytes,
+            _plan.Staging.Bytes),
+        [.. Memory.Select(need => new PlannedMemory(
+            need.Device.Id, need.NeededBytes, need.TensorBytes, need.StagingBytes, need.FreeBytes, need.TotalBytes, need.Fits))],
+        _conversions,
+        _ranks,
+        _files,
+        [.. _plan.Tensors.Select(tensor => new ListedPlannedTensor(
+            tensor.Name,
+            tensor.DType.Name,
+            tensor.Shape,
+            tensor.ByteLength,
+            tensor.Source.File.Name,
+            tensor.Source.DType.Name,
+            tensor.SourceByteLength,
+            tensor.Slice is { } slice ? new PlannedSlice(slice.Dimension, slice.Start, slice.Length, tensor.Source.Shape) : null,
+            tensor.TiedTo is { } first ? _plan.Tensors[first].Name : null))]);
+
+    /// <summary>The text for people.</summary>
+    /// <param name="output">Where it goes.</param>
+    /// <param name="become">The words for what the tensors become.</param>
+    public void WriteTo(TextWriter output, string become)
+    {
+        var rank = _plan.Options.TensorParallel is { } parallel ? $", rank {parallel.Rank} of {parallel.WorldSize}{(_ranks is null ? "" : " (--rank chooses another)")}" : "";
+        output.WriteLine(
+            $"{Quoted.Plain(_plan.Checkpoint.Path)}: {Sizes.Count(_plan.Tensors.Length, "tensor")} to {_plan.Device.Id}{become}{rank}");
+        WriteBytes(output);
+        WriteMemory(output);
+        WriteTensors(output);
+        WriteRanks(output);
+        WriteFiles(output);
+    }
+
+    private void WriteBytes(TextWriter output)
+    {
+        var table = new TextTable("lrrl");
+        table.Add(
+            "read",
+            Sizes.Format(_plan.BytesToRead),
+            $"{_plan.BytesToRead}",
+            $"bytes in {Sizes.Count(_plan.Runs.Length, "run")} over {Sizes.Count(_plan.Staging.Lanes, "lane")}");
+        table.Add("needed", Sizes.Format(_plan.BytesNeeded), $"{_plan.BytesNeeded}", "bytes of them");
+        table.Add("tensors", Sizes.Format(_plan.DestinationBytes), $"{_plan.DestinationBytes}", $"bytes on {_plan.Device.Id}");
+        table.Add(
+            "staging",
+            Sizes.Format(_plan.Staging.Bytes),
+            $"{_plan.Staging.Bytes}",
+            _plan.Staging.SlotBytes == 0
+                ? "bytes"
+                : $"bytes of the host: {Sizes.Count(_plan.Staging.SlotsPerLane, "slot")} of {Sizes.Format(_plan.Staging.SlotBytes)} a lane");
+        table.WriteTo(output, "  ");
+    }
+
+    private void WriteMemory(TextWriter output)
+    {
+        foreach (var need in Memory)
+        {
+            output.WriteLine(
+                $"  {need.Device.Id}: {Sizes.Format(need.NeededBytes)} needed, {Sizes.Format(need.FreeBytes)} free of "
+                + $"{Sizes.Format(need.TotalBytes)}: {(need.Fits ? "fits" : "does not fit")}");
+        }
+    }
+
+    private void WriteTensors(TextWriter output)
+    {
+        if (_plan.Options.TensorParallel is not null)
+        {
+            output.WriteLine($"  {Sizes.Count(_plan.SlicedCount, "tensor")} sliced, {Sizes.Count(_plan.Tensors.Length - _plan.SlicedCount)} replicated");
+        }
+
+        if (_plan.TiedCount > 0)
+        {
+            output.WriteLine($"  {Sizes.Count(_plan.TiedCount, "tensor")} tied to others, neither read nor held again");
+        }
+
+        var conversions = new TextTable("lrrlr");
+        foreach (var conversion in _conversions)
+        {
+            conversions.Add(
+                $"{conversion.From} to {conversion.To}",
+                Sizes.Count(conversion.Tensors, "tensor"),
+                Sizes.Format(conversion.StoredBytes),
+                "to",
+                Sizes.Format(conversion.Bytes));
+        }
+
+        WriteSection(output, "conversions", conversions, _conversions.Count);
+        var largest = new TextTable("rllll");
+        foreach (var tensor in _plan.LargestTensors(LargestShown))
+        {
+            largest.Add(
+                Sizes.Format(tensor.ByteLength),
+                Quoted.Plain(tensor.Name),
+                tensor.DType.Name,
+                tensor.Shape.ToString(),
+                tensor.Slice is { } slice ? $"{slice} of {tensor.Source.Shape}" : "");
+        }
+
+        WriteSection(output, "largest tensors", largest, _plan.Tensors.Length);
+    }
+
+    private void WriteRanks(TextWriter output)
+    {
+        var table = new TextTable("lrrr");
+        table.Add("rank", "read", "needed", "tensors");
+        foreach (var rank in _ranks ?? [])
+        {
+            table.Add($"{rank.Rank}", Sizes.Format(rank.BytesToRead), Sizes.Format(rank.BytesNeeded), Sizes.Format(rank.Bytes));
+        }
+
+        WriteSection(output, "ranks", table, _ranks?.Count ?? 0);
+    }
+
+    private void WriteFiles(TextWriter output)
+    {
+        var table = new TextTable("lrrr");
+        foreach (var file in _files)
+        {
+            table.Add(Quoted.Plain(file.Name), Sizes.Count(file.Tensors, "tensor"), Sizes.Count(file.Runs, "run"), Sizes.Format(file.BytesToRead));
+        }
+
+        WriteSection(output, "files", table, _files.Count);
+    }
+
+    private static void WriteSection(TextWriter output, string title, TextTable table, int rows)
+    {
+        if (rows > 0)
+        {
+            output.WriteLine($"{title}:");
+            table.WriteTo(output, "  ");
+        }
+    }
+
+    // Those that tensors are taken from, also where nothing of them is read (meta).
+    private static IEnumerable<PlannedFile> Files(LoadPlan plan)
+    {
+        var tensors = plan.Tensors.CountBy(tensor => tensor.Source.File).ToDictionary();
+        var runs = new (int Count, long Bytes)[plan.Checkpoint.Files.Length];
+        foreach (var run in plan.Runs)
+        {
+            runs[run.File] = (runs[run.File].Count + 1, runs[run.File].Bytes + run.ByteLength);
+        }
+
+        foreach (var (index, file) in plan.Checkpoint.Files.Index())
+        {
+            if (tensors.TryGetValue(file, out var count))
+            {
+                yield return new PlannedFile(file.Name, file.Path, count, runs[index].Count, runs[index].Bytes);
+            }
+        }
+    }
+}

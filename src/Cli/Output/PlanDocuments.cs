@@ -1,0 +1,55 @@
+namespace IlgpuLoader.Cli.Output;
+
+/// <summary>What <c>plan</c> says: what a load would read, make and take. <c>ranks</c> is there where no rank was chosen.</summary>
+internal sealed record PlanDocument(
+    string Path,
+    string Device,
+    string Dtype,
+    PlannedRank? TensorParallel,
+    bool Fits,
+    PlannedTotals Totals,
+    IReadOnlyList<PlannedMemory> Memory,
+    IReadOnlyList<PlannedConversion> Conversions,
+    IReadOnlyList<PlannedRankBytes>? Ranks,
+    IReadOnlyList<PlannedFile> Files,
+    IReadOnlyList<ListedPlannedTensor> Tensors) : Document("ilgpu-loader/plan/1");
+
+internal sealed record PlannedRank(int WorldSize, int Rank);
+
+/// <summary>Sums. Sliced and whole tensors add up to all of them; tied ones take no bytes of their own.</summary>
+internal sealed record PlannedTotals(
+    int Tensors,
+    int Sliced,
+    int Whole,
+    int Tied,
+    int Runs,
+    int Lanes,
+    long BytesToRead,
+    long BytesNeeded,
+    long Bytes,
+    long StagingBytes);
+
+internal sealed record PlannedMemory(
+    string Device, long NeededBytes, long TensorBytes, long StagingBytes, long FreeBytes, long TotalBytes, bool Fits);
+
+/// <summary>Tensors that change their dtype: bytes as stored, and as they are made.</summary>
+internal sealed record PlannedConversion(string From, string To, int Tensors, long StoredBytes, long Bytes);
+
+internal sealed record PlannedRankBytes(int Rank, long BytesToRead, long BytesNeeded, long Bytes);
+
+internal sealed record PlannedFile(string Name, string Path, int Tensors, int Runs, long BytesToRead);
+
+/// <summary>A tensor that is made: dtype and shape on the device, what is stored for it, and the earlier one that it is tied to.</summary>
+internal sealed record ListedPlannedTensor(
+    string Name,
+    string Dtype,
+    IReadOnlyList<long> Shape,
+    long Bytes,
+    string File,
+    string StoredDtype,
+    long StoredBytes,
+    PlannedSlice? Slice,
+    string? TiedTo);
+
+internal sealed record PlannedSlice(
+    int Dimension, long Start, long Length, IReadOnlyList<long> Of);
