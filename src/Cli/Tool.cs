@@ -126,7 +126,7 @@ internal static partial class Tool
         var root = new RootCommand(
             "Loads model checkpoints into GPU or host memory, and shows what is in them.\n\n"
             + "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found or unreadable, 4 invalid checkpoint, "
-            + "5 valid but cannot be done, 7 device or memory, 130 cancelled.")
+            + "5 valid but cannot be done, 6 differs, 7 device or memory, 130 cancelled.")
         {
             JsonOption,
             QuietOption,
@@ -137,6 +137,8 @@ internal static partial class Tool
             new InspectCommand(),
             new VerifyCommand(),
             new HashCommand(),
+            new DiffCommand(),
+            new ShowCommand(),
             new LoadCommand(),
             new SynthCommand(),
             new DevicesCommand(),

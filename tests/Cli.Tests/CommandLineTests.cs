@@ -5,7 +5,7 @@ namespace IlgpuLoader.Cli.Tests;
 
 public sealed class CommandLineTests
 {
-    private static readonly string[] Names = ["inspect", "verify", "hash", "load", "synth", "devices"];
+    private static readonly string[] Names = ["inspect", "verify", "hash", "diff", "show", "load", "synth", "devices"];
 
     public static TheoryData<string> Commands => new(Names);
 
@@ -54,6 +54,14 @@ public sealed class CommandLineTests
     [InlineData("inspect")]
     [InlineData("verify")]
     [InlineData("hash")]
+    [InlineData("diff")]
+    [InlineData("diff a")]
+    [InlineData("diff a b c")]
+    [InlineData("show a")]
+    [InlineData("show a b --count many")]
+    [InlineData("show a b --count -1")]
+    [InlineData("show a b --count 1001")]
+    [InlineData("inspect a --tree --stats")]
     [InlineData("load")]
     [InlineData("synth")]
     [InlineData("synth llama")]
@@ -144,7 +152,8 @@ public sealed class CommandLineTests
         var cancelled = new CancellationToken(canceled: true);
         foreach (var args in new[]
         {
-            new[] { "inspect", file }, ["verify", file], ["hash", file], ["load", file], ["synth", "llama", folder["new"]],
+            new[] { "inspect", file }, ["verify", file], ["hash", file], ["load", file], ["diff", file, file],
+            ["diff", file, file, "--values"], ["show", file, "a"], ["inspect", file, "--stats"], ["synth", "llama", folder["new"]],
         })
         {
             var run = await ToolRun.OfAsync(showProgress: false, cancelled, args);

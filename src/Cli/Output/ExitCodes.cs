@@ -12,6 +12,7 @@ internal static class ExitCodes
     public const int Unreadable = 3;
     public const int InvalidCheckpoint = 4;
     public const int CannotDo = 5;
+    public const int Different = 6;
     public const int DeviceOrMemory = 7;
     public const int Cancelled = 130;
 
