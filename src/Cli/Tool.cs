@@ -137,6 +137,8 @@ internal static partial class Tool
             new InspectCommand(),
             new VerifyCommand(),
             new HashCommand(),
+            new ShowCommand(),
+            new DiffCommand(),
             new PlanCommand(),
             new LoadCommand(),
             new ConvertCommand(),

@@ -5,7 +5,8 @@ namespace IlgpuLoader.Cli.Tests;
 
 public sealed class CommandLineTests
 {
-    private static readonly string[] Names = ["inspect", "verify", "hash", "plan", "load", "synth", "devices"];
+    private static readonly string[] Names =
+        ["inspect", "verify", "hash", "show", "diff", "plan", "load", "convert", "synth", "devices", "completions"];
 
     public static TheoryData<string> Commands => new(Names);
 
@@ -54,7 +55,17 @@ public sealed class CommandLineTests
     [InlineData("inspect")]
     [InlineData("verify")]
     [InlineData("hash")]
+    [InlineData("diff")]
+    [InlineData("diff a")]
+    [InlineData("diff a b c")]
+    [InlineData("show a")]
+    [InlineData("show a b --count many")]
+    [InlineData("show a b --count -1")]
+    [InlineData("show a b --count 1001")]
+    [InlineData("inspect a --tree --stats")]
     [InlineData("plan")]
+    [InlineData("convert a")]
+    [InlineData("completions")]
     [InlineData("load")]
     [InlineData("synth")]
     [InlineData("synth llama")]
@@ -146,7 +157,9 @@ public sealed class CommandLineTests
         var cancelled = new CancellationToken(canceled: true);
         foreach (var args in new[]
         {
-            new[] { "inspect", file }, ["verify", file], ["hash", file], ["plan", file], ["load", file], ["synth", "llama", folder["new"]],
+            new[] { "inspect", file }, ["verify", file], ["hash", file], ["plan", file], ["load", file], ["diff", file, file],
+            ["diff", file, file, "--values"], ["show", file, "a"], ["inspect", file, "--stats"], ["synth", "llama", folder["new"]],
+            ["convert", file, folder["new"]], ["convert", file, folder["new.safetensors"]],
         })
         {
             var run = await ToolRun.OfAsync(showProgress: false, cancelled, args);

@@ -1,22 +1,27 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
-/// <summary>Shows what is in a checkpoint, from its headers alone.</summary>
+/// <summary>Shows what is in a checkpoint, from its headers alone unless statistics are asked for.</summary>
 internal sealed class InspectCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly Option<bool> _tree = new("--tree") { Description = "Show the tensors as a tree by the parts of their names." };
+    private readonly Option<bool> _statistics = new("--stats")
+    {
+        Description = "Read all tensors and show minimum, maximum, mean, standard deviation (of the population), zeros, NaN and infinities.",
+    };
 
     /// <inheritdoc/>
     public override string Name => "inspect";
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Shows format, files, metadata, configuration, tensors and totals of a checkpoint. Reads headers only.";
+        "Shows format, files, metadata, configuration, tensors and totals of a checkpoint. Reads headers only, unless --stats asks for values.";
 
     /// <inheritdoc/>
     public override string Example => "inspect models/llama --tree";
@@ -26,6 +31,7 @@ internal sealed class InspectCommand : CommandBase
     {
         command.Add(_path);
         command.Add(_tree);
+        command.Add(_statistics);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -33,6 +39,11 @@ internal sealed class InspectCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
+        if (parsed.GetValue(_tree) && parsed.GetValue(_statistics))
+        {
+            throw new UsageException("--tree has no room for the numbers of --stats; ask for one of them.");
+        }
+
         var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
@@ -40,20 +51,41 @@ internal sealed class InspectCommand : CommandBase
             var tensors = checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name)).ToArray();
             WriteWarnings(console, checkpoint.Warnings);
             _checkpoint.WarnIfNothingChosen(console, tensors.Length, checkpoint.Tensors.Length);
+            var statistics = parsed.GetValue(_statistics)
+                ? (await ProgressDisplay
+                    .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(checkpoint, choice, progress, cancellationToken))
+                    .ConfigureAwait(false)).ToDictionary(entry => entry.Tensor)
+                : null;
             if (console.Json)
             {
-                JsonOutput.Write(console.Out, Describe(checkpoint, tensors), CliJsonContext.Default.InspectDocument);
+                JsonOutput.Write(console.Out, Describe(checkpoint, tensors, statistics), CliJsonContext.Default.InspectDocument);
             }
             else
             {
-                WriteText(console.Out, checkpoint, tensors, parsed.GetValue(_tree));
+                WriteText(console.Out, checkpoint, tensors, parsed.GetValue(_tree), statistics);
+            }
+
+            return WriteErrors(console, tensors, statistics) ? ExitCodes.CannotDo : ExitCodes.Success;
+        }
+    }
+
+    private static bool WriteErrors(CommandConsole console, TensorInfo[] tensors, Dictionary<TensorInfo, TensorStatistics>? statistics)
+    {
+        var failed = false;
+        foreach (var tensor in tensors)
+        {
+            if (statistics?[tensor].Error is { } error)
+            {
+                failed = true;
+                console.Error.WriteLine($"error: tensor {Quoted.Name(tensor.Name)}: {error}");
             }
         }
 
-        return ExitCodes.Success;
+        return failed;
     }
 
-    private static InspectDocument Describe(Checkpoint checkpoint, TensorInfo[] tensors)
+    private static InspectDocument Describe(
+        Checkpoint checkpoint, TensorInfo[] tensors, Dictionary<TensorInfo, TensorStatistics>? statistics)
     {
         var perFile = checkpoint.Tensors.CountBy(tensor => tensor.File).ToDictionary();
         return new InspectDocument(
@@ -80,7 +112,14 @@ internal sealed class InspectCommand : CommandBase
                 tensors.Sum(tensor => tensor.ByteLength),
                 [.. TotalsByDType(tensors)]),
             [.. tensors.Select(tensor => new InspectedTensor(
-                tensor.Name, tensor.DType.Name, tensor.Shape, tensor.File.Name, tensor.Offset, tensor.ByteLength))],
+                tensor.Name,
+                tensor.DType.Name,
+                tensor.Shape,
+                tensor.File.Name,
+                tensor.Offset,
+                tensor.ByteLength,
+                DescribedStatistics.Of(statistics?[tensor].Values),
+                statistics?[tensor].Error))],
             [.. checkpoint.Warnings.Select(warning => warning.ToString())]);
     }
 
@@ -90,7 +129,8 @@ internal sealed class InspectCommand : CommandBase
                 group.Key.Name, group.Count(), group.Sum(tensor => tensor.ElementCount), group.Sum(tensor => tensor.ByteLength)))
             .OrderByDescending(entry => entry.Bytes);
 
-    private static void WriteText(TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree)
+    private static void WriteText(
+        TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree, Dictionary<TensorInfo, TensorStatistics>? statistics)
     {
         output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {Sizes.Count(checkpoint.Files.Length, "file")}");
         var files = new TextTable("lr");
@@ -108,6 +148,10 @@ internal sealed class InspectCommand : CommandBase
         {
             TensorTree.Build(tensors).WriteTo(output, "  ");
         }
+        else if (statistics is not null)
+        {
+            WriteStatistics(output, tensors, statistics);
+        }
         else
         {
             var table = new TextTable("lllr");
@@ -120,6 +164,18 @@ internal sealed class InspectCommand : CommandBase
         }
 
         WriteTotals(output, tensors);
+    }
+
+    private static void WriteStatistics(TextWriter output, TensorInfo[] tensors, Dictionary<TensorInfo, TensorStatistics> statistics)
+    {
+        var table = new TextTable("lll" + new string('r', StatisticsText.Heads.Length));
+        table.Add(["", "", "", .. StatisticsText.Heads]);
+        foreach (var tensor in tensors)
+        {
+            table.Add([Quoted.Plain(tensor.Name), tensor.DType.Name, tensor.Shape.ToString(), .. StatisticsText.Row(statistics[tensor].Values)]);
+        }
+
+        table.WriteTo(output, "  ");
     }
 
     private static void WriteMetadata(TextWriter output, IReadOnlyDictionary<string, object> metadata)

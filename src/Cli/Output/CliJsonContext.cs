@@ -10,6 +10,8 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(InspectDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(HashDocument))]
+[JsonSerializable(typeof(DiffDocument))]
+[JsonSerializable(typeof(ShowDocument))]
 [JsonSerializable(typeof(LoadDocument))]
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(SynthDocument))]

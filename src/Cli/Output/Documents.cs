@@ -43,7 +43,16 @@ internal sealed record InspectedTotals(int Tensors, long Parameters, long Bytes,
 
 internal sealed record InspectedDType(string Dtype, int Tensors, long Elements, long Bytes);
 
-internal sealed record InspectedTensor(string Name, string Dtype, IReadOnlyList<long> Shape, string File, long Offset, long Bytes);
+/// <summary>Statistics and their error are there with --stats only.</summary>
+internal sealed record InspectedTensor(
+    string Name,
+    string Dtype,
+    IReadOnlyList<long> Shape,
+    string File,
+    long Offset,
+    long Bytes,
+    DescribedStatistics? Statistics = null,
+    string? StatisticsError = null);
 
 /// <summary>What <c>verify</c> finds.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files) : Document("ilgpu-loader/verify/1");

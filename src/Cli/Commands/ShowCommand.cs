@@ -1,0 +1,141 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Cli.Commands;
+
+/// <summary>Shows one tensor: its first values, statistics and a histogram.</summary>
+internal sealed class ShowCommand : CommandBase
+{
+    // A screen's worth; and what still is a look at a tensor, not a dump of it.
+    private const int DefaultCount = 8;
+    private const int LargestCount = 1000;
+
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _tensor = new("TENSOR") { Description = "The tensor's whole name." };
+    private readonly CheckpointArguments _checkpoint = new();
+    private readonly Option<int> _count = new("--count")
+    {
+        Description = $"Show the first N values of each of the last two dimensions, at most {LargestCount}; 0 for none.",
+        HelpName = "N",
+        DefaultValueFactory = _ => DefaultCount,
+    };
+
+    /// <inheritdoc/>
+    public override string Name => "show";
+
+    /// <inheritdoc/>
+    protected override string Description =>
+        "Shows one tensor: where it lies, its first values, minimum, maximum, mean, standard deviation (of the population), zeros, NaN, "
+        + "infinities and a histogram. NaN and infinities are left out of all but their counts; complex numbers count as two values each.";
+
+    /// <inheritdoc/>
+    public override string Example => "show models/llama model.norm.weight --count 4";
+
+    /// <inheritdoc/>
+    protected override void Configure(Command command)
+    {
+        command.Add(_path);
+        command.Add(_tensor);
+        command.Add(_count);
+        _checkpoint.AddTo(command);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var count = parsed.GetValue(_count);
+        if (count is < 0 or > LargestCount)
+        {
+            throw new UsageException($"--count takes a number from 0 to {LargestCount}, not {count}.");
+        }
+
+        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            WriteWarnings(console, checkpoint.Warnings);
+            var tensor = checkpoint[parsed.GetValue(_tensor)!];
+            var error = TensorValues.RefusalOf(tensor);
+            var content = error is null ? await ReadAsync(tensor, count, console, cancellationToken).ConfigureAwait(false) : null;
+            if (console.Json)
+            {
+                JsonOutput.Write(console.Out, Describe(checkpoint, tensor, content, error), CliJsonContext.Default.ShowDocument);
+            }
+            else
+            {
+                WriteText(console.Out, tensor, content);
+            }
+
+            if (error is not null)
+            {
+                await console.Error.WriteLineAsync($"error: tensor {Quoted.Name(tensor.Name)}: {error}").ConfigureAwait(false);
+            }
+
+            return error is null ? ExitCodes.Success : ExitCodes.CannotDo;
+        }
+    }
+
+    private sealed record Content(TensorCorner Corner, ValueStatistics Statistics, ImmutableArray<HistogramBin> Histogram);
+
+    private static async Task<Content> ReadAsync(TensorInfo tensor, int count, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var corner = await TensorCorner.ReadAsync(tensor, count, cancellationToken).ConfigureAwait(false);
+        var statistics = await ProgressDisplay
+            .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(tensor, progress, cancellationToken)).ConfigureAwait(false);
+        var histogram = await ProgressDisplay
+            .RunAsync(
+                console,
+                "histogram",
+                progress => StatisticsReader.ReadHistogramAsync(tensor, statistics, progress: progress, cancellationToken: cancellationToken))
+            .ConfigureAwait(false);
+        return new Content(corner, statistics, histogram);
+    }
+
+    private static ShowDocument Describe(Checkpoint checkpoint, TensorInfo tensor, Content? content, string? error) => new(
+        checkpoint.Path,
+        tensor.Name,
+        tensor.DType.Name,
+        tensor.Shape,
+        tensor.File.Name,
+        tensor.Offset,
+        tensor.ByteLength,
+        content is null ? null : new ShownValues(content.Corner.Index, content.Corner.Rows),
+        DescribedStatistics.Of(content?.Statistics),
+        content is null ? null : [.. content.Histogram.Select(bin => new ShownBin(DocumentValue.Of(bin.Lower), DocumentValue.Of(bin.Upper), bin.Count))],
+        error);
+
+    private static void WriteText(TextWriter output, TensorInfo tensor, Content? content)
+    {
+        output.WriteLine(Quoted.Plain(tensor.Name));
+        var facts = new TextTable("ll");
+        facts.Add("dtype", tensor.DType.Name);
+        facts.Add("shape", tensor.Shape.ToString());
+        facts.Add("file", Quoted.Plain(tensor.File.Path));
+        facts.Add("offset", Sizes.Count(tensor.Offset));
+        facts.Add("bytes", tensor.ByteLength < 1000 ? Sizes.Count(tensor.ByteLength) : $"{Sizes.Count(tensor.ByteLength)}  ({Sizes.Format(tensor.ByteLength)})");
+        facts.WriteTo(output, "  ");
+        if (content is null)
+        {
+            return;
+        }
+
+        if (content.Corner.Rows.Length > 0)
+        {
+            output.WriteLine();
+            output.WriteLine(content.Corner.Title);
+            content.Corner.WriteTo(output);
+        }
+
+        output.WriteLine();
+        output.WriteLine("statistics");
+        StatisticsText.WriteTo(output, content.Statistics, tensor.DType.Kind == DTypeKind.Complex);
+        if (!content.Histogram.IsEmpty)
+        {
+            output.WriteLine();
+            output.WriteLine("histogram");
+            HistogramText.WriteTo(output, content.Histogram);
+        }
+    }
+}

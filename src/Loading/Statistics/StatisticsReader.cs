@@ -1,0 +1,211 @@
+using System.Buffers;
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Reads tensors once, piece by piece on all cores, and computes statistics of their values. The result depends on the
+/// values alone: not on cores, order of arrival or vector width. Memory stays within a few pieces a core. Safe for any
+/// thread.
+/// </summary>
+public static class StatisticsReader
+{
+    /// <summary>Computes the statistics of the chosen tensors.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="choice">The tensors; null for all.</param>
+    /// <param name="progress">Told after each piece; must return soon.</param>
+    /// <param name="cancellationToken">Ends the work within one piece.</param>
+    /// <returns>One result a chosen tensor, in the order of the checkpoint; a tensor that cannot be decoded has an error instead.</returns>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="InvalidCheckpointException">A file was cut or changed while it was read.</exception>
+    public static Task<ImmutableArray<TensorStatistics>> ReadAsync(
+        Checkpoint checkpoint,
+        TensorChoice? choice = null,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        return ReadAsync(
+            choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))], progress, cancellationToken);
+    }
+
+    /// <summary>Computes the statistics of one tensor.</summary>
+    /// <param name="tensor">The tensor, of a checkpoint that is still open.</param>
+    /// <param name="progress">Told after each piece; must return soon.</param>
+    /// <param name="cancellationToken">Ends the work within one piece.</param>
+    /// <inheritdoc cref="ReadAsync(Checkpoint, TensorChoice?, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
+    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view, or its type has no codec.</exception>
+    public static async Task<ValueStatistics> ReadAsync(
+        TensorInfo tensor, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        _ = ValueDecoder.For(tensor);
+        var statistics = await ReadAsync([tensor], progress, cancellationToken).ConfigureAwait(false);
+        return statistics[0].Values!;
+    }
+
+    /// <summary>Reads a tensor once more and counts its values in bins between its smallest and its largest.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="statistics">The tensor's statistics.</param>
+    /// <param name="bins">The most bins, at least 1; integers get fewer where fewer of equal width hold all of them.</param>
+    /// <param name="progress">Told after each piece; must return soon.</param>
+    /// <param name="cancellationToken">Ends the work within one piece.</param>
+    /// <returns>The bins in ascending order; none where there is no finite value.</returns>
+    /// <inheritdoc cref="ReadAsync(TensorInfo, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
+    public static async Task<ImmutableArray<HistogramBin>> ReadHistogramAsync(
+        TensorInfo tensor,
+        ValueStatistics statistics,
+        int bins = Histogram.DefaultBins,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        ArgumentNullException.ThrowIfNull(statistics);
+        ArgumentOutOfRangeException.ThrowIfLessThan(bins, 1);
+        var decoder = ValueDecoder.For(tensor);
+        if (statistics is not { Minimum: { } minimum, Maximum: { } maximum })
+        {
+            return [];
+        }
+
+        var histogram = new Histogram(minimum, maximum, bins);
+        await ForEachStretchAsync(
+            [tensor],
+            progress,
+            stretch => histogram.CreateCounts(),
+            (counts, stored, buffer) => histogram.Count(counts, decoder, stored, buffer),
+            (_, counts) => histogram.Add(counts),
+            cancellationToken).ConfigureAwait(false);
+        return histogram.ToBins();
+    }
+
+    private static async Task<ImmutableArray<TensorStatistics>> ReadAsync(
+        ImmutableArray<TensorInfo> tensors, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        var decoders = new ValueDecoder[tensors.Length];
+        var readable = ImmutableArray.CreateBuilder<TensorInfo>();
+        foreach (var tensor in tensors)
+        {
+            if (ValueDecoder.RefusalOf(tensor) is null)
+            {
+                decoders[readable.Count] = ValueDecoder.For(tensor);
+                readable.Add(tensor);
+            }
+        }
+
+        var merged = new Moments[readable.Count];
+        Array.Fill(merged, new Moments());
+        await ForEachStretchAsync(
+            readable.ToImmutable(),
+            progress,
+            stretch => new Accumulator(decoders[stretch.Item]),
+            (accumulator, stored, buffer) => accumulator.Add(stored, buffer),
+            (item, accumulator) => merged[item].Add(accumulator.Moments),
+            cancellationToken).ConfigureAwait(false);
+        var next = 0;
+        return [.. tensors.Select(tensor => ValueDecoder.RefusalOf(tensor) is { } refusal
+            ? new TensorStatistics(tensor, null, refusal)
+            : new TensorStatistics(tensor, ValueStatistics.From(merged[next], decoders[next++]), null))];
+    }
+
+    // Stretches run side by side, each with a result of its own; the results are taken in the order of the tensors' elements.
+    private static async Task ForEachStretchAsync<TResult>(
+        ImmutableArray<TensorInfo> tensors,
+        IProgress<LoadProgress>? progress,
+        Func<Stretch, TResult> start,
+        Action<TResult, ReadOnlySpan<byte>, Memory<double>> addChunk,
+        Action<int, TResult> take,
+        CancellationToken cancellationToken)
+        where TResult : class
+    {
+        var cut = ImmutableArray.CreateBuilder<Stretch>();
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            TensorPieces.Cut(cut, i, tensors[i].ElementCount, TensorPieces.ElementsPerPiece(tensors[i].DType));
+        }
+
+        var stretches = cut.ToImmutable();
+        var results = new TResult[stretches.Length];
+        var reading = new ReadingProgress(
+            progress, tensors.Sum(tensor => tensor.ByteLength), [.. tensors.Select(tensor => tensor.ElementCount)]);
+        await Parallel.ForAsync(
+            0,
+            stretches.Length,
+            cancellationToken,
+            async (i, token) =>
+            {
+                var stretch = stretches[i];
+                var tensor = tensors[stretch.Item];
+                var result = start(stretch);
+                await ReadStretchAsync(tensor, stretch, reading, (stored, buffer) => addChunk(result, stored, buffer), token).ConfigureAwait(false);
+                results[i] = result;
+            }).ConfigureAwait(false);
+        await TensorPieces.EnsureUnchangedAsync(tensors, cancellationToken).ConfigureAwait(false);
+        for (var i = 0; i < results.Length; i++)
+        {
+            take(stretches[i].Item, results[i]);
+        }
+    }
+
+    private static async Task ReadStretchAsync(
+        TensorInfo tensor, Stretch stretch, ReadingProgress reading, Action<ReadOnlySpan<byte>, Memory<double>> addChunk, CancellationToken cancellationToken)
+    {
+        var perPiece = TensorPieces.ElementsPerPiece(tensor.DType);
+        var longest = (int)tensor.DType.ByteCount(Math.Min(perPiece, stretch.Elements));
+        var chunkBytes = (int)tensor.DType.ByteCount(TensorPieces.ChunkElements);
+        var stored = ArrayPool<byte>.Shared.Rent(longest);
+        // Room for complex numbers, whose elements are two values.
+        var buffer = ArrayPool<double>.Shared.Rent(2 * TensorPieces.ChunkElements);
+        try
+        {
+            for (long done = 0; done < stretch.Elements; done += perPiece)
+            {
+                var elements = Math.Min(perPiece, stretch.Elements - done);
+                var piece = stored.AsMemory(0, (int)tensor.DType.ByteCount(elements));
+                await TensorPieces.ReadAsync(tensor, stretch.FirstElement + done, piece, cancellationToken).ConfigureAwait(false);
+                for (var at = 0; at < piece.Length; at += chunkBytes)
+                {
+                    addChunk(piece.Span.Slice(at, Math.Min(chunkBytes, piece.Length - at)), buffer);
+                }
+
+                reading.Add(stretch.Item, elements, piece.Length);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(stored);
+            ArrayPool<double>.Shared.Return(buffer);
+        }
+    }
+
+    private sealed class Accumulator(ValueDecoder decoder)
+    {
+        private Moments _moments = new();
+
+        public Moments Moments => _moments;
+
+        public void Add(ReadOnlySpan<byte> stored, Memory<double> buffer)
+        {
+            var moments = decoder.FitsSingle
+                ? ChunkMoments.Of(decoder.DecodeSingle(stored, System.Runtime.InteropServices.MemoryMarshal.Cast<double, float>(buffer.Span)))
+                : ChunkMoments.Of(decoder.DecodeDouble(stored, buffer.Span));
+            if (decoder.IsWideInteger)
+            {
+                AddExtremes(ref moments, stored);
+            }
+
+            _moments.Add(moments);
+        }
+
+        private void AddExtremes(ref Moments moments, ReadOnlySpan<byte> stored)
+        {
+            for (var i = 0; i < stored.Length / sizeof(long); i++)
+            {
+                var value = decoder.WideInteger(stored, i);
+                moments.MinimumInteger = Int128.Min(moments.MinimumInteger, value);
+                moments.MaximumInteger = Int128.Max(moments.MaximumInteger, value);
+            }
+        }
+    }
+}
