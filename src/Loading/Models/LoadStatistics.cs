@@ -7,6 +7,7 @@ namespace IlgpuLoader.Loading;
 /// <param name="Elapsed">The time that passed.</param>
 /// <param name="FirstTouch">Time lanes spent on making fresh pages present.</param>
 /// <param name="Reading">Time lanes spent in reads.</param>
+/// <param name="Hashing">Time lanes spent in hashing what a manifest is held against.</param>
 /// <param name="Placing">Time lanes spent in copying, decoding and uploading.</param>
 /// <param name="Lanes">How many lanes there were.</param>
 public sealed record LoadStatistics(
@@ -16,6 +17,7 @@ public sealed record LoadStatistics(
     TimeSpan Elapsed,
     TimeSpan FirstTouch,
     TimeSpan Reading,
+    TimeSpan Hashing,
     TimeSpan Placing,
     int Lanes)
 {

@@ -5,9 +5,9 @@ namespace IlgpuLoader.Loading;
 /// <summary>Where the tensors of a plan come into being, and who is told when one is complete.</summary>
 internal interface IDestinations
 {
-    /// <summary>Takes the next run in file order, once there is room for the tensors it begins.</summary>
-    /// <returns>The run's index in the plan, or -1 when there are no more.</returns>
-    ValueTask<int> TakeRunAsync(CancellationToken cancellationToken);
+    /// <summary>Takes the next runs in file order, once there is room for the tensors they begin: usually one, more where they must not be parted.</summary>
+    /// <returns>The runs, or none when there are no more.</returns>
+    ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken);
 
     /// <summary>The tensor of this index in the plan; it exists from the time its first run was taken.</summary>
     Tensor this[int tensor] { get; }

@@ -31,6 +31,7 @@ internal sealed class Lane : IAsyncDisposable
     private readonly StagingPool? _pool;
     private readonly Pipe? _pipe;
     private readonly SemaphoreSlim _gate;
+    private readonly RunHasher? _hasher;
     private readonly Channel<ReadRun> _runs = Channel.CreateUnbounded<ReadRun>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
 
@@ -46,6 +47,7 @@ internal sealed class Lane : IAsyncDisposable
         var staging = _plan.Staging;
         _gate = new SemaphoreSlim(Math.Max(1, staging.SlotsPerLane));
         _stream = _plan.Device.CreateStream();
+        _hasher = session.CreateHasher();
         if (staging.SlotBytes == 0)
         {
             return;
@@ -65,6 +67,7 @@ internal sealed class Lane : IAsyncDisposable
         }
         catch
         {
+            _hasher?.Dispose();
             _stream.Dispose();
             throw;
         }
@@ -114,32 +117,40 @@ internal sealed class Lane : IAsyncDisposable
             _pool?.Dispose();
             _stream.Dispose();
             _gate.Dispose();
+            _hasher?.Dispose();
         }
     }
 
     private async Task ReadRunsAsync(CancellationToken cancellationToken)
     {
-        int index;
-        while ((index = await _destinations.TakeRunAsync(cancellationToken).ConfigureAwait(false)) >= 0)
+        RunRange taken;
+        while ((taken = await _destinations.TakeRunsAsync(cancellationToken).ConfigureAwait(false)).Count > 0)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var run = _plan.Runs[index];
-            try
+            for (var i = taken.First; i < taken.First + taken.Count; i++)
             {
-                if (run.IsDirect)
-                {
-                    await ReadDirectAsync(run, cancellationToken).ConfigureAwait(false);
-                    _session.RunPlaced(run);
-                }
-                else
-                {
-                    await ReadIntoSlotAsync(run, cancellationToken).ConfigureAwait(false);
-                }
+                cancellationToken.ThrowIfCancellationRequested();
+                await ReadRunAsync(_plan.Runs[i], cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception exception) when (exception is IOException or InvalidCheckpointException)
+        }
+    }
+
+    private async ValueTask ReadRunAsync(ReadRun run, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (run.IsDirect)
             {
-                throw _session.Explain(exception, run);
+                await ReadDirectAsync(run, cancellationToken).ConfigureAwait(false);
+                _session.RunPlaced(run);
             }
+            else
+            {
+                await ReadIntoSlotAsync(run, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or InvalidCheckpointException)
+        {
+            throw _session.Explain(exception, run);
         }
     }
 
@@ -166,6 +177,12 @@ internal sealed class Lane : IAsyncDisposable
             }
 
             _session.Clock.AddReading(Stopwatch.GetElapsedTime(started));
+            if (_hasher is not null)
+            {
+                started = Stopwatch.GetTimestamp();
+                _hasher.Append(placement.Tensor, memory.AsSpan(position, length));
+                _session.Clock.AddHashing(Stopwatch.GetElapsedTime(started));
+            }
         }
     }
 
@@ -191,6 +208,13 @@ internal sealed class Lane : IAsyncDisposable
             started = Stopwatch.GetTimestamp();
             MoveTogether(SegmentsOf(run), slot.Span);
             _session.Clock.AddPlacing(Stopwatch.GetElapsedTime(started));
+        }
+
+        if (_hasher is not null)
+        {
+            started = Stopwatch.GetTimestamp();
+            _hasher.AppendRun(run, slot.Span);
+            _session.Clock.AddHashing(Stopwatch.GetElapsedTime(started));
         }
 
         _pipe.Writer.Advance(run.KeptByteLength);

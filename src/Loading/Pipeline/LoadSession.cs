@@ -13,6 +13,7 @@ internal sealed class LoadSession
 {
     private readonly IDestinations _destinations;
     private readonly IProgress<LoadProgress>? _progress;
+    private readonly ManifestCheck? _check;
     private readonly long[] _remaining;
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly Lock _failureLock = new();
@@ -27,6 +28,7 @@ internal sealed class LoadSession
         Plan = plan;
         _destinations = destinations;
         _progress = progress;
+        _check = ManifestCheck.Of(plan);
         _remaining = [.. plan.Tensors.Select(tensor => plan.Device.Kind == DeviceKind.Meta ? 0 : tensor.SourceByteLength)];
     }
 
@@ -41,6 +43,7 @@ internal sealed class LoadSession
         Stopwatch.GetElapsedTime(_started),
         Clock.FirstTouch,
         Clock.Reading,
+        Clock.Hashing,
         Clock.Placing,
         Plan.Staging.Lanes);
 
@@ -57,8 +60,12 @@ internal sealed class LoadSession
             await EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         }
 
+        _check?.ThrowIfDifferent();
         Report();
     }
+
+    /// <summary>What a lane hashes its bytes with, where the plan has a manifest; the lane's to dispose.</summary>
+    public RunHasher? CreateHasher() => _check is null ? null : new RunHasher(Plan, _check);
 
     /// <summary>Counts a placed run, completes the tensors whose last bytes it held, and reports.</summary>
     public void RunPlaced(in ReadRun run)
@@ -106,13 +113,20 @@ internal sealed class LoadSession
         {
             if (_remaining[i] == 0 && Plan.Tensors[i].TiedTo is null)
             {
+                _check?.CheckEmpty(i);
                 Complete(i);
             }
         }
     }
 
+    // A tensor that is not what the manifest says is never handed out.
     private void Complete(int tensor)
     {
+        if (_check?.Differs(tensor) == true)
+        {
+            return;
+        }
+
         Interlocked.Add(ref _tensorsLoaded, 1 + Plan.TiedWith(tensor).Length);
         _destinations.Complete(tensor);
     }

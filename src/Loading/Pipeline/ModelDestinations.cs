@@ -5,13 +5,14 @@ namespace IlgpuLoader.Loading;
 /// <summary>All tensors of a plan at once, made before the first read or given by the caller.</summary>
 internal sealed class ModelDestinations : IDestinations
 {
-    private readonly int _runCount;
+    private readonly LoadPlan _plan;
+    private readonly Lock _lock = new();
     private int _next;
 
-    private ModelDestinations(Tensor[] tensors, int runCount)
+    private ModelDestinations(Tensor[] tensors, LoadPlan plan)
     {
         Tensors = tensors;
-        _runCount = runCount;
+        _plan = plan;
     }
 
     public Tensor[] Tensors { get; }
@@ -33,7 +34,7 @@ internal sealed class ModelDestinations : IDestinations
                     : Tensor.Empty(planned.DType, planned.Shape, plan.Device);
             }
 
-            return new ModelDestinations(tensors, plan.Runs.Length);
+            return new ModelDestinations(tensors, plan);
         }
         catch
         {
@@ -82,13 +83,17 @@ internal sealed class ModelDestinations : IDestinations
             tensors[i] = tensor;
         }
 
-        return new ModelDestinations(tensors, plan.Runs.Length);
+        return new ModelDestinations(tensors, plan);
     }
 
-    public ValueTask<int> TakeRunAsync(CancellationToken cancellationToken)
+    public ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken)
     {
-        var index = Interlocked.Increment(ref _next) - 1;
-        return ValueTask.FromResult(index < _runCount ? index : -1);
+        lock (_lock)
+        {
+            var taken = _plan.RunsFrom(_next);
+            _next += taken.Count;
+            return ValueTask.FromResult(taken);
+        }
     }
 
     public void RunDone()

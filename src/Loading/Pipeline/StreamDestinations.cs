@@ -29,17 +29,19 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
 
     public Tensor this[int tensor] => _tensors[tensor] ?? throw new InvalidOperationException("A run was placed before it was taken.");
 
-    public async ValueTask<int> TakeRunAsync(CancellationToken cancellationToken)
+    public async ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            if (_nextRun == plan.Runs.Length)
+            var taken = plan.RunsFrom(_nextRun);
+            if (taken.Count == 0)
             {
-                return -1;
+                return taken;
             }
 
-            var run = plan.Runs[_nextRun];
+            // Runs that are taken together begin no tensor that the first does not.
+            var run = plan.Runs[taken.First];
             for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
             {
                 var index = plan.Placements[i].Tensor;
@@ -52,10 +54,11 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
 
             lock (_lock)
             {
-                _runsUnderWay++;
+                _runsUnderWay += taken.Count;
             }
 
-            return _nextRun++;
+            _nextRun += taken.Count;
+            return taken;
         }
         finally
         {

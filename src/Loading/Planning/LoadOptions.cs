@@ -37,6 +37,13 @@ public sealed record LoadOptions
     /// </summary>
     public TensorParallel? TensorParallel { get; init; }
 
+    /// <summary>
+    /// What the stored bytes must be: each tensor is hashed as it is read, and a load of others fails with a
+    /// <see cref="ManifestMismatchException"/> that names them all. A stream hands over only tensors that match. Null to load
+    /// whatever is there.
+    /// </summary>
+    public TensorManifest? Manifest { get; init; }
+
     /// <summary>How many lanes read side by side; null for one a core, at most eight.</summary>
     public int? Lanes { get; init; }
 

@@ -138,8 +138,31 @@ public sealed class LoadPlan
         return text.ToString();
     }
 
+    /// <summary>
+    /// The runs that a lane takes next: one, or where bytes are hashed all runs of one tensor, since a hash takes them in order.
+    /// </summary>
+    internal RunRange RunsFrom(int first)
+    {
+        if (first == Runs.Length)
+        {
+            return new RunRange(first, 0);
+        }
+
+        var end = first + 1;
+        while (Options.Manifest is not null && end < Runs.Length && LastTensor(Runs[end - 1]) == FirstTensor(Runs[end]))
+        {
+            end++;
+        }
+
+        return new RunRange(first, end - first);
+    }
+
     /// <summary>The tensors that are tied to this one, as indexes in the plan.</summary>
     internal ImmutableArray<int> TiedWith(int tensor) => _tied.Count == 0 ? [] : _tied.GetValueOrDefault(tensor, []);
+
+    private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Tensor;
+
+    private int LastTensor(in ReadRun run) => Placements[run.FirstPlacement + run.PlacementCount - 1].Tensor;
 
     private static MemoryNeed Need(Device device, long tensors, long staging) =>
         new(device, tensors, staging, device.FreeMemory, device.TotalMemory);

@@ -77,7 +77,7 @@ internal sealed class LoadPlanner
         ImmutableArray<PlannedTensor>.Builder tensors, int slotBytes)
     {
         var fileIndexes = _checkpoint.Files.Select((file, index) => (file, index)).ToDictionary(pair => pair.file, pair => pair.index);
-        var builder = new RunBuilder(_options.Device.IsHost, slotBytes);
+        var builder = new RunBuilder(_options.Device.IsHost, slotBytes, keepsTensorsWhole: _options.Manifest is not null);
         for (var i = 0; i < tensors.Count; i++)
         {
             if (tensors[i].TiedTo is null)
@@ -102,6 +102,12 @@ internal sealed class LoadPlanner
         }
 
         _options.TensorParallel?.Validate(nameof(LoadOptions.TensorParallel));
+        if (_options.Manifest is not null && (_options.TensorParallel is not null || _options.Device.Kind == DeviceKind.Meta))
+        {
+            throw new ArgumentException(
+                "A manifest has the hashes of whole tensors: it holds neither against a rank's slices nor on the meta device, where nothing is read.",
+                nameof(LoadOptions.Manifest));
+        }
     }
 
     private PlannedTensor Describe(TensorInfo tensor)

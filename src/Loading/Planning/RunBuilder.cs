@@ -9,7 +9,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <param name="readsDirectly">Whether bytes that need no decoding are read straight into their place.</param>
 /// <param name="slotBytes">The size of a staging slot.</param>
-internal sealed class RunBuilder(bool readsDirectly, int slotBytes)
+/// <param name="keepsTensorsWhole">Whether a run that holds a part of a tensor holds nothing else, as hashing needs it.</param>
+internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTensorsWhole)
 {
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
     private const int DirectRunBytes = 16 << 20;
@@ -84,6 +85,12 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes)
     private void AddStaged(int index, PlannedTensor tensor, int file, long offset, long length, long done)
     {
         var block = tensor.Source.DType.BlockSize;
+        var stands = keepsTensorsWhole && length > slotBytes - _open.ByteLength;
+        if (stands)
+        {
+            CloseRun();
+        }
+
         for (long added = 0; added < length;)
         {
             if (_open.PlacementCount > 0 && (_open.File != file || _open.Offset + _open.ByteLength != offset + added))
@@ -108,6 +115,11 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes)
             var bytes = _open.ByteLength + part;
             _open = _open with { ByteLength = bytes, KeptByteLength = bytes, PlacementCount = _open.PlacementCount + 1 };
             added += part;
+        }
+
+        if (stands && length > slotBytes)
+        {
+            CloseRun();
         }
     }
 
