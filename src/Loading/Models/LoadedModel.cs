@@ -23,6 +23,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         Metadata = plan.Checkpoint.Metadata;
         Config = plan.Checkpoint.Config;
         Statistics = statistics;
+        HasTies = plan.TiedCount > 0;
         _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
         _tensors = new Dictionary<string, Tensor>(tensors.Count);
         for (var i = 0; i < tensors.Count; i++)
@@ -42,6 +43,9 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
 
     /// <summary>What the load did and how long it took.</summary>
     public LoadStatistics Statistics { get; }
+
+    /// <summary>Whether tensors of the model were made to share memory.</summary>
+    internal bool HasTies { get; }
 
     /// <summary>The number of tensors that the model holds.</summary>
     public int Count => _tensors.Count;

@@ -238,7 +238,7 @@ internal sealed class Lane : IAsyncDisposable
     private SliceSegments SegmentsOf(in ReadRun run)
     {
         var tensor = _plan.Tensors[_plan.Placements[run.FirstPlacement].Tensor];
-        return SliceSegments.Of(tensor.Source, tensor.Slice!.Value);
+        return SliceSegments.Of(tensor.Source, tensor.Slice!);
     }
 
     // On the host, while the slot is in the cache of the core that has read it: the device gets whole segments side by side.

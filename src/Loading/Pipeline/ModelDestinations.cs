@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -53,7 +54,6 @@ internal sealed class ModelDestinations : IDestinations
     public static ModelDestinations Reuse(LoadPlan plan, LoadedModel model)
     {
         var tensors = new Tensor[plan.Tensors.Length];
-        var used = new Dictionary<DeviceMemory, int>();
         for (var i = 0; i < tensors.Length; i++)
         {
             var planned = plan.Tensors[i];
@@ -70,17 +70,12 @@ internal sealed class ModelDestinations : IDestinations
             }
 
             ObjectDisposedException.ThrowIf(tensor.IsDisposed, tensor);
-            // Two tensors that share memory must be two that the plan ties, or one would overwrite the other.
-            var first = used.TryAdd(tensor.Memory, i) ? i : used[tensor.Memory];
-            if (first != (planned.TiedTo ?? i))
-            {
-                throw new ArgumentException(
-                    $"{planned.Name} {(planned.TiedTo is { } tied ? $"is tied to {plan.Tensors[tied].Name} in the plan and not in the model" : $"shares the memory of {plan.Tensors[first].Name} in the model and not in the plan")}: "
-                    + "it was not loaded by an equal plan.",
-                    nameof(model));
-            }
-
             tensors[i] = tensor;
+        }
+
+        if ((plan.TiedCount > 0 || model.HasTies) && FindOtherTie(plan, tensors) is { } difference)
+        {
+            throw new ArgumentException($"{difference}: it was not loaded by an equal plan.", nameof(model));
         }
 
         return new ModelDestinations(tensors, plan);
@@ -116,5 +111,24 @@ internal sealed class ModelDestinations : IDestinations
         {
             tensor.Dispose();
         }
+    }
+
+    // Two tensors that share memory must be two that the plan ties, or one would overwrite the other.
+    private static string? FindOtherTie(LoadPlan plan, Tensor[] tensors)
+    {
+        var used = new Dictionary<DeviceMemory, int>();
+        for (var i = 0; i < tensors.Length; i++)
+        {
+            var planned = plan.Tensors[i];
+            var first = used.TryAdd(tensors[i].Memory, i) ? i : used[tensors[i].Memory];
+            if (first != (planned.TiedTo ?? i))
+            {
+                return planned.TiedTo is { } tied
+                    ? $"{Quoted.Name(planned.Name)} is tied to {Quoted.Name(plan.Tensors[tied].Name)} in the plan and not in the model"
+                    : $"{Quoted.Name(planned.Name)} shares the memory of {Quoted.Name(plan.Tensors[first].Name)} in the model and not in the plan";
+            }
+        }
+
+        return null;
     }
 }

@@ -12,7 +12,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 public sealed class LoadPlan
 {
-    private readonly Dictionary<int, ImmutableArray<int>> _tied = [];
+    // Null where nothing is tied, as in most plans.
+    private readonly Dictionary<int, ImmutableArray<int>>? _tied;
 
     internal LoadPlan(
         Checkpoint checkpoint,
@@ -35,6 +36,7 @@ public sealed class LoadPlan
             if (tensors[i].TiedTo is { } first)
             {
                 TiedCount++;
+                _tied ??= [];
                 _tied[first] = _tied.GetValueOrDefault(first, []).Add(i);
             }
             else
@@ -158,7 +160,7 @@ public sealed class LoadPlan
     }
 
     /// <summary>The tensors that are tied to this one, as indexes in the plan.</summary>
-    internal ImmutableArray<int> TiedWith(int tensor) => _tied.Count == 0 ? [] : _tied.GetValueOrDefault(tensor, []);
+    internal ImmutableArray<int> TiedWith(int tensor) => _tied is null ? [] : _tied.GetValueOrDefault(tensor, []);
 
     private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Tensor;
 

@@ -46,15 +46,15 @@ internal sealed class LoadPlanner
     private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
         var tensors = ImmutableArray.CreateBuilder<PlannedTensor>();
-        var storage = new TiedStorage();
         foreach (var tensor in _checkpoint.Tensors)
         {
             if (isChosen(tensor))
             {
-                tensors.Add(storage.Tie(tensors.Count, Describe(tensor)));
+                tensors.Add(Describe(tensor));
             }
         }
 
+        TiedStorage.Tie(tensors);
         var lanes = _options.Lanes ?? StagingLayout.DefaultLanes;
         if (_options.Device.Kind == DeviceKind.Meta)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
@@ -6,25 +7,61 @@ namespace IlgpuLoader.Loading;
 /// Finds tensors that have the same part of the same storage: the first of them is read, the others are tied to it. Two
 /// that take different parts, or see the storage as different dtypes, are read by themselves.
 /// </summary>
-internal sealed class TiedStorage
+internal static class TiedStorage
 {
     // The shape counts only with a slice: whole storages hold the same elements in any shape.
     private readonly record struct Part(CheckpointFile File, long Offset, long ByteLength, DType DType, TensorSlice? Slice, Shape Shape);
 
-    private readonly Dictionary<Part, int> _first = [];
-
-    /// <summary>The tensor as it is planned at an index: tied to an earlier one where there is one to share with.</summary>
-    public PlannedTensor Tie(int index, PlannedTensor tensor)
+    /// <summary>Ties each tensor to the first that it can share with.</summary>
+    public static void Tie(ImmutableArray<PlannedTensor>.Builder tensors)
     {
-        var source = tensor.Source;
-        // Where there are no bytes nothing is shared: any number of empty tensors begin at one offset.
-        if (tensor.SourceByteLength == 0)
+        // Most checkpoints share nothing, and seeing that costs less than looking every tensor up.
+        if (!HasOverlaps(tensors))
         {
-            return tensor;
+            return;
         }
 
-        var part = new Part(
-            source.File, source.Offset, source.ByteLength, source.DType, tensor.Slice, tensor.Slice is null ? Shape.Scalar : source.Shape);
-        return _first.TryAdd(part, index) ? tensor : tensor with { TiedTo = _first[part] };
+        var first = new Dictionary<Part, int>();
+        for (var i = 0; i < tensors.Count; i++)
+        {
+            var (source, slice) = (tensors[i].Source, tensors[i].Slice);
+            var part = new Part(
+                source.File, source.Offset, source.ByteLength, source.DType, slice, slice is null ? Shape.Scalar : source.Shape);
+            // Where there are no bytes nothing is shared: any number of empty tensors begin at one offset.
+            if (tensors[i].SourceByteLength > 0 && !first.TryAdd(part, i))
+            {
+                tensors[i] = tensors[i] with { TiedTo = first[part] };
+            }
+        }
+    }
+
+    // Whether a tensor may begin before the end of an earlier one of its file.
+    private static bool HasOverlaps(ImmutableArray<PlannedTensor>.Builder tensors)
+    {
+        var files = new HashSet<CheckpointFile>();
+        CheckpointFile? current = null;
+        long end = 0;
+        foreach (var tensor in tensors)
+        {
+            var source = tensor.Source;
+            if (source.File != current)
+            {
+                if (!files.Add(source.File))
+                {
+                    return true;
+                }
+
+                (current, end) = (source.File, 0);
+            }
+
+            if (source.ByteLength > 0 && source.Offset < end)
+            {
+                return true;
+            }
+
+            end = Math.Max(end, source.Offset + source.ByteLength);
+        }
+
+        return false;
     }
 }
