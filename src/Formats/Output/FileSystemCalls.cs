@@ -77,6 +77,46 @@ internal partial class FileSystemCalls
         return handle;
     }
 
+    /// <summary>
+    /// How many bytes are free on the file system of a folder, what only an administrator may use included; null where that
+    /// is not known.
+    /// </summary>
+    public virtual long? CountFreeBytes(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            // A drive letter says nothing about a volume that is mounted in a folder.
+            return null;
+        }
+
+        try
+        {
+            var drive = new DriveInfo(folder);
+            // Some network file systems have no numbers at all.
+            return drive.TotalSize > 0 ? drive.TotalFreeSpace : null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Where the folder is missing, making the file says so.
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Refuses what cannot fit before space is taken: file systems take all there is until they find that out, and whoever
+    /// else writes at that moment fails.
+    /// </summary>
+    /// <param name="path">Where the file will appear.</param>
+    /// <param name="length">Its size in bytes.</param>
+    /// <exception cref="IOException">There is less room than that.</exception>
+    public void CheckRoom(string path, long length)
+    {
+        if (length > 0 && CountFreeBytes(Path.GetDirectoryName(path)!) is { } free && length > free)
+        {
+            throw new IOException($"{path}: there is no room for the {length} bytes of this file: {free} bytes are free on the disk.");
+        }
+    }
+
     /// <summary>Takes space for a file without changing its length.</summary>
     /// <param name="file">An open file.</param>
     /// <param name="path">Where it will appear, for messages.</param>

@@ -47,6 +47,7 @@ internal sealed class UnfinishedFile : IDisposable
 
         try
         {
+            calls.CheckRoom(Path.Combine(folder, Path.GetFileName(path)), length);
             calls.Reserve(handle, path, length);
             // For the instant at the end when it may have a hidden name. Shared, so that a reader who opens the file as
             // soon as it appears, and locks it as .NET does, is not refused.
@@ -68,6 +69,7 @@ internal sealed class UnfinishedFile : IDisposable
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     public static UnfinishedFile CreateHidden(string path, long length, FileSystemCalls calls)
     {
+        calls.CheckRoom(path, length);
         for (var attempt = 1; ; attempt++)
         {
             var name = TemporaryName.Beside(path);
@@ -95,7 +97,11 @@ internal sealed class UnfinishedFile : IDisposable
 
     /// <summary>Begins a file under its own name in a folder that is hidden and locked as a whole.</summary>
     /// <inheritdoc cref="CreateHidden"/>
-    public static UnfinishedFile CreateWithin(string path, long length, FileSystemCalls calls) => new(OpenNew(path, length), path, calls);
+    public static UnfinishedFile CreateWithin(string path, long length, FileSystemCalls calls)
+    {
+        calls.CheckRoom(path, length);
+        return new UnfinishedFile(OpenNew(path, length), path, calls);
+    }
 
     /// <summary>Forces the bytes to disk.</summary>
     /// <exception cref="IOException">The disk is full or failed.</exception>

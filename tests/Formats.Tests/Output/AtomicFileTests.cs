@@ -152,13 +152,30 @@ public sealed class AtomicFileTests : IDisposable
     [InlineData(true)]
     public void Create_LargerThanTheDisk_FailsBeforeTheWork_AndLeavesNothing(bool named)
     {
-        // Beyond what is free, but not beyond what the file system can count.
-        foreach (var length in (long[])[new DriveInfo(_folder.Path).AvailableFreeSpace + (1L << 30), 1L << 60])
+        // With the disk's own number, and where it has none: no file system has files so large.
+        foreach (var calls in (RecordingCalls[])[Calls(named), new() { RefuseUnnamed = named, FreeBytes = long.MaxValue }])
         {
-            var exception = Assert.Throws<IOException>(() => AtomicFile.Create(_folder["f"], length, Calls(named)));
-            Assert.Contains(length.ToString(CultureInfo.InvariantCulture), exception.Message, StringComparison.Ordinal);
+            var exception = Assert.Throws<IOException>(() => AtomicFile.Create(_folder["f"], 1L << 60, calls));
+            Assert.Contains((1L << 60).ToString(CultureInfo.InvariantCulture), exception.Message, StringComparison.Ordinal);
             Assert.Empty(Entries());
         }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Create_LargerThanWhatIsFree_FailsBeforeAnySpaceIsTaken(bool named)
+    {
+        // Really trying would take all that is free from whoever else writes at that moment.
+        var calls = new RecordingCalls { RefuseUnnamed = named, FreeBytes = 1000 };
+        var exception = Assert.Throws<IOException>(() => AtomicFile.Create(_folder["f"], 1001, calls));
+        Assert.StartsWith($"{_folder["f"]}: ", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("1001 bytes of this file: 1000 bytes are free", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(Entries());
+        await using var file = AtomicFile.Create(_folder["f"], 1000, calls);
+        await file.CommitAsync();
+        using var folder = AtomicFolder.Create(_folder["d"], overwrite: false, calls);
+        Assert.Throws<IOException>(() => folder.CreateFile("a", 1001));
     }
 
     [Fact]

@@ -25,6 +25,9 @@ internal sealed class RecordingCalls : FileSystemCalls
     /// <summary>The number of the <see cref="MoveFolder"/> that fails, counted from 1; 0 for none.</summary>
     public int FailingFolderMove { get; init; }
 
+    /// <summary>What the disk says it has free; null for what it has.</summary>
+    public long? FreeBytes { get; init; }
+
     /// <summary>Whether forcing a file to disk fails.</summary>
     public bool FailFlush { get; init; }
 
@@ -36,6 +39,8 @@ internal sealed class RecordingCalls : FileSystemCalls
         _steps.Add("open unnamed");
         return RefuseUnnamed ? null : base.TryOpenUnnamed(folder);
     }
+
+    public override long? CountFreeBytes(string folder) => FreeBytes ?? base.CountFreeBytes(folder);
 
     public override LinkOutcome Link(SafeFileHandle file, string path)
     {
