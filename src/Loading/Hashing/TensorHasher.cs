@@ -67,16 +67,20 @@ public static class TensorHasher
             }
         }
 
-        return [.. tensors.Select(tensor => new TensorHash(
+        return Describe(tensors, hashes);
+    }
+
+    /// <summary>Hashes of values by name as one result a tensor; what cannot be decoded has an error instead.</summary>
+    internal static ImmutableArray<TensorHash> Describe(IEnumerable<TensorInfo> tensors, IReadOnlyDictionary<string, string> hashes) =>
+        [.. tensors.Select(tensor => new TensorHash(
             tensor,
             hashes.GetValueOrDefault(tensor.Name),
-            decodable.Contains(tensor) ? null : $"{tensor.DType.Name} cannot be decoded to F32 by this version."))];
-    }
+            CanDecode(tensor) ? null : $"{tensor.DType.Name} cannot be decoded to F32 by this version."))];
 
     private static ImmutableArray<TensorInfo> Choose(Checkpoint checkpoint, TensorChoice? choice) =>
         choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))];
 
-    private static bool CanDecode(TensorInfo tensor) =>
+    internal static bool CanDecode(TensorInfo tensor) =>
         tensor.DType == DType.F32 || (Codecs.TryGet(tensor.DType, out var codec) && codec.CanDecodeTo(DType.F32));
 
     private static async Task<TensorHash> HashStoredAsync(TensorInfo tensor, CancellationToken cancellationToken)

@@ -51,7 +51,7 @@ internal sealed class LoadPlanner
         {
             if (isChosen(tensor))
             {
-                tensors.Add(Describe(tensor));
+                tensors.Add(Describe(tensor, _options));
             }
         }
 
@@ -84,9 +84,11 @@ internal sealed class LoadPlanner
 
     private void CheckOptions()
     {
-        if (_options.DType is { } dtype && dtype is not (DType.F32 or DType.F16 or DType.BF16 or DType.F64))
+        if (_options.DType is { } dtype && !Codecs.Targets.Contains(dtype))
         {
-            throw new ArgumentException($"Tensors can be converted to F32, F16, BF16 and F64, not to {dtype.Name}.", nameof(LoadOptions.DType));
+            throw new ArgumentException(
+                $"Tensors can be converted to {string.Join(", ", Codecs.Targets.Select(target => target.Name))}; {dtype.Name} is none of them.",
+                nameof(LoadOptions.DType));
         }
 
         if (_options.Lanes is < 1 or > 1024)
@@ -95,7 +97,9 @@ internal sealed class LoadPlanner
         }
     }
 
-    private PlannedTensor Describe(TensorInfo tensor)
+    /// <summary>What a tensor becomes under the options.</summary>
+    /// <exception cref="UnsupportedCheckpointException">It cannot be brought to the dtype that is asked for.</exception>
+    internal static PlannedTensor Describe(TensorInfo tensor, LoadOptions options)
     {
         if (!tensor.IsWholeStorage)
         {
@@ -103,7 +107,7 @@ internal sealed class LoadPlanner
                 "views into a storage", tensor.File.Path, "it is a strided view, which this version does not load.", tensor.File.Format, tensor.Name);
         }
 
-        if (_options.DType is not { } target || target == tensor.DType || !(tensor.DType.Kind == DTypeKind.Float || _options.ConvertAllTypes))
+        if (options.DType is not { } target || target == tensor.DType || !(tensor.DType.Kind == DTypeKind.Float || options.ConvertAllTypes))
         {
             return new PlannedTensor(tensor, tensor.DType, tensor.Shape);
         }
