@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace IlgpuLoader.Gpu;
 
@@ -13,7 +14,7 @@ public readonly struct F8E4M3 : IFloat8Target
 }
 
 /// <summary>What the vector paths need to know of F8_E4M3.</summary>
-internal readonly struct F8E4M3Layout : IFloat8Layout
+internal readonly unsafe struct F8E4M3Layout : IFloat8Layout
 {
     public static int MantissaBits => 3;
 
@@ -22,4 +23,7 @@ internal readonly struct F8E4M3Layout : IFloat8Layout
     public static bool HasInfinity => false;
 
     public static bool HasNegativeZero => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<ushort> LoadBrain(byte* source) => BrainTables<F8E4M3>.Load(source);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace IlgpuLoader.Gpu;
 
@@ -13,7 +14,7 @@ public readonly struct F8E4M3FNUZ : IFloat8Target
 }
 
 /// <summary>What the vector paths need to know of F8_E4M3FNUZ.</summary>
-internal readonly struct F8E4M3FNUZLayout : IFloat8Layout
+internal readonly unsafe struct F8E4M3FNUZLayout : IFloat8Layout
 {
     public static int MantissaBits => 3;
 
@@ -22,4 +23,13 @@ internal readonly struct F8E4M3FNUZLayout : IFloat8Layout
     public static bool HasInfinity => false;
 
     public static bool HasNegativeZero => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<ushort> LoadBrain(byte* source)
+    {
+        // The table gives 80 the zero of its magnitude: a negative zero, which stands for nothing else.
+        var brain = BrainTables<F8E4M3FNUZ>.Load(source);
+        return Vector512.ConditionalSelect(
+            Vector512.Equals(brain, Vector512.Create((ushort)0x8000)), Vector512.Create((ushort)0x7FC0), brain);
+    }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace IlgpuLoader.Gpu;
 
@@ -13,7 +14,7 @@ public readonly struct F8E5M2 : IFloat8Target
 }
 
 /// <summary>What the vector paths need to know of F8_E5M2.</summary>
-internal readonly struct F8E5M2Layout : IFloat8Layout
+internal readonly unsafe struct F8E5M2Layout : IFloat8Layout
 {
     public static int MantissaBits => 2;
 
@@ -22,4 +23,7 @@ internal readonly struct F8E5M2Layout : IFloat8Layout
     public static bool HasInfinity => true;
 
     public static bool HasNegativeZero => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<ushort> LoadBrain(byte* source) => BrainTables<F8E5M2>.Load(source);
 }

@@ -33,7 +33,12 @@ public sealed partial class Tensor
             return part.To(dtype);
         }
 
-        if (Device.Kind != DeviceKind.Meta && !(Codecs.TryGet(DType, out var codec) && codec.CanDecodeTo(dtype)))
+        if (Device.Kind == DeviceKind.Meta)
+        {
+            return Empty(dtype, Shape.With(dimension, length), Device);
+        }
+
+        if (!Codecs.TryGet(DType, out var codec) || !codec.CanDecodeTo(dtype))
         {
             throw new ArgumentException($"There is no conversion from {DType.Name} to {dtype.Name}.", nameof(dtype));
         }

@@ -50,7 +50,7 @@ internal static unsafe class Bytes
         }
     }
 
-    /// <summary>The low bytes of lanes between 0 and 255.</summary>
+    /// <summary>The low byte of every lane, whatever is above it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector64<byte> Narrow(Vector128<int> lower, Vector128<int> upper)
     {

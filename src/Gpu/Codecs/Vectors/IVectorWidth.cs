@@ -81,6 +81,12 @@ internal readonly unsafe struct Width512 : IVectorWidth
         where TTarget : struct, IVectorTarget
         where TStores : struct, IStores
     {
+        if (typeof(TTarget) == typeof(BF16Vectors) && TSource.HasBrain)
+        {
+            TStores.Store(destination, TSource.LoadBrain(source).AsByte());
+            return;
+        }
+
         TSource.Load(source, out Vector512<float> lower, out var upper);
         TTarget.Store<TStores>(destination, lower, upper);
     }
