@@ -11,15 +11,20 @@ namespace IlgpuLoader.Microbenchmarks;
 internal static class ConversionRounds
 {
     private static readonly DType[] Floats = [DType.F16, DType.BF16, DType.F32, DType.F64];
+    private static readonly DType[] Eights = [DType.F8_E4M3, DType.F8_E5M2, DType.F8_E4M3FNUZ, DType.F8_E5M2FNUZ];
 
     public static IEnumerable<(DType From, DType To)> Pairs =>
-        from source in Floats from target in Floats select (source, target);
+    [
+        .. from source in Floats from target in Floats select (source, target),
+        .. from source in Eights.Append(DType.F8_E8M0) from target in new[] { DType.F32, DType.BF16 } select (source, target),
+        .. from source in new[] { DType.F32, DType.BF16, DType.F16 } from target in Eights select (source, target),
+    ];
 
     public static void Run(TextWriter output, int rounds, long outputBytes, string? only)
     {
         output.WriteLine($"{outputBytes >> 20} MiB of output, medians of {rounds} rounds, GB/s of input + output");
         output.WriteLine("bound: input read, then output filled by streaming stores; joint: both in one loop");
-        output.WriteLine("pair        scalar    best  stream |    read    fill   bound   joint | best/bound stream/bound best/joint stream/joint");
+        output.WriteLine("pair                   scalar    best  stream |    read    fill   bound   joint | best/bound stream/bound best/joint stream/joint");
         foreach (var (from, to) in Pairs)
         {
             var name = $"{from.Name}-{to.Name}";
@@ -62,7 +67,7 @@ internal static class ConversionRounds
         var bound = read + fill;
         string Speed(double bytes, double time) => (bytes / time / 1e9).ToString("F1", CultureInfo.InvariantCulture).PadLeft(8);
         double total = conversion.TotalBytes;
-        return $"{name,-10}{Speed(total, scalar)}{Speed(total, best)}{Speed(total, streaming)} |"
+        return $"{name,-21}{Speed(total, scalar)}{Speed(total, best)}{Speed(total, streaming)} |"
             + $"{Speed(conversion.Input.Span.Length, read)}{Speed(conversion.Output.Span.Length, fill)}{Speed(total, bound)}{Speed(total, joint)} |"
             + $"{bound / best,11:F2}{bound / streaming,13:F2}{joint / best,11:F2}{joint / streaming,13:F2}";
     }

@@ -77,7 +77,7 @@ public sealed class CommandLineTests
     [InlineData("hash a --device")]
     [InlineData("hash a --values f64")]
     [InlineData("load a --lanes many")]
-    [InlineData("load a --dtype f64")]
+    [InlineData("load a --dtype u8")]
     [InlineData("load -x")]
     [InlineData("synth llama --layer 3")]
     public async Task A_command_line_that_makes_no_sense_is_a_usage_error(string line)

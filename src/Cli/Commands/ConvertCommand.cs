@@ -8,9 +8,6 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Writes a checkpoint as safetensors, in another dtype and other shards.</summary>
 internal sealed class ConvertCommand : CommandBase
 {
-    private static readonly DType[] Targets =
-        [DType.F32, DType.F16, DType.BF16, DType.F64, DType.F8_E4M3, DType.F8_E5M2, DType.F8_E4M3FNUZ, DType.F8_E5M2FNUZ];
-
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly Argument<string> _output = new("OUT")
     {
@@ -19,13 +16,7 @@ internal sealed class ConvertCommand : CommandBase
     };
 
     private readonly CheckpointArguments _checkpoint = new();
-    private readonly Option<string> _dtype = new("--dtype")
-    {
-        Description = "The dtype that floating tensors get; integers, BOOL and complex numbers are kept.",
-        HelpName = "keep|f32|f16|bf16|f8_e4m3|f8_e5m2|…",
-        DefaultValueFactory = _ => "keep",
-    };
-
+    private readonly Option<string> _dtype = DTypeOption.Create();
     private readonly Option<string?> _maximumShardSize = new("--max-shard-size")
     {
         Description = "The largest shard of a folder, such as 2GB; by default 5GB.",
@@ -54,7 +45,6 @@ internal sealed class ConvertCommand : CommandBase
     /// <inheritdoc/>
     protected override void Configure(Command command)
     {
-        _dtype.AcceptOnlyFromAmong(["keep", .. Targets.Select(target => target.Name.ToLowerInvariant())]);
         command.Add(_path);
         command.Add(_output);
         command.Add(_dtype);
@@ -97,10 +87,9 @@ internal sealed class ConvertCommand : CommandBase
 
     private ConversionOptions Options(ParseResult parsed)
     {
-        var dtype = parsed.GetValue(_dtype)!;
         var options = new ConversionOptions
         {
-            DType = DType.TryFromName(dtype.ToUpperInvariant(), out var target) ? target : null,
+            DType = DTypeOption.Parse(parsed.GetValue(_dtype)!),
             Choice = _checkpoint.Choice(parsed),
             DuplicateTies = parsed.GetValue(_duplicateTies),
             Device = DeviceOption.Open(parsed.GetValue(_device)!),
@@ -132,7 +121,7 @@ internal sealed class ConvertCommand : CommandBase
 
     private static void Write(CommandConsole console, Checkpoint checkpoint, ConversionOptions options, ConversionResult result)
     {
-        var dtype = options.DType?.Name.ToLowerInvariant() ?? "keep";
+        var dtype = options.DType is { } target ? DTypeOption.NameOf(target) : DTypeOption.Keep;
         var seconds = result.Elapsed.TotalSeconds;
         if (console.Json)
         {

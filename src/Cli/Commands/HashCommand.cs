@@ -71,7 +71,7 @@ internal sealed class HashCommand : CommandBase
             try
             {
                 var hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
-                exitCode = Math.Max(exitCode, hashes.Any(hash => hash.Error is not null) ? ExitCodes.CannotDo : ExitCodes.Success);
+                exitCode = Math.Max(exitCode, ExitCodeFor(hashes));
                 documents.Add(new HashedFile(path, null, [.. hashes.Select(Describe)]));
                 if (!console.Json)
                 {
@@ -133,11 +133,18 @@ internal sealed class HashCommand : CommandBase
             : device;
     }
 
-    private static HashedTensor Describe(TensorHash hash) =>
+    /// <summary>A tensor without a hash is a valid one that the operation cannot do.</summary>
+    internal static int ExitCodeFor(ImmutableArray<TensorHash> hashes) =>
+        hashes.Any(hash => hash.Error is not null) ? ExitCodes.CannotDo : ExitCodes.Success;
+
+    /// <summary>A tensor's hash as JSON has it.</summary>
+    internal static HashedTensor Describe(TensorHash hash) =>
         new(hash.Tensor.Name, hash.Tensor.DType.Name, hash.Tensor.Shape, hash.Sha256, hash.Error);
 
-    // The hash first, as sha256sum prints it; a tensor without one has dashes there and its reason on standard error.
-    private static void WriteText(CommandConsole console, string path, ImmutableArray<TensorHash> hashes, bool withPath)
+    /// <summary>
+    /// Writes the hash first, as sha256sum prints it; a tensor without one has dashes there and its reason on standard error.
+    /// </summary>
+    internal static void WriteText(CommandConsole console, string path, ImmutableArray<TensorHash> hashes, bool withPath)
     {
         const int digits = 64;
         if (withPath)

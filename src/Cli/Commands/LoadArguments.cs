@@ -8,24 +8,8 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>What every command that plans a load takes: where to, as what, and how.</summary>
 internal sealed class LoadArguments
 {
-    private const string Keep = "keep";
-
-    // Another dtype that tensors can be converted to is one line here.
-    private static readonly Dictionary<string, DType?> DTypes = new(StringComparer.Ordinal)
-    {
-        [Keep] = null,
-        ["f32"] = Formats.DType.F32,
-        ["f16"] = Formats.DType.F16,
-        ["bf16"] = Formats.DType.BF16,
-    };
-
     private readonly Option<string> _device = DeviceOption.Create("Where the tensors go.");
-    private readonly Option<string> _dtype = new("--dtype")
-    {
-        Description = "The dtype that floating tensors get; integers, BOOL and complex numbers are kept.",
-        HelpName = string.Join('|', DTypes.Keys),
-        DefaultValueFactory = _ => Keep,
-    };
+    private readonly Option<string> _dtype = DTypeOption.Create();
 
     private readonly Option<int?> _lanes = new("--lanes")
     {
@@ -42,7 +26,6 @@ internal sealed class LoadArguments
     /// <summary>Adds the options.</summary>
     public void AddTo(Command command)
     {
-        _dtype.AcceptOnlyFromAmong([.. DTypes.Keys]);
         command.Add(_device);
         command.Add(_dtype);
         command.Add(_lanes);
@@ -53,7 +36,7 @@ internal sealed class LoadArguments
     public string DType(ParseResult parsed) => parsed.GetValue(_dtype)!;
 
     /// <summary>The words for what tensors become, behind where they go.</summary>
-    public string Become(ParseResult parsed) => DType(parsed) == Keep ? " as stored" : $" as {DType(parsed)}";
+    public string Become(ParseResult parsed) => DType(parsed) == DTypeOption.Keep ? " as stored" : $" as {DType(parsed)}";
 
     /// <summary>What to load and how.</summary>
     /// <exception cref="UsageException">A value cannot be read.</exception>
@@ -63,7 +46,7 @@ internal sealed class LoadArguments
         var options = new LoadOptions
         {
             Device = DeviceOption.Open(parsed.GetValue(_device)!),
-            DType = DTypes[DType(parsed)],
+            DType = DTypeOption.Parse(DType(parsed)),
             Lanes = parsed.GetValue(_lanes),
             Include = choice.Include,
             Exclude = choice.Exclude,

@@ -12,6 +12,12 @@ internal sealed class LoadCommand : CommandBase
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly LoadArguments _load = new();
+    private readonly Option<string?> _verify = new("--verify")
+    {
+        Description = "Hash every tensor while it is read, and fail with exit code 6 where one is not what this manifest says ('hash --write').",
+        HelpName = "MANIFEST",
+    };
+
     private readonly Option<int> _repeat = new("--repeat")
     {
         Description = "Load this many times more, into the same memory.",
@@ -32,6 +38,7 @@ internal sealed class LoadCommand : CommandBase
     {
         command.Add(_path);
         _load.AddTo(command);
+        command.Add(_verify);
         command.Add(_repeat);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -45,6 +52,11 @@ internal sealed class LoadCommand : CommandBase
         if (repeat < 0)
         {
             throw new UsageException($"--repeat takes a number from 0, not {repeat}.");
+        }
+
+        if (parsed.GetValue(_verify) is { } manifest)
+        {
+            options = options with { Manifest = await TensorManifest.ReadAsync(manifest, cancellationToken).ConfigureAwait(false) };
         }
 
         var started = Stopwatch.GetTimestamp();
@@ -85,6 +97,7 @@ internal sealed class LoadCommand : CommandBase
     private void Write(ParseResult parsed, CommandConsole console, LoadPlan plan, TimeSpan opened, List<LoadStatistics> loads)
     {
         var peak = PeakMemory.Read();
+        var verifies = plan.Options.Manifest is not null;
         if (console.Json)
         {
             var document = new LoadDocument(
@@ -96,12 +109,14 @@ internal sealed class LoadCommand : CommandBase
                 plan.DestinationBytes,
                 plan.Staging.Lanes,
                 plan.Staging.Bytes,
+                verifies ? plan.Tensors.Length : null,
                 opened.TotalSeconds,
                 [.. loads.Select(load => new TimedLoad(
                     load.Elapsed.TotalSeconds,
                     load.ReadBytesPerSecond / 1e9,
                     PerLane(load.FirstTouch, load).TotalSeconds,
                     PerLane(load.Reading, load).TotalSeconds,
+                    verifies ? PerLane(load.Hashing, load).TotalSeconds : null,
                     PerLane(load.Placing, load).TotalSeconds))],
                 peak);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.LoadDocument);
@@ -111,22 +126,32 @@ internal sealed class LoadCommand : CommandBase
         console.Out.WriteLine(
             $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read, "
             + $"{Sizes.Format(plan.DestinationBytes)} on {plan.Device.Id}{_load.Become(parsed)}, {Sizes.Count(plan.Staging.Lanes, "lane")}");
-        var table = new TextTable("lrrrrr");
-        table.Add("", "seconds", "GB/s", "first touch s", "reads s", "placing s");
+        var table = new TextTable("lrrrrrr");
+        table.Add(["", "seconds", "GB/s", "first touch s", "reads s", .. HashColumn("hashing s"), "placing s"]);
         for (var i = 0; i < loads.Count; i++)
         {
             var load = loads[i];
             table.Add(
+            [
                 i == 0 ? "load" : $"again {i}",
                 $"{load.Elapsed.TotalSeconds:0.000}",
                 $"{load.ReadBytesPerSecond / 1e9:0.00}",
                 $"{PerLane(load.FirstTouch, load).TotalSeconds:0.000}",
                 $"{PerLane(load.Reading, load).TotalSeconds:0.000}",
-                $"{PerLane(load.Placing, load).TotalSeconds:0.000}");
+                .. HashColumn($"{PerLane(load.Hashing, load).TotalSeconds:0.000}"),
+                $"{PerLane(load.Placing, load).TotalSeconds:0.000}",
+            ]);
         }
 
         table.WriteTo(console.Out, "  ");
+        if (verifies)
+        {
+            console.Out.WriteLine($"every tensor is what {Quoted.Plain(parsed.GetValue(_verify)!)} says");
+        }
+
         console.Out.WriteLine($"opened in {opened.TotalSeconds:0.000} s, peak memory {Sizes.Format(peak)}");
+
+        IEnumerable<string> HashColumn(string cell) => verifies ? [cell] : [];
     }
 
     // Lanes work side by side: the mean is the share of the time that passed.

@@ -82,12 +82,13 @@ internal sealed record LoadDocument(
     long Bytes,
     int Lanes,
     long StagingBytes,
+    int? VerifiedTensors,
     double OpenSeconds,
     IReadOnlyList<TimedLoad> Loads,
     long PeakMemoryBytes) : Document("ilgpu-loader/load/1");
 
 internal sealed record TimedLoad(
-    double Seconds, double GigabytesPerSecond, double FirstTouchSeconds, double ReadSeconds, double PlaceSeconds);
+    double Seconds, double GigabytesPerSecond, double FirstTouchSeconds, double ReadSeconds, double? HashSeconds, double PlaceSeconds);
 
 /// <summary>What <c>synth</c> wrote.</summary>
 internal sealed record SynthDocument(string Path, int Tensors, long Bytes, double Seconds) : Document("ilgpu-loader/synth/1");

@@ -27,7 +27,7 @@ public readonly struct BF16Element : IElementDecoder
 }
 
 /// <summary>BF16 in vectors, by the same steps as <see cref="FloatBits"/>.</summary>
-internal readonly unsafe struct BF16Vectors : IFloatVectors
+internal readonly unsafe struct BF16Vectors : IVectorSource, IVectorTarget
 {
     private const int SingleQuiet = 0x0040_0000;
 

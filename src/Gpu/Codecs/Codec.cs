@@ -4,7 +4,7 @@ using IlgpuLoader.Formats;
 namespace IlgpuLoader.Gpu;
 
 /// <summary>
-/// Decodes one stored <see cref="Formats.DType"/> into F32, F16, BF16 or F64 on the host. Codecs are found in
+/// Decodes one stored <see cref="Formats.DType"/> into a float type (<see cref="Codecs.Targets"/>) on the host. Codecs are found in
 /// <see cref="Codecs"/>; they hold no state and are safe for any thread.
 /// </summary>
 /// <remarks>
@@ -26,7 +26,7 @@ public abstract unsafe class Codec
 
     /// <summary>Whether <paramref name="target"/> is a type this codec decodes to.</summary>
     [SuppressMessage("Performance", "CA1822:Mark members as static", Justification = "A question to a codec; block types will have answers of their own.")]
-    public bool CanDecodeTo(DType target) => target is DType.F32 or DType.F16 or DType.BF16 or DType.F64;
+    public bool CanDecodeTo(DType target) => Codecs.Targets.Contains(target);
 
     /// <summary>Decodes by the fastest way this processor has.</summary>
     /// <param name="source">Whole stored elements (whole blocks for block types), little-endian, of any alignment.</param>
@@ -107,7 +107,7 @@ public abstract unsafe class Codec
     {
         if (!CanDecodeTo(target))
         {
-            throw new ArgumentException($"{DType.Name} decodes to F32, F16, BF16 or F64, not to {target.Name}.", nameof(target));
+            throw new ArgumentException($"{DType.Name} decodes to {Codecs.TargetNames}, not to {target.Name}.", nameof(target));
         }
 
         var (groups, rest) = Math.DivRem(source.Length, DType.BlockSize);

@@ -19,6 +19,15 @@ public static class Codecs
         new FloatCodec<BF16Element, BF16Vectors>(DType.BF16),
         new FloatCodec<F64Element, F64Vectors>(DType.F64),
 
+        new FloatCodec<Float8Element<F8E4M3>, Float8Vectors<F8E4M3Layout>>(DType.F8_E4M3),
+        new FloatCodec<Float8Element<F8E5M2>, Float8Vectors<F8E5M2Layout>>(DType.F8_E5M2),
+        new FloatCodec<Float8Element<F8E4M3FNUZ>, Float8Vectors<F8E4M3FNUZLayout>>(DType.F8_E4M3FNUZ),
+        new FloatCodec<Float8Element<F8E5M2FNUZ>, Float8Vectors<F8E5M2FNUZLayout>>(DType.F8_E5M2FNUZ),
+        new FloatCodec<Float8Element<F8E8M0>, F8E8M0Vectors>(DType.F8_E8M0),
+        new UnitCodec<Float6Unit<F6E2M3>>(DType.F6_E2M3),
+        new UnitCodec<Float6Unit<F6E3M2>>(DType.F6_E3M2),
+        new UnitCodec<F4Unit>(DType.F4),
+
         new UnitCodec<ElementUnit<BOOLElement>>(DType.BOOL),
         new UnitCodec<ElementUnit<I8Element>>(DType.I8),
         new UnitCodec<ElementUnit<U8Element>>(DType.U8),
@@ -35,6 +44,19 @@ public static class Codecs
     ];
 
     private static readonly ImmutableArray<Codec?> ByType = [.. DType.All.Select(dtype => All.SingleOrDefault(codec => codec.DType == dtype))];
+
+    /// <summary>
+    /// The types that values are decoded to, by every codec. F8_E8M0, a scale without a sign, is not among them; nor are F4 and
+    /// F6, whose values have a scale a block.
+    /// </summary>
+    public static ImmutableArray<DType> Targets { get; } =
+    [
+        DType.F32, DType.F16, DType.BF16, DType.F64, DType.F8_E4M3, DType.F8_E5M2, DType.F8_E4M3FNUZ, DType.F8_E5M2FNUZ,
+    ];
+
+    /// <summary>The names of <see cref="Targets"/>, for messages.</summary>
+    internal static string TargetNames { get; } =
+        $"{string.Join(", ", Targets.SkipLast(1).Select(target => target.Name))} or {Targets[^1].Name}";
 
     /// <summary>Finds the codec of a stored type.</summary>
     /// <returns>False where values of the type cannot be decoded here, only kept as they are.</returns>

@@ -31,7 +31,7 @@ public readonly struct F16Element : IElementDecoder
 /// Each comparison is used once and stands inside its selection: only then does the JIT keep it in a mask register and fold
 /// the selection into the operation, instead of making a vector of it first.
 /// </remarks>
-internal readonly unsafe struct F16Vectors : IFloatVectors
+internal readonly unsafe struct F16Vectors : IVectorSource, IVectorTarget
 {
     private const int SingleInfinity = 0x7F80_0000;
     private const int Rebias = (127 - 15) << 23;

@@ -23,7 +23,7 @@ public readonly struct F32Element : IElementDecoder
 }
 
 /// <summary>F32 in vectors: as it is, so F32 to F32 is a copy of bits.</summary>
-internal readonly unsafe struct F32Vectors : IFloatVectors
+internal readonly unsafe struct F32Vectors : IVectorSource, IVectorTarget
 {
     public static int Size => 4;
 

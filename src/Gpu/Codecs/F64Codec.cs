@@ -26,7 +26,7 @@ public readonly struct F64Element : IElementDecoder
 /// F64 in vectors. The processor's own conversion is the rule: x64 (cvtpd2ps, cvtps2pd) and Arm64 (fcvtn, fcvtl with the
 /// default FPCR) round to nearest even, keep subnormals, and keep a NaN's sign and upper payload while quieting it.
 /// </summary>
-internal readonly unsafe struct F64Vectors : IFloatVectors
+internal readonly unsafe struct F64Vectors : IVectorSource, IVectorTarget
 {
     public static int Size => 8;
 

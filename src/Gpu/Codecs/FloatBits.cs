@@ -11,7 +11,7 @@ namespace IlgpuLoader.Gpu;
 /// quiet bit, widening BF16 keeps the bits, narrowing keeps sign and upper payload and sets the quiet bit. The conditional
 /// expressions are selects, not jumps, on the JIT and in PTX.
 /// </remarks>
-public static class FloatBits
+public static partial class FloatBits
 {
     private const int SingleInfinity = 0x7F80_0000;
     private const int SingleQuiet = 0x0040_0000;

@@ -19,7 +19,7 @@ public static class RandomFill
     /// with an interval that is narrow for its place, that can be <paramref name="high"/> itself.
     /// </summary>
     /// <param name="destination">The part, row-major; a whole number of elements.</param>
-    /// <param name="dtype">F32, or a type that F32 converts to: F16, BF16, F64.</param>
+    /// <param name="dtype">One of <see cref="Codecs.Targets"/>.</param>
     /// <param name="firstElement">The index of the part's first element in the tensor.</param>
     /// <param name="seed">The tensor's seed.</param>
     /// <param name="low">The least value.</param>

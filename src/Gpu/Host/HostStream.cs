@@ -1,4 +1,3 @@
-using System.Buffers;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
@@ -6,14 +5,8 @@ namespace IlgpuLoader.Gpu;
 /// <summary>Work on the host: done on the calling thread, at once.</summary>
 internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
 {
-    // Elements converted at a time where rows are gathered: input and output stay in the first-level cache.
-    private const int GatherElements = 1024;
-
-    // A conversion of contiguous elements is cut, since a span counts in 32 bits.
-    private const long ConvertElements = 1L << 24;
-
     // Outputs beyond a core's share of the caches are written past them: nobody reads them soon.
-    private const long BypassCacheBytes = 4L << 20;
+    internal const long BypassCacheBytes = 4L << 20;
 
     /// <inheritdoc/>
     public override Device Device => device;
@@ -88,7 +81,7 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
         layout.ForEachRun((s, d) => CopyStrided((byte*)from + s, layout.SourceStride, (byte*)to + d, layout.DestinationStride, units, unit));
     }
 
-    private static void CopyStrided(byte* source, long sourceStride, byte* destination, long destinationStride, long units, long unitBytes)
+    internal static void CopyStrided(byte* source, long sourceStride, byte* destination, long destinationStride, long units, long unitBytes)
     {
         for (long i = 0; i < units; i++)
         {
@@ -125,64 +118,18 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
 
         if (source.IsContiguous && destination.IsContiguous)
         {
-            ConvertContiguous(AddressOf(source), AddressOf(destination), source.Shape.ElementCount, source.DType, destination.DType, codec);
+            StridedConversion.ConvertContiguous(
+                AddressOf(source), AddressOf(destination), source.Shape.ElementCount, source.DType, destination.DType, codec);
             return;
         }
 
-        if (source.DType.BlockLength != 1)
+        if (source.Shape.Rank > 0 && !source.DType.FillsBytes(source.Shape[^1]))
         {
-            throw new ArgumentException($"A strided view of {source.DType.Name} cannot be converted; make it contiguous first.");
+            throw new ArgumentException(
+                $"Rows of {source.DType.Name} {source.Shape} end inside a byte, so that they convert only into a contiguous tensor; "
+                + "convert into one first.");
         }
 
-        var layout = StridedLayout.Create(source, destination);
-        var (from, to) = ((nint)AddressOf(source), (nint)AddressOf(destination));
-        var target = destination.DType;
-        var input = ArrayPool<byte>.Shared.Rent((int)(GatherElements * layout.SourceUnitBytes));
-        var output = ArrayPool<byte>.Shared.Rent((int)(GatherElements * layout.DestinationUnitBytes));
-        try
-        {
-            layout.ForEachRun((s, d) => ConvertRun((byte*)from + s, (byte*)to + d, layout, input, output, target, codec));
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(input);
-            ArrayPool<byte>.Shared.Return(output);
-        }
-    }
-
-    private static void ConvertContiguous(byte* source, byte* destination, long elements, DType stored, DType target, Codec codec)
-    {
-        for (long done = 0; done < elements; done += ConvertElements)
-        {
-            var count = Math.Min(ConvertElements, elements - done);
-            codec.Decode(
-                new ReadOnlySpan<byte>(source + stored.ByteCount(done), (int)stored.ByteCount(count)),
-                new Span<byte>(destination + target.ByteCount(done), (int)target.ByteCount(count)),
-                target,
-                bypassCache: target.ByteCount(elements) >= BypassCacheBytes);
-        }
-    }
-
-    private static void ConvertRun(
-        byte* source, byte* destination, StridedLayout layout, byte[] input, byte[] output, DType target, Codec codec)
-    {
-        fixed (byte* gathered = input, converted = output)
-        {
-            for (long done = 0; done < layout.RunUnits; done += GatherElements)
-            {
-                var count = Math.Min(GatherElements, layout.RunUnits - done);
-                CopyStrided(
-                    source + (done * layout.SourceStride), layout.SourceStride, gathered, layout.SourceUnitBytes, count, layout.SourceUnitBytes);
-                codec.Decode(
-                    input.AsSpan(0, (int)(count * layout.SourceUnitBytes)), output.AsSpan(0, (int)(count * layout.DestinationUnitBytes)), target);
-                CopyStrided(
-                    converted,
-                    layout.DestinationUnitBytes,
-                    destination + (done * layout.DestinationStride),
-                    layout.DestinationStride,
-                    count,
-                    layout.DestinationUnitBytes);
-            }
-        }
+        StridedConversion.Convert(AddressOf(source), AddressOf(destination), source, destination, codec);
     }
 }

@@ -46,13 +46,19 @@ internal sealed class StridedLayout
     /// <summary>Whether there is nothing to visit.</summary>
     public bool IsEmpty => _sizes.AsSpan().Contains(0);
 
-    /// <summary>Lays two views of one element count over each other.</summary>
+    /// <summary>Lays two views of one element count over each other, for copying or converting.</summary>
+    /// <remarks>
+    /// Where only the source groups its elements (F4, F6, blocks), a unit of the destination is as many elements, at their own
+    /// stride; the source's rows are then whole groups.
+    /// </remarks>
     public static StridedLayout Create(in StridedView source, in StridedView destination)
     {
         // Rows of sub-byte elements may end inside a byte; where both views are contiguous they are plain bytes.
         var asBytes = source.DType.IsSubByte && source.IsContiguous && destination.IsContiguous;
-        var sourceDimensions = InBytes(source, asBytes, out var sourceUnit);
-        var destinationDimensions = InBytes(destination, asBytes, out var destinationUnit);
+        asBytes &= source.DType == destination.DType;
+        var group = source.DType == destination.DType ? 1 : source.DType.BlockLength;
+        var sourceDimensions = InBytes(source, asBytes, 1, out var sourceUnit);
+        var destinationDimensions = InBytes(destination, asBytes, group, out var destinationUnit);
         if (sourceDimensions.Length != destinationDimensions.Length)
         {
             // One element each, with different numbers of dimensions of one.
@@ -120,7 +126,7 @@ internal sealed class StridedLayout
         }
     }
 
-    private static (long Size, long Stride)[] InBytes(in StridedView view, bool asBytes, out long unitBytes)
+    private static (long Size, long Stride)[] InBytes(in StridedView view, bool asBytes, int group, out long unitBytes)
     {
         var dtype = view.DType;
         if (asBytes)
@@ -129,14 +135,16 @@ internal sealed class StridedLayout
             return [(dtype.ByteCount(view.Shape.ElementCount), 1)];
         }
 
-        unitBytes = dtype.BlockSize;
+        unitBytes = (long)dtype.BlockSize * group;
         var dimensions = new (long, long)[view.Shape.Rank];
         for (var i = 0; i < dimensions.Length; i++)
         {
             var last = i == dimensions.Length - 1;
             // Sub-byte strides count elements, and a tensor only makes views whose rows are whole groups of them.
             var stride = dtype.IsSubByte && !last ? view.Strides[i] / dtype.BlockLength : view.Strides[i];
-            dimensions[i] = (last ? view.Shape[i] / dtype.BlockLength : view.Shape[i], stride * dtype.BlockSize);
+            dimensions[i] = last
+                ? (view.Shape[i] / dtype.BlockLength / group, stride * dtype.BlockSize * group)
+                : (view.Shape[i], stride * dtype.BlockSize);
         }
 
         return dimensions;

@@ -7,7 +7,7 @@ public sealed partial class Tensor
 {
     /// <summary>
     /// Copies another tensor's elements into this one, whatever the strides of either, converting between dtypes where
-    /// they differ: to F64, F32, F16 and BF16 from every type that has a codec.
+    /// they differ: from every type that has a codec to <see cref="Codecs.Targets"/>.
     /// </summary>
     /// <param name="source">The same shape, or one element where this has one element; must not overlap this tensor.</param>
     /// <exception cref="ArgumentException">The shapes differ, or there is no conversion.</exception>

@@ -23,7 +23,7 @@ public sealed partial class Tensor
         {
             throw new ArgumentException(
                 $"{this} narrows on whole blocks of {DType.BlockLength} in its last dimension, and {start} to {start + length} is not; "
-                + "decode it, then narrow.",
+                + $"decode the part instead ({nameof(Decode)}).",
                 nameof(start));
         }
 
@@ -89,9 +89,14 @@ public sealed partial class Tensor
     private Tensor View(Shape shape, ImmutableArray<long> strides, long units)
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
+        if (shape.ElementCount == 0)
+        {
+            // An empty view may begin behind the last element, or inside a byte.
+            return new Tensor(Memory, DType, shape, strides, ByteOffset);
+        }
+
         var offset = DType.IsSubByte ? TensorLayout.SubByteOffset(this, units) : checked(units * DType.BlockSize);
-        // An empty view may begin behind the last element.
-        return new Tensor(Memory, DType, shape, strides, shape.ElementCount == 0 ? ByteOffset : checked(ByteOffset + offset));
+        return new Tensor(Memory, DType, shape, strides, checked(ByteOffset + offset));
     }
 
     private int ResolveDimension(int dimension)

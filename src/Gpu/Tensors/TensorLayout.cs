@@ -51,7 +51,8 @@ internal static class TensorLayout
         tensor.DType.FillsBytes(elements)
             ? tensor.DType.ByteCount(elements)
             : throw new ArgumentException(
-                $"Element {elements} of {tensor} begins inside a group of {tensor.DType.BlockLength} that fills whole bytes; decode it, then narrow.");
+                $"Element {elements} of {tensor} begins inside a group of {tensor.DType.BlockLength} that fills whole bytes; "
+                + $"decode the part instead ({nameof(Tensor.Decode)}).");
 
     /// <summary>A shape of which one dimension may be -1.</summary>
     public static Shape ResolveShape(ReadOnlySpan<long> dimensions, long elements)
@@ -163,7 +164,7 @@ internal static class TensorLayout
             {
                 throw new ArgumentException(
                     $"Rows of {view.DType.Name} {view.Shape} with strides [{string.Join(", ", view.Strides)}] do not begin and end on "
-                    + "bytes; decode it, then narrow.");
+                    + $"bytes; decode the part instead ({nameof(Tensor.Decode)}).");
             }
 
             last = checked(last + ((view.Shape[i] - 1) * view.Strides[i]));

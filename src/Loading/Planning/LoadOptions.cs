@@ -20,8 +20,9 @@ public sealed record LoadOptions
     public Device Device { get; init; } = HostDevice.Shared;
 
     /// <summary>
-    /// The dtype that tensors of floating types get: F32, F16, BF16 or F64; null keeps each as it is stored. Integers,
-    /// BOOL, complex numbers and block types are kept unless <see cref="ConvertAllTypes"/> is set.
+    /// The dtype that tensors of floating types get, one of <see cref="Codecs.Targets"/>; null keeps each as it is stored.
+    /// Integers, BOOL, complex numbers and block types are kept unless <see cref="ConvertAllTypes"/> is set. Scales of their
+    /// own, as F8_E8M0 tensors beside F4 ones, are floats like any other: they are converted, not applied.
     /// </summary>
     public DType? DType { get; init; }
 

@@ -91,9 +91,11 @@ internal sealed class LoadPlanner
 
     private void CheckOptions()
     {
-        if (_options.DType is { } dtype && dtype is not (DType.F32 or DType.F16 or DType.BF16 or DType.F64))
+        if (_options.DType is { } dtype && !Codecs.Targets.Contains(dtype))
         {
-            throw new ArgumentException($"Tensors can be converted to F32, F16, BF16 and F64, not to {dtype.Name}.", nameof(LoadOptions.DType));
+            throw new ArgumentException(
+                $"Tensors can be converted to {string.Join(", ", Codecs.Targets.Select(target => target.Name))}; {dtype.Name} is none of them.",
+                nameof(LoadOptions.DType));
         }
 
         if (_options.Lanes is < 1 or > 1024)

@@ -74,13 +74,24 @@ internal static class Arithmetic
             return bits;
         }
 
+        if (to != DType.F32 && (from == DType.F64 || IsEight(from) || (IsEight(to) && from != DType.F32)))
+        {
+            // As PyTorch does: through F32, for F64 with two roundings.
+            return Convert(Convert(bits, from, DType.F32), DType.F32, to);
+        }
+
+        if (IsEight(from))
+        {
+            return FromEight(bits, from);
+        }
+
+        if (IsEight(to))
+        {
+            return ToEight(bits, to);
+        }
+
         var source = FormatOf(from);
         var target = FormatOf(to);
-        if (from == DType.F64 && to != DType.F32)
-        {
-            // As PyTorch does: two roundings.
-            return Convert(Convert(bits, DType.F64, DType.F32), DType.F32, to);
-        }
 
         if (!IsNaN(bits, source))
         {
@@ -96,6 +107,18 @@ internal static class Arithmetic
         var quiet = from == DType.BF16 && to == DType.F32 ? 0 : target.Quiet;
         return sign | target.Infinity | payload | quiet;
     }
+
+    // E8M0 has an exponent and nothing else; the others are tables.
+    private static ulong FromEight(ulong bits, DType from) => from != DType.F8_E8M0
+        ? FloatTable.Of(from).ToSingle(bits)
+        : bits == 0xFF ? 0x7FC0_0000 : BitConverter.SingleToUInt32Bits((float)Math.ScaleB(1, (int)bits - 127));
+
+    // PyTorch's NaN (c10/util/Float8_*.h): all ones with the sign, or the only one there is.
+    private static ulong ToEight(ulong bits, DType to) => IsNaN(bits, FormatOf(DType.F32))
+        ? to is DType.F8_E4M3FNUZ or DType.F8_E5M2FNUZ ? 0x80 : 0x7F | ((bits >> 24) & 0x80)
+        : FloatTable.Of(to).Nearest(Value(bits, FormatOf(DType.F32)));
+
+    private static bool IsEight(DType dtype) => dtype.BlockSize == 1;
 
     /// <summary>The integer rounded to <paramref name="bits"/> significant bits, ties to even.</summary>
     public static BigInteger RoundToBits(BigInteger value, int bits)

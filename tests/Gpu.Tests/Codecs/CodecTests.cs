@@ -22,10 +22,11 @@ public sealed class CodecTests
     }
 
     [Fact]
-    public void Every_codec_decodes_to_the_four_float_types_and_to_nothing_else()
+    public void Every_codec_decodes_to_the_eight_float_types_and_to_nothing_else()
     {
         Assert.All(Codecs.All, codec => Assert.Equal(
-            [DType.F16, DType.BF16, DType.F32, DType.F64], DType.All.Where(codec.CanDecodeTo).Order()));
+            [DType.F8_E5M2, DType.F8_E4M3, DType.F8_E4M3FNUZ, DType.F8_E5M2FNUZ, DType.F16, DType.BF16, DType.F32, DType.F64],
+            DType.All.Where(codec.CanDecodeTo).Order()));
     }
 
     [Theory]
@@ -37,7 +38,7 @@ public sealed class CodecTests
         var patterns = HardValues.Mixed(component, 2 * 37);
         var stored = Packed.Bytes(patterns, component.BlockSize);
         Assert.Equal(2, Packed.CodecOf(complex).ValuesPerElement);
-        foreach (var target in VectorPath.Floats)
+        foreach (var target in VectorPath.Targets)
         {
             Assert.Equal(Packed.Decode(patterns, component, target), Packed.Decode(patterns, complex, target));
         }
@@ -111,7 +112,7 @@ public sealed class CodecTests
     public void Any_bytes_of_any_type_decode_alike_by_every_way()
     {
         var cases = from codec in Gen.Elements<Codec>(Codecs.All)
-                    from target in Gen.Elements(VectorPath.Floats)
+                    from target in Gen.Elements(VectorPath.Targets)
                     from count in Gen.Choose(0, 150)
                     from bytes in Gen.ArrayOf(ArbMap.Default.GeneratorFor<byte>(), count * codec.DType.BlockSize)
                     select (codec, target, bytes);

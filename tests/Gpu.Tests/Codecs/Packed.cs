@@ -29,6 +29,20 @@ internal static class Packed
         return patterns;
     }
 
+    /// <summary>Elements of fewer than eight bits, one behind the other from the lowest bit of the first byte on.</summary>
+    public static byte[] Bits(ReadOnlySpan<ulong> patterns, DType dtype)
+    {
+        var width = dtype.BlockSize * 8 / dtype.BlockLength;
+        var bytes = new byte[dtype.ByteCount(patterns.Length)];
+        for (var bit = 0; bit < bytes.Length * 8; bit++)
+        {
+            var value = (patterns[bit / width] >> (bit % width)) & 1;
+            bytes[bit / 8] |= (byte)(value << (bit % 8));
+        }
+
+        return bytes;
+    }
+
     public static Codec CodecOf(DType dtype)
     {
         Assert.True(Codecs.TryGet(dtype, out var codec));
@@ -39,7 +53,7 @@ internal static class Packed
     public static ulong[] Decode(ulong[] patterns, DType from, DType to)
     {
         var codec = CodecOf(from);
-        var source = Bytes(patterns, from.BlockSize / codec.ValuesPerElement);
+        var source = from.IsSubByte ? Bits(patterns, from) : Bytes(patterns, from.BlockSize / codec.ValuesPerElement);
         var scalar = new byte[patterns.Length * to.BlockSize];
         var fast = new byte[scalar.Length];
         codec.DecodeScalar(source, scalar, to);

@@ -103,6 +103,16 @@ public sealed class TensorBlockTests
     }
 
     [Fact]
+    public void Nothing_narrows_anywhere()
+    {
+        using var tensor = Tensor.Empty(DType.F6_E2M3, new Shape(5, 11, 0));
+        using var part = tensor.Narrow(0, 1, 2);
+        using var none = tensor.Narrow(1, 3, 0);
+        using var decoded = tensor.Decode(DType.F32, 1, 3, 5);
+        Assert.Equal((new Shape(2, 11, 0), new Shape(5, 0, 0), new Shape(5, 5, 0)), (part.Shape, none.Shape, decoded.Shape));
+    }
+
+    [Fact]
     public void Only_bytes_of_blocks_can_be_seen()
     {
         using var tensor = Blocks(1, 32);

@@ -78,6 +78,49 @@ public sealed class TensorCopyTests
         Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
     }
 
+    [Fact]
+    public void A_copy_of_strided_sub_byte_rows_converts_each_element()
+    {
+        var device = new HostDevice();
+        Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
+        {
+            var random = new Random(seed);
+            var (stored, wanted) = (random.GetItems(SmallElements.Types, 1)[0], random.GetItems(Floats, 1)[0]);
+            // Sometimes more than are gathered at a time.
+            var sizes = random.Next(10) == 0 ? [2, 700 + random.Next(1000)] : Sizes(random, 1);
+            var from = StridedCase.Random(random, stored, sizes, mayRepeat: true);
+            long[] elements = [.. sizes[..^1], sizes[^1] * stored.BlockLength];
+            var to = StridedCase.Random(random, wanted, elements, mayRepeat: false);
+            using var sourceMemory = Filled(device, from.MemoryBytes, seed);
+            using var targetMemory = Filled(device, to.MemoryBytes, ~seed);
+            var expected = targetMemory.AsSpan(0, (int)targetMemory.Length).ToArray();
+            var reads = from.Offsets().ToArray();
+            foreach (var (index, write) in to.Offsets().Index())
+            {
+                var group = sourceMemory.AsSpan(reads[index / stored.BlockLength], stored.BlockSize);
+                Write(expected.AsSpan((int)write, wanted.BlockSize), wanted, SmallElements.Single(group, stored, index % stored.BlockLength));
+            }
+
+            using var sourceTensor = from.Over(sourceMemory);
+            using var targetTensor = to.Over(targetMemory);
+            targetTensor.CopyFrom(sourceTensor);
+            Assert.True(expected.AsSpan().SequenceEqual(targetMemory.AsSpan(0, expected.Length)), $"{from} -> {to}");
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
+    }
+
+    [Fact]
+    public void Rows_that_end_inside_a_byte_convert_only_into_a_contiguous_tensor()
+    {
+        using var source = Tensor.FromValues<byte>(DType.F4, new Shape(2, 3), [0x21, 0x43, 0x65]);
+        using var whole = source.To(DType.F32);
+        Assert.Equal([0.5f, 1, 1.5f, 2, 3, 4], whole.AsSpan<float>().ToArray());
+        using var wide = Tensor.Empty(DType.F32, new Shape(2, 4));
+        using var strided = wide.Narrow(1, 0, 3);
+        var error = Assert.Throws<ArgumentException>(() => strided.CopyFrom(source));
+        Assert.Contains("inside a byte", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(DType.F4)]
     [InlineData(DType.F6_E2M3)]

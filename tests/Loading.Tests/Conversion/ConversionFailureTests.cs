@@ -82,6 +82,31 @@ public sealed class ConversionFailureTests : IDisposable
     }
 
     [Theory]
+    [InlineData(null)]
+    [InlineData(DType.F32)]
+    public async Task What_the_target_cannot_hold_is_named(DType? dtype)
+    {
+        await using var checkpoint = await BlockSample.OpenAsync("odd\u001b");
+        var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(
+            () => CheckpointConverter.ConvertAsync(checkpoint, _folder["out"], new ConversionOptions { DType = dtype, Device = _device }));
+        Assert.Contains("one tensor cannot be written", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'odd\\u001b' (Q8_K)", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Of_many_that_cannot_be_held_some_are_named_and_the_rest_counted()
+    {
+        await using var inner = await BlockSample.OpenAsync();
+        var odd = inner["odd"];
+        var many = Enumerable.Range(0, 12).Select(i => new TensorInfo($"t{i}", odd.DType, odd.Shape, odd.File, odd.Offset, odd.ByteLength)).ToArray();
+        await using var checkpoint = Checkpoint.OfTensors(odd.File, many);
+        var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(() => CheckpointConverter.ConvertAsync(checkpoint, _folder["out"]));
+        Assert.Contains("12 tensors cannot be written", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'t0' (Q8_K), ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'t4' (Q8_K) and 7 more;", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     public async Task A_device_that_refuses_memory_ends_it(int allocation)

@@ -222,7 +222,7 @@ public sealed class SlicedLoadTests
         {
             shape[^1] = 40_000 * dtype.BlockLength;
             shape[0] = dimension == 0 ? ranks : Math.Min(shape[0], 2);
-            shape[1] = dimension == 1 ? ranks * 2 : Math.Min(shape[1], 2);
+            shape[1] = dimension == 1 ? ranks * 2 : shape.Length == 2 ? shape[1] : Math.Min(shape[1], 2);
         }
 
         var sample = Sample.Make(seed, ("before", DType.U8, [random.Next(9)]), ("t", dtype, shape), ("after", DType.U8, [3]));

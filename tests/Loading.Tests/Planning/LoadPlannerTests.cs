@@ -132,12 +132,41 @@ public sealed class LoadPlannerTests
     [Fact]
     public async Task What_cannot_be_converted_is_named()
     {
-        await using var checkpoint = await Sample.Make(1, ("fine", DType.F32, [2]), ("odd\u001b", DType.F4, [2])).OpenAsync();
+        await using var checkpoint = await BlockSample.OpenAsync("odd\u001b");
         var loader = new CheckpointLoader();
-        var error = Assert.Throws<UnsupportedCheckpointException>(() => loader.Plan(checkpoint, new LoadOptions { DType = DType.F16 }));
-        Assert.Equal(("odd\u001b", "F4 to F16", "sample.safetensors"), (error.Tensor, error.Feature, error.File));
+        var options = new LoadOptions { DType = DType.F16, ConvertAllTypes = true };
+        var error = Assert.Throws<UnsupportedCheckpointException>(() => loader.Plan(checkpoint, options));
+        Assert.Equal(("odd\u001b", "Q8_K to F16", "sample.safetensors"), (error.Tensor, error.Feature, error.File));
         Assert.Contains("tensor 'odd\\u001b'", error.Message, StringComparison.Ordinal);
-        Assert.Equal(2, loader.Plan(checkpoint).Tensors.Length);
+        Assert.Equal([DType.F16, DType.Q8_K], loader.Plan(checkpoint).Tensors.Select(tensor => tensor.DType));
+    }
+
+    [Fact]
+    public async Task Every_target_of_the_codecs_can_be_asked_for()
+    {
+        DType[] floats =
+        [
+            DType.F64, DType.F32, DType.F16, DType.BF16, DType.F8_E4M3, DType.F8_E5M2, DType.F8_E4M3FNUZ, DType.F8_E5M2FNUZ,
+            DType.F8_E8M0, DType.F6_E2M3, DType.F6_E3M2, DType.F4,
+        ];
+        var sample = Sample.Make(1, floats.Select(type => (type.Name, type, new long[] { 3, 8 })));
+        await using var checkpoint = await sample.OpenAsync();
+        foreach (var target in Codecs.Targets)
+        {
+            var loader = new CheckpointLoader();
+            var plan = loader.Plan(checkpoint, new LoadOptions { DType = target });
+            Assert.All(plan.Tensors, tensor => Assert.Equal((target, new Shape(3, 8)), (tensor.DType, tensor.Shape)));
+            await using var model = await loader.LoadAsync(plan);
+            sample.AssertLoaded(plan, model);
+        }
+    }
+
+    [Fact]
+    public async Task A_dtype_that_nothing_converts_to_is_refused_with_those_that_are()
+    {
+        await using var checkpoint = await Sample.Make(1, ("a", DType.F32, [2])).OpenAsync();
+        var error = Assert.Throws<ArgumentException>(() => new CheckpointLoader().Plan(checkpoint, new LoadOptions { DType = DType.I8 }));
+        Assert.Contains("F8_E5M2FNUZ; I8 is none of them", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -148,7 +177,8 @@ public sealed class LoadPlannerTests
         LoadOptions[] refused =
         [
             new() { DType = DType.I32 },
-            new() { DType = DType.F8_E4M3 },
+            new() { DType = DType.F8_E8M0 },
+            new() { DType = DType.F4 },
             new() { DType = DType.Q4_0 },
             new() { Lanes = 0 },
             new() { Lanes = -1 },

@@ -89,7 +89,8 @@ public sealed class Sample
         }
 
         Assert.True(Codecs.TryGet(planned.Source.DType, out var codec));
-        var values = new byte[stored.Length / planned.Source.DType.BlockSize * codec.ValuesPerElement * planned.DType.BlockSize];
+        var elements = stored.Length / planned.Source.DType.BlockSize * planned.Source.DType.BlockLength;
+        var values = new byte[elements * codec.ValuesPerElement * planned.DType.BlockSize];
         codec.DecodeScalar(stored, values, planned.DType);
         return values;
     }

@@ -95,3 +95,27 @@ internal readonly unsafe struct F64PointerSink(byte* destination) : IValueSink
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteDouble(long index, long bits) => Unsafe.WriteUnaligned(_destination + (index * 8), bits);
 }
+
+/// <summary>Values of an 8-bit float type behind a pointer that the caller keeps pinned.</summary>
+internal readonly unsafe struct Float8PointerSink<TFloat>(byte* destination) : IValueSink
+    where TFloat : struct, IFloat8Target
+{
+    private readonly byte* _destination = destination;
+
+    public static bool TakesDouble => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteSingle(long index, int bits) => _destination[index] = (byte)TFloat.FromSingle(bits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteFour(long index, int first, int second, int third, int fourth)
+    {
+        WriteSingle(index, first);
+        WriteSingle(index + 1, second);
+        WriteSingle(index + 2, third);
+        WriteSingle(index + 3, fourth);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteDouble(long index, long bits) => WriteSingle(index, FloatBits.DoubleToSingle(bits));
+}

@@ -30,6 +30,18 @@ internal unsafe class UnitCodec<TDecoder>(DType dtype) : Codec(dtype)
             case DType.F64:
                 Run(reader, new F64PointerSink(destination), count);
                 break;
+            case DType.F8_E4M3:
+                Run(reader, new Float8PointerSink<F8E4M3>(destination), count);
+                break;
+            case DType.F8_E5M2:
+                Run(reader, new Float8PointerSink<F8E5M2>(destination), count);
+                break;
+            case DType.F8_E4M3FNUZ:
+                Run(reader, new Float8PointerSink<F8E4M3FNUZ>(destination), count);
+                break;
+            case DType.F8_E5M2FNUZ:
+                Run(reader, new Float8PointerSink<F8E5M2FNUZ>(destination), count);
+                break;
             default:
                 throw new ArgumentException($"{target.Name} is not a type that values are decoded to.", nameof(target));
         }

@@ -11,14 +11,14 @@ internal unsafe interface IVectorWidth
 
     /// <summary>Converts two vectors of float32, that is <see cref="Bytes"/> / 2 values.</summary>
     static abstract void Step<TSource, TTarget, TStores>(byte* source, byte* destination)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
         where TStores : struct, IStores;
 
     /// <summary>Converts fewer values than one step takes.</summary>
     static abstract void RunShort<TSource, TTarget>(byte* source, byte* destination, nint count)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors;
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget;
 }
 
 /// <summary>Vectors of 128 bits: SSE, NEON.</summary>
@@ -28,8 +28,8 @@ internal readonly unsafe struct Width128 : IVectorWidth
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Step<TSource, TTarget, TStores>(byte* source, byte* destination)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
         where TStores : struct, IStores
     {
         TSource.Load(source, out Vector128<float> lower, out var upper);
@@ -38,8 +38,8 @@ internal readonly unsafe struct Width128 : IVectorWidth
 
     /// <summary>Nothing is narrower: one step over buffers of eight values, of which only those wanted are copied out.</summary>
     public static void RunShort<TSource, TTarget>(byte* source, byte* destination, nint count)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
     {
         var padded = stackalloc byte[8 * sizeof(double)];
         var converted = stackalloc byte[8 * sizeof(double)];
@@ -56,8 +56,8 @@ internal readonly unsafe struct Width256 : IVectorWidth
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Step<TSource, TTarget, TStores>(byte* source, byte* destination)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
         where TStores : struct, IStores
     {
         TSource.Load(source, out Vector256<float> lower, out var upper);
@@ -65,8 +65,8 @@ internal readonly unsafe struct Width256 : IVectorWidth
     }
 
     public static void RunShort<TSource, TTarget>(byte* source, byte* destination, nint count)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors =>
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget =>
         VectorConversion.Run<Width128, TSource, TTarget>(source, destination, count, bypassCache: false);
 }
 
@@ -77,16 +77,22 @@ internal readonly unsafe struct Width512 : IVectorWidth
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Step<TSource, TTarget, TStores>(byte* source, byte* destination)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
         where TStores : struct, IStores
     {
+        if (typeof(TTarget) == typeof(BF16Vectors) && TSource.HasBrain)
+        {
+            TStores.Store(destination, TSource.LoadBrain(source).AsByte());
+            return;
+        }
+
         TSource.Load(source, out Vector512<float> lower, out var upper);
         TTarget.Store<TStores>(destination, lower, upper);
     }
 
     public static void RunShort<TSource, TTarget>(byte* source, byte* destination, nint count)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors =>
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget =>
         VectorConversion.Run<Width256, TSource, TTarget>(source, destination, count, bypassCache: false);
 }

@@ -18,8 +18,8 @@ internal static unsafe class VectorConversion
 
     /// <summary>Runs the widest path the processor has, or returns false where it has none.</summary>
     public static bool TryRunWidest<TSource, TTarget>(byte* source, byte* destination, nint count, bool bypassCache)
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
     {
         if (Vector512.IsHardwareAccelerated)
         {
@@ -51,8 +51,8 @@ internal static unsafe class VectorConversion
     /// </param>
     public static void Run<TWidth, TSource, TTarget>(byte* source, byte* destination, nint count, bool bypassCache)
         where TWidth : struct, IVectorWidth
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
     {
         nint step = TWidth.Bytes / 2;
         if (count < step)
@@ -93,8 +93,8 @@ internal static unsafe class VectorConversion
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static nint RunBody<TWidth, TSource, TTarget, TStores>(byte* source, byte* destination, nint done, nint count)
         where TWidth : struct, IVectorWidth
-        where TSource : struct, IFloatVectors
-        where TTarget : struct, IFloatVectors
+        where TSource : struct, IVectorSource
+        where TTarget : struct, IVectorTarget
         where TStores : struct, IStores
     {
         nint step = TWidth.Bytes / 2;

@@ -1,0 +1,35 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>8-bit float E4M3FNUZ: bias 8, no infinity, no negative zero; 80 is the only NaN.</summary>
+public readonly struct F8E4M3FNUZ : IFloat8Target
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static int IFloat8.ToSingle(int stored) => FloatBits.F8E4M3FNUZToSingle(stored);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static int IFloat8Target.FromSingle(int value) => FloatBits.SingleToF8E4M3FNUZ(value);
+}
+
+/// <summary>What the vector paths need to know of F8_E4M3FNUZ.</summary>
+internal readonly unsafe struct F8E4M3FNUZLayout : IFloat8Layout
+{
+    public static int MantissaBits => 3;
+
+    public static int Bias => 8;
+
+    public static bool HasInfinity => false;
+
+    public static bool HasNegativeZero => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<ushort> LoadBrain(byte* source)
+    {
+        // The table gives 80 the zero of its magnitude: a negative zero, which stands for nothing else.
+        var brain = BrainTables<F8E4M3FNUZ>.Load(source);
+        return Vector512.ConditionalSelect(
+            Vector512.Equals(brain, Vector512.Create((ushort)0x8000)), Vector512.Create((ushort)0x7FC0), brain);
+    }
+}
