@@ -77,9 +77,9 @@ internal sealed class ShowCommand : CommandBase
         }
     }
 
-    private sealed record Content(TensorCorner Corner, ValueStatistics Statistics, ImmutableArray<HistogramBin> Histogram);
+    private sealed record ShownTensor(TensorCorner Corner, ValueStatistics Statistics, ImmutableArray<HistogramBin> Histogram);
 
-    private static async Task<Content> ReadAsync(TensorInfo tensor, int count, CommandConsole console, CancellationToken cancellationToken)
+    private static async Task<ShownTensor> ReadAsync(TensorInfo tensor, int count, CommandConsole console, CancellationToken cancellationToken)
     {
         var corner = await TensorCorner.ReadAsync(tensor, count, cancellationToken).ConfigureAwait(false);
         var statistics = await ProgressDisplay
@@ -90,10 +90,10 @@ internal sealed class ShowCommand : CommandBase
                 "histogram",
                 progress => StatisticsReader.ReadHistogramAsync(tensor, statistics, progress: progress, cancellationToken: cancellationToken))
             .ConfigureAwait(false);
-        return new Content(corner, statistics, histogram);
+        return new ShownTensor(corner, statistics, histogram);
     }
 
-    private static ShowDocument Describe(Checkpoint checkpoint, TensorInfo tensor, Content? content, string? error) => new(
+    private static ShowDocument Describe(Checkpoint checkpoint, TensorInfo tensor, ShownTensor? content, string? error) => new(
         checkpoint.Path,
         tensor.Name,
         tensor.DType.Name,
@@ -106,7 +106,7 @@ internal sealed class ShowCommand : CommandBase
         content is null ? null : [.. content.Histogram.Select(bin => new ShownBin(DocumentValue.Of(bin.Lower), DocumentValue.Of(bin.Upper), bin.Count))],
         error);
 
-    private static void WriteText(TextWriter output, TensorInfo tensor, Content? content)
+    private static void WriteText(TextWriter output, TensorInfo tensor, ShownTensor? content)
     {
         output.WriteLine(Quoted.Plain(tensor.Name));
         var facts = new TextTable("ll");

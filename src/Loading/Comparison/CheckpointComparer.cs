@@ -85,7 +85,10 @@ public static class CheckpointComparer
         var stretches = cut.ToImmutable();
         var results = new DifferenceCounts[stretches.Length];
         var reading = new ReadingProgress(
-            progress, pairs.Sum(pair => pair.Left.ByteLength + pair.Right.ByteLength), [.. pairs.Select(pair => pair.Left.ElementCount)]);
+            progress,
+            pairs.Sum(pair => pair.Left.ByteLength + pair.Right.ByteLength),
+            [.. pairs.Select(pair => pair.Left.ElementCount)],
+            cancellationToken);
         await Parallel.ForAsync(
             0,
             stretches.Length,

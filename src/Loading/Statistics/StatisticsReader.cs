@@ -128,7 +128,7 @@ public static class StatisticsReader
         var stretches = cut.ToImmutable();
         var results = new TResult[stretches.Length];
         var reading = new ReadingProgress(
-            progress, tensors.Sum(tensor => tensor.ByteLength), [.. tensors.Select(tensor => tensor.ElementCount)]);
+            progress, tensors.Sum(tensor => tensor.ByteLength), [.. tensors.Select(tensor => tensor.ElementCount)], cancellationToken);
         await Parallel.ForAsync(
             0,
             stretches.Length,

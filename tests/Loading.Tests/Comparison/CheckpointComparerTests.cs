@@ -186,12 +186,12 @@ public sealed class CheckpointComparerTests
     {
         var sample = Sample.Make(9, ("a", DType.U8, [40 << 20]));
         using var stop = new CancellationTokenSource();
-        CancellingSource? source = null;
-        await using var left = await sample.OpenAsync(inner => source = new CancellingSource(inner, stop, 4));
+        LateReadsSource? source = null;
+        await using var left = await sample.OpenAsync(inner => source = new LateReadsSource(inner, stop, 4));
         await using var right = await sample.OpenAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => CheckpointComparer.CompareAsync(left, right, compareValues: true, cancellationToken: stop.Token));
-        Assert.InRange(source!.ReadsAfterwards, 0, Environment.ProcessorCount);
+        Assert.InRange(source!.LateReads, 0, Environment.ProcessorCount);
     }
 
     [Fact]

@@ -151,11 +151,11 @@ public sealed class StatisticsReaderTests
     {
         var sample = Sample.Make(11, ("a", DType.U8, [40 << 20]));
         using var stop = new CancellationTokenSource();
-        CancellingSource? source = null;
+        LateReadsSource? source = null;
         // Two reads are the opening's.
-        await using var checkpoint = await sample.OpenAsync(inner => source = new CancellingSource(inner, stop, 4));
+        await using var checkpoint = await sample.OpenAsync(inner => source = new LateReadsSource(inner, stop, 4));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => StatisticsReader.ReadAsync(checkpoint, cancellationToken: stop.Token));
-        Assert.InRange(source!.ReadsAfterwards, 0, Environment.ProcessorCount);
+        Assert.InRange(source!.LateReads, 0, Environment.ProcessorCount);
     }
 
     [Fact]
