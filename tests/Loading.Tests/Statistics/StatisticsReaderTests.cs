@@ -10,8 +10,6 @@ public sealed class StatisticsReaderTests
 {
     public static TheoryData<DType> Decodable => new(DType.All.Where(dtype => dtype.IsSafetensors && Codecs.TryGet(dtype, out _)));
 
-    public static TheoryData<DType> Undecodable => new(DType.All.Where(dtype => dtype.IsSafetensors && !Codecs.TryGet(dtype, out _)));
-
     [Theory]
     [MemberData(nameof(Decodable))]
     public async Task Every_dtype_has_the_statistics_of_its_values(DType dtype)
@@ -98,14 +96,12 @@ public sealed class StatisticsReaderTests
         Assert.All(reads, read => Assert.InRange(read.Asked, 1, 1 << 20));
     }
 
-    [Theory]
-    [MemberData(nameof(Undecodable))]
-    public async Task A_type_without_codec_has_an_error_and_keeps_nobody_else_from_statistics(DType dtype)
+    [Fact]
+    public async Task A_type_without_codec_has_an_error_and_keeps_nobody_else_from_statistics()
     {
-        var sample = Sample.Make(7, ("odd", dtype, [4L * dtype.BlockLength]), ("fine", DType.F32, [4]));
-        await using var checkpoint = await sample.OpenAsync();
+        await using var checkpoint = await BlockSample.OpenAsync();
         var results = (await StatisticsReader.ReadAsync(checkpoint)).ToDictionary(result => result.Tensor.Name);
-        Assert.Equal((null, $"{dtype.Name} cannot be decoded to F32 by this version."), (results["odd"].Values, results["odd"].Error));
+        Assert.Equal((null, "Q8_K cannot be decoded to F32 by this version."), (results["odd"].Values, results["odd"].Error));
         Assert.NotNull(results["fine"].Values);
         var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(() => StatisticsReader.ReadAsync(checkpoint["odd"]));
         Assert.Equal("odd", error.Tensor);
