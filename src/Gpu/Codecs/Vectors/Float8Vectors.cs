@@ -16,6 +16,9 @@ internal readonly unsafe struct Float8Vectors<TLayout> : IVectorSource, IVectorT
 
     public static bool HasBrain => Avx512Vbmi.IsSupported;
 
+    // The JIT folds these to constants where they are inlined, and calls them in the middle of a loop where it is not told
+    // to inline the longer ones.
+
     // Mantissa bits of a float32 that are dropped.
     private static int Dropped => 23 - TLayout.MantissaBits;
 
@@ -26,14 +29,25 @@ internal readonly unsafe struct Float8Vectors<TLayout> : IVectorSource, IVectorT
     // Added to a value's exponent, or the smallest normal one, makes a power of two whose unit in the last place is the
     // target's: one addition rounds normal numbers and subnormals alike, and leaves mantissa and hidden bit in the low bits.
     // The low byte takes the bias back out of the exponent that is added to it later; it is even, so that ties still are.
-    private static int Rounder => (Dropped << 23) + (-(SmallestNormal >> Dropped) & 0xFF);
+    private static int Rounder
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => (Dropped << 23) + (-(SmallestNormal >> Dropped) & 0xFF);
+    }
 
     // The largest code that is no NaN, where NaN has the sign bit apart.
-    private static int LastNumber => TLayout.HasInfinity ? 0x7C : 0x7E;
+    private static int LastNumber
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TLayout.HasInfinity ? 0x7C : 0x7E;
+    }
 
     // What all too large numbers are taken for: the first that rounds to infinity, or would be where NaN is (480, 256, 65536).
-    private static int Overflow =>
-        (((TLayout.HasInfinity ? 0x7C : TLayout.HasNegativeZero ? 0x7F : 0x80) << Dropped) + Rebias) & int.MaxValue;
+    private static int Overflow
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => (((TLayout.HasInfinity ? 0x7C : TLayout.HasNegativeZero ? 0x7F : 0x80) << Dropped) + Rebias) & int.MaxValue;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load(byte* source, out Vector128<float> lower, out Vector128<float> upper)
