@@ -79,6 +79,7 @@ internal sealed class ConvertCommand : CommandBase
                     $"the configuration says that the weights are quantised ({Quoted.Plain(method)}): the stored numbers were converted, their scales not applied.");
             }
 
+            WarnOfOverflows(console, options, result);
             Write(console, checkpoint, options, result);
         }
 
@@ -119,6 +120,19 @@ internal sealed class ConvertCommand : CommandBase
         }
     }
 
+    private static void WarnOfOverflows(CommandConsole console, ConversionOptions options, ConversionResult result)
+    {
+        const int shown = 3;
+        if (!result.Overflows.IsEmpty)
+        {
+            var names = string.Join(", ", result.Overflows.Take(shown).Select(overflow => $"{Quoted.Name(overflow.Tensor)} ({Sizes.Count(overflow.Values)})"));
+            var more = result.Overflows.Length > shown ? $" and {result.Overflows.Length - shown} more" : "";
+            console.Warn(
+                $"{Sizes.Count(result.Overflows.Sum(overflow => overflow.Values), "value")} of {Sizes.Count(result.Overflows.Length, "tensor")} "
+                + $"are beyond {DTypeOption.NameOf(options.DType!.Value)} and became infinite or NaN: {names}{more}.");
+        }
+    }
+
     private static void Write(CommandConsole console, Checkpoint checkpoint, ConversionOptions options, ConversionResult result)
     {
         var dtype = options.DType is { } target ? DTypeOption.NameOf(target) : DTypeOption.Keep;
@@ -137,6 +151,7 @@ internal sealed class ConvertCommand : CommandBase
                 result.BytesWritten,
                 result.WeightFiles,
                 result.CarriedFiles,
+                [.. result.Overflows.Select(overflow => new OverflowedTensor(overflow.Tensor, overflow.Values))],
                 result.Lanes,
                 seconds,
                 result.BytesRead / seconds / 1e9,

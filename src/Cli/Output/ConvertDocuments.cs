@@ -13,8 +13,11 @@ internal sealed record ConvertDocument(
     long BytesWritten,
     IReadOnlyList<string> Files,
     IReadOnlyList<string> CarriedFiles,
+    IReadOnlyList<OverflowedTensor> Overflows,
     int Lanes,
     double Seconds,
     double ReadGigabytesPerSecond,
     double WriteGigabytesPerSecond,
     long PeakMemoryBytes) : Document("ilgpu-loader/convert/1");
+
+internal sealed record OverflowedTensor(string Name, long Values);

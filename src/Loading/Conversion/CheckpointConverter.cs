@@ -64,6 +64,7 @@ public static class CheckpointConverter
             plan.TieCount,
             plan.BytesToRead,
             plan.BytesToWrite,
+            conversion.Overflows,
             Stopwatch.GetElapsedTime(started),
             layout.Lanes);
     }

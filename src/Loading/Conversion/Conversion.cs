@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Safetensors;
 
@@ -7,11 +9,17 @@ namespace IlgpuLoader.Loading;
 internal sealed class Conversion(
     Checkpoint checkpoint, ConversionPlan plan, ConversionLayout layout, ConversionOptions options, ProgressTally progress)
 {
+    private readonly ConcurrentDictionary<string, long> _overflows = new();
+
     public Checkpoint Checkpoint => checkpoint;
 
     public ConversionPlan Plan => plan;
 
     public ConversionOptions Options => options;
+
+    /// <summary>What was beyond the dtype it was converted to, in the order of names.</summary>
+    public ImmutableArray<TensorOverflow> Overflows =>
+        [.. _overflows.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => new TensorOverflow(pair.Key, pair.Value))];
 
     /// <summary>Begins a file for the tensors of the next shard, with its metadata.</summary>
     public delegate Task<SafetensorsWriter> ShardFactory(IEnumerable<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string> metadata);
@@ -65,12 +73,22 @@ internal sealed class Conversion(
         using var pieces = new PieceQueue(shard, checkpoint.Files, layout.SlotBytes);
         await LaneThreads.RunAsync(
             lanes.Count,
-            (lane, token) => lanes[lane].RunAsync(pieces, writer, piece => progress.Add(piece.ByteLength, piece.IsLast), token),
+            (lane, token) => lanes[lane].RunAsync(pieces, writer, Written, token),
             cancellationToken).ConfigureAwait(false);
         foreach (var file in shard.Tensors.Select(tensor => tensor.Source.File).Distinct())
         {
             await file.Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    private void Written(Piece piece, long overflows)
+    {
+        if (overflows > 0)
+        {
+            _overflows.AddOrUpdate(piece.Tensor.Name, overflows, (_, before) => before + overflows);
+        }
+
+        progress.Add(piece.ByteLength, piece.IsLast);
     }
 
     private static async Task FinishAsync(SafetensorsWriter writer, CancellationToken cancellationToken)

@@ -44,15 +44,16 @@ internal sealed class ConversionLane : IDisposable
     /// <summary>Converts pieces until there are no more.</summary>
     /// <param name="pieces">The pieces, shared with the other lanes.</param>
     /// <param name="writer">The file they go to.</param>
-    /// <param name="written">Told about each piece that is written.</param>
+    /// <param name="written">Told about each piece that is written, and how many of its values were beyond their new dtype.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <exception cref="IOException">A read or a write failed; the message names tensor, file and offset.</exception>
     /// <exception cref="InvalidCheckpointException">A file is not what it was when it was opened.</exception>
-    public async Task RunAsync(PieceQueue pieces, SafetensorsWriter writer, Action<Piece> written, CancellationToken cancellationToken)
+    public async Task RunAsync(PieceQueue pieces, SafetensorsWriter writer, Action<Piece, long> written, CancellationToken cancellationToken)
     {
         while (pieces.TryTake(out var piece))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            long overflows = 0;
             if (piece.ByteLength > 0)
             {
                 var stored = _slot!.Memory[..piece.ByteLength];
@@ -60,7 +61,9 @@ internal sealed class ConversionLane : IDisposable
                 if (piece.Tensor.IsConverted)
                 {
                     await ConvertAsync(piece, stored, cancellationToken).ConfigureAwait(false);
-                    Write(writer, piece, _converted!.AsSpan(0, piece.OutputLength));
+                    var converted = _converted!.AsSpan(0, piece.OutputLength);
+                    overflows = Overflow.Count(stored.Span, piece.Tensor.Source.DType, converted, piece.Tensor.DType);
+                    Write(writer, piece, converted);
                 }
                 else
                 {
@@ -68,7 +71,7 @@ internal sealed class ConversionLane : IDisposable
                 }
             }
 
-            written(piece);
+            written(piece, overflows);
         }
     }
 

@@ -11,6 +11,7 @@ namespace IlgpuLoader.Loading;
 /// <param name="Ties">Names that were written as ties.</param>
 /// <param name="BytesRead">Bytes of tensors read.</param>
 /// <param name="BytesWritten">Bytes of tensors written.</param>
+/// <param name="Overflows">Tensors with finite values beyond the dtype they were converted to, by name.</param>
 /// <param name="Elapsed">The time that passed, forcing to disk included.</param>
 /// <param name="Lanes">How many lanes there were.</param>
 public sealed record ConversionResult(
@@ -22,5 +23,6 @@ public sealed record ConversionResult(
     int Ties,
     long BytesRead,
     long BytesWritten,
+    ImmutableArray<TensorOverflow> Overflows,
     TimeSpan Elapsed,
     int Lanes);

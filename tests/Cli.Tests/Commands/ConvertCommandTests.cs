@@ -33,7 +33,7 @@ public sealed class ConvertCommandTests : IDisposable
         var document = run.Document("ilgpu-loader/convert/1");
         Assert.Equal(0, run.ExitCode);
         Assert.Equal(
-            ["schema", "path", "output", "dtype", "device", "tensors", "convertedTensors", "ties", "bytesRead", "bytesWritten", "files", "carriedFiles",
+            ["schema", "path", "output", "dtype", "device", "tensors", "convertedTensors", "ties", "bytesRead", "bytesWritten", "files", "carriedFiles", "overflows",
                 "lanes", "seconds", "readGigabytesPerSecond", "writeGigabytesPerSecond", "peakMemoryBytes"],
             document.EnumerateObject().Select(field => field.Name));
         Assert.Equal((Mixed, _folder["out"], "f16", "host"), (Text("path"), Text("output"), Text("dtype"), Text("device")));
@@ -68,6 +68,18 @@ public sealed class ConvertCommandTests : IDisposable
         var run = await ToolRun.OfAsync(["convert", _folder[path], _folder[output], "--json", .. options]);
         Assert.Equal(code, run.ErrorDocument(code, exitCode).GetProperty("code").GetString());
         Assert.Equal(before, Entries());
+    }
+
+    [Fact]
+    public async Task Values_beyond_the_dtype_are_warned_about_with_their_tensors()
+    {
+        byte[] thousand = [0, 0, 0x7a, 0x44];
+        _folder.Write("large.safetensors", new SafetensorsBuilder().Add("a\u001b", "F32", [2], [.. thousand, .. thousand]).Add("b", "F32", [1], thousand).ToBytes());
+        var run = await ToolRun.OfAsync("convert", _folder["large.safetensors"], _folder["out.safetensors"], "--dtype", "f8_e4m3", "--json");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal("warning: 3 values of 2 tensors are beyond f8_e4m3 and became infinite or NaN: 'a\\u001b' (2), 'b' (1).\n", run.Error);
+        var overflows = run.Document("ilgpu-loader/convert/1").GetProperty("overflows");
+        Assert.Equal([("a\u001b", 2), ("b", 1)], overflows.EnumerateArray().Select(entry => (entry.GetProperty("name").GetString()!, entry.GetProperty("values").GetInt32())));
     }
 
     [Fact]

@@ -34,6 +34,10 @@ public sealed class CheckpointConverterTests : IDisposable
     [InlineData(DType.F16)]
     [InlineData(DType.BF16)]
     [InlineData(DType.F64)]
+    [InlineData(DType.F8_E4M3)]
+    [InlineData(DType.F8_E5M2)]
+    [InlineData(DType.F8_E4M3FNUZ)]
+    [InlineData(DType.F8_E5M2FNUZ)]
     public async Task Floats_become_what_their_codec_gives_and_the_others_stay(DType dtype)
     {
         // Longer than a slot, so that pieces meet; ends that are no multiple of anything.
@@ -143,6 +147,29 @@ public sealed class CheckpointConverterTests : IDisposable
                 ? entry.Value.GetString() == expected
                 : JsonElement.DeepEquals(before.RootElement.GetProperty(entry.Name), entry.Value));
         }
+    }
+
+    [Theory]
+    [InlineData(DType.F8_E4M3, 3, 464f, 465f)]
+    [InlineData(DType.F8_E5M2, 3, 61_439f, 61_440f)]
+    [InlineData(DType.F8_E4M3FNUZ, 3, 247f, 248f)]
+    [InlineData(DType.F8_E5M2FNUZ, 3, 61_439f, 61_440f)]
+    [InlineData(DType.F16, 3, 65_519f, 65_520f)]
+    [InlineData(DType.BF16, 2, 3.38e38f, 3.4e38f)]
+    [InlineData(DType.F32, 0, 3.38e38f, 3.4e38f)]
+    public async Task Finite_values_beyond_the_dtype_are_counted(DType dtype, long expected, float largest, float beyond)
+    {
+        // More than one piece, and more than are compared at a time; infinities and NaN stay what they are and do not count.
+        var values = new float[600_000];
+        (values[0], values[5000], values[599_999]) = (beyond, -beyond, dtype == DType.BF16 ? 1 : float.MaxValue);
+        (values[1], values[2], values[3], values[4], values[5]) =
+            (largest, -largest, float.NaN, float.PositiveInfinity, float.NegativeInfinity);
+        var bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan());
+        await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(
+            new SafetensorsBuilder().Add("fine", "F32", [1], [0, 0, 0, 0]).Add("w", "F32", [(ulong)values.Length], bytes).ToBytes()));
+        var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.safetensors"], new ConversionOptions { DType = dtype });
+        TensorOverflow[] overflows = expected == 0 ? [] : [new TensorOverflow("w", expected)];
+        Assert.Equal(overflows, result.Overflows.ToArray());
     }
 
     [Fact]
