@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.ExceptionServices;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
@@ -16,9 +15,7 @@ internal sealed class LoadSession
     private readonly ManifestCheck? _check;
     private readonly long[] _remaining;
     private readonly long _started = Stopwatch.GetTimestamp();
-    private readonly Lock _failureLock = new();
     private readonly Lock _progressLock = new();
-    private ExceptionDispatchInfo? _failure;
     private long _bytesRead;
     private int _tensorsLoaded;
     private LoadProgress _reported;
@@ -131,50 +128,17 @@ internal sealed class LoadSession
         _destinations.Complete(tensor);
     }
 
-    private async Task RunLanesAsync(CancellationToken cancellationToken)
-    {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var lanes = new Task[Plan.Staging.Lanes];
-        for (var i = 0; i < lanes.Length; i++)
+    private Task RunLanesAsync(CancellationToken cancellationToken) => LaneThreads.RunAsync(
+        Plan.Staging.Lanes,
+        async (_, token) =>
         {
-            lanes[i] = StartLane(stop);
-        }
-
-        // Every lane has ended before anything is freed: a lane writes into the tensors by address.
-        await Task.WhenAll(lanes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        cancellationToken.ThrowIfCancellationRequested();
-        _failure?.Throw();
-        await Task.WhenAll(lanes).ConfigureAwait(false);
-    }
-
-    // A thread of its own a lane: reads of local files block, and the pool's threads are the caller's.
-    private Task StartLane(CancellationTokenSource stop) =>
-        Task.Factory.StartNew(
-            async () =>
+            var lane = new Lane(this, _destinations);
+            await using (lane.ConfigureAwait(false))
             {
-                try
-                {
-                    var lane = new Lane(this, _destinations);
-                    await using (lane.ConfigureAwait(false))
-                    {
-                        await lane.RunAsync(stop.Token).ConfigureAwait(false);
-                    }
-                }
-                catch (Exception exception)
-                {
-                    // The first failure counts; what the other lanes report afterwards follows from it.
-                    lock (_failureLock)
-                    {
-                        _failure ??= ExceptionDispatchInfo.Capture(exception);
-                    }
-
-                    await stop.CancelAsync().ConfigureAwait(false);
-                    throw;
-                }
-            },
-            CancellationToken.None,
-            TaskCreationOptions.LongRunning,
-            TaskScheduler.Default).Unwrap();
+                await lane.RunAsync(token).ConfigureAwait(false);
+            }
+        },
+        cancellationToken);
 
     private async Task EnsureUnchangedAsync(CancellationToken cancellationToken)
     {
