@@ -1,16 +1,15 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text.RegularExpressions;
 using IlgpuLoader.Cli.Commands;
 using IlgpuLoader.Cli.Output;
-using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Cli;
 
 /// <summary>The command line as a whole: parses, runs one command, and turns its outcome into text and an exit code.</summary>
-internal static partial class Tool
+internal static class Tool
 {
     private static readonly Option<bool> JsonOption = new("--json")
     {
@@ -55,6 +54,9 @@ internal static partial class Tool
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(string[] args, CommandConsole console, CancellationToken cancellationToken)
     {
+        // Numbers are written for programs too. The tool knows no other culture, but what it is part of may.
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+
         // A file's name that begins with @ is a file's name, not a list of more arguments.
         var parsed = CreateRoot(console).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         console = console with
@@ -93,12 +95,21 @@ internal static partial class Tool
 
     private static IEnumerable<string> UsageErrors(ParseResult parsed)
     {
-        // The parser's messages list what is allowed line by line; an error here is one line.
+        if (parsed.Errors.Count > 0 && parsed.CommandResult.Command is RootCommand root)
+        {
+            var names = string.Join(", ", root.Subcommands.Select(command => command.Name));
+            yield return parsed.UnmatchedTokens switch
+            {
+                [] => $"A command is missing; there are {names}.",
+                [['-', _, ..] option, ..] => ParserMessage.Unexpected(option),
+                [var other, ..] => $"There is no command '{other}'; there are {names}.",
+            };
+            yield break;
+        }
+
         foreach (var error in parsed.Errors)
         {
-            var message = string.Join(' ', error.Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-            // The options that take something else than text take whole numbers.
-            yield return ParsedType().Replace(message, "a whole number in range");
+            yield return ParserMessage.For(error);
         }
 
         if (parsed.Action != parsed.CommandResult.Command.Action)
@@ -116,17 +127,14 @@ internal static partial class Tool
             }
             else if (token.Value is ['-', _, ..] && !literal.Contains(token))
             {
-                yield return $"There is no option {Quoted.Name(token.Value)} here; a path that begins with a dash goes behind --.";
+                yield return ParserMessage.Unexpected(token.Value);
             }
         }
     }
 
     private static RootCommand CreateRoot(CommandConsole console)
     {
-        var root = new RootCommand(
-            "Loads model checkpoints into GPU or host memory, and shows what is in them.\n\n"
-            + "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 not found or unreadable, 4 invalid checkpoint, "
-            + "5 valid but cannot be done, 6 differs, 7 device or memory, 130 cancelled.")
+        var root = new RootCommand("Loads model checkpoints into GPU or host memory, and shows what is in them.")
         {
             JsonOption,
             QuietOption,
@@ -163,12 +171,14 @@ internal static partial class Tool
                 // The spellings of another system are paths on this one.
                 helpOption.Aliases.Remove("/h");
                 helpOption.Aliases.Remove("/?");
+                helpOption.Description = "Show this help.";
                 helpOption.Action = new HelpWithExample(
                     help, asked => (commands.FirstOrDefault(command => command.Name == asked.Name) ?? commands[0]).Example);
             }
             else if (option is VersionOption)
             {
                 option.Recursive = true;
+                option.Description = "Show the version.";
                 // The option refuses company, and every command is that.
                 option.Validators.Clear();
             }
@@ -176,9 +186,6 @@ internal static partial class Tool
 
         return root;
     }
-
-    [GeneratedRegex(@"expected type 'System\.(Nullable`1\[System\.)?U?Int(32|64)\]?'", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex ParsedType();
 
     // The first signal asks the command to end; a second one, sent by somebody who is done waiting, ends the process.
     private static void Stop(PosixSignalContext context, CancellationTokenSource stop)

@@ -59,7 +59,8 @@ internal sealed class CheckpointArguments
     {
         if (chosen == 0 && available > 0)
         {
-            console.Warn($"none of the {Sizes.Count(available)} tensors is chosen by {_include.Name} and {_exclude.Name}.");
+            var none = available == 1 ? "the only tensor is not" : $"none of the {Sizes.Count(available)} tensors is";
+            console.Warn($"{none} chosen by {_include.Name} and {_exclude.Name}.");
         }
     }
 }

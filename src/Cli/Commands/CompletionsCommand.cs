@@ -15,7 +15,7 @@ internal sealed class CompletionsCommand : CommandBase
         ["pwsh"] = "ilgpu-loader.ps1",
     };
 
-    private readonly Argument<string> _shell = new("SHELL") { Description = "bash, zsh, fish or pwsh." };
+    private readonly Argument<string> _shell = new("SHELL") { HelpName = "SHELL", Description = "bash, zsh, fish or pwsh." };
 
     /// <inheritdoc/>
     public override string Name => "completions";

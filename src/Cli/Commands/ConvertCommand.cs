@@ -61,9 +61,16 @@ internal sealed class ConvertCommand : CommandBase
     {
         var options = Options(parsed);
         var output = parsed.GetValue(_output)!;
-        if (options.Overwrite && CheckpointConverter.IsFolder(output))
+        if (CheckpointConverter.IsFolder(output))
         {
-            OutputFolder.ThrowIfOthersWouldGo(output);
+            if (options.Overwrite)
+            {
+                OutputFolder.ThrowIfOthersWouldGo(output);
+            }
+            else
+            {
+                OutputFolder.ThrowIfNotEmpty(output);
+            }
         }
 
         var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);

@@ -66,13 +66,15 @@ internal sealed class HashCommand : CommandBase
         }
 
         var device = OpenDevice(parsed);
+        ThrowIfFolderIsMissing(manifest);
         foreach (var path in paths)
         {
+            string? error = null;
+            var hashes = ImmutableArray<TensorHash>.Empty;
             try
             {
-                var hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
+                hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
                 exitCode = Math.Max(exitCode, ExitCodeFor(hashes));
-                documents.Add(new HashedFile(path, null, [.. hashes.Select(Describe)]));
                 if (!console.Json)
                 {
                     WriteText(console, path, hashes, paths.Length > 1);
@@ -86,9 +88,12 @@ internal sealed class HashCommand : CommandBase
             catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
             {
                 exitCode = Math.Max(exitCode, ExitCodes.For(exception));
-                documents.Add(new HashedFile(path, exception.Message, []));
+                error = exception.Message;
                 await console.Error.WriteLineAsync($"error: {Quoted.Plain(exception.Message)}").ConfigureAwait(false);
             }
+
+            // Where the manifest alone failed, the hashes are still there.
+            documents.Add(new HashedFile(path, error, [.. hashes.Select(Describe)]));
 
             // A path may take minutes: what is done can be seen, and stays in order with messages on the same terminal.
             await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
@@ -115,6 +120,15 @@ internal sealed class HashCommand : CommandBase
                 : await TensorHasher.HashValuesAsync(checkpoint, device, choice, cancellationToken).ConfigureAwait(false);
             _checkpoint.WarnIfNothingChosen(console, hashes.Length, checkpoint.Tensors.Length);
             return hashes;
+        }
+    }
+
+    // Before the first byte is hashed: that may take minutes, which a slip in the manifest's path would waste.
+    private static void ThrowIfFolderIsMissing(string? manifest)
+    {
+        if (manifest is not null && Path.GetDirectoryName(Path.GetFullPath(manifest)) is { } folder && !Directory.Exists(folder))
+        {
+            throw new DirectoryNotFoundException($"{manifest}: the folder {folder} does not exist; make it first.");
         }
     }
 

@@ -70,7 +70,7 @@ internal sealed class LoadCommand : CommandBase
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
             if (console.Verbose)
             {
-                await console.Error.WriteLineAsync(plan.ToString()).ConfigureAwait(false);
+                new PlanReport(plan, _load.DType(parsed), ranks: null).WriteTo(console.Error, _load.Become(parsed));
             }
 
             var loads = new List<LoadStatistics>();

@@ -24,6 +24,16 @@ internal static class OutputFolder
         }
     }
 
+    /// <summary>Refuses a folder that has something in it, and names the option that allows it, which the library does not know.</summary>
+    /// <exception cref="IOException">It has.</exception>
+    public static void ThrowIfNotEmpty(string path)
+    {
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+        {
+            throw new IOException($"{path}: this already exists and would be replaced; choose another name, or allow it (--force).");
+        }
+    }
+
     private static bool IsOfCheckpoint(string name) =>
         name == ShardNames.Index || name.EndsWith(".safetensors", StringComparison.Ordinal) || CarriedFiles.Includes(name);
 }

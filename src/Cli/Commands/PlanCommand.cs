@@ -58,7 +58,9 @@ internal sealed class PlanCommand : CommandBase
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
             if (parallel?.WorldSize > 1 && plan.SlicedCount == 0 && plan.Tensors.Length > 0)
             {
-                console.Warn($"none of the {Sizes.Count(plan.Tensors.Length)} tensors has a name that {_worldSize.Name} splits: every rank loads all of them.");
+                console.Warn(plan.Tensors.Length == 1
+                    ? $"the only tensor has no name that {_worldSize.Name} splits: every rank loads all of it."
+                    : $"none of the {Sizes.Count(plan.Tensors.Length)} tensors has a name that {_worldSize.Name} splits: every rank loads all of them.");
             }
 
             var ranks = parallel is not null && parsed.GetValue(_rank) is null ? PlanRanks(plan, parallel.WorldSize, cancellationToken) : null;
@@ -91,7 +93,7 @@ internal sealed class PlanCommand : CommandBase
             return new TensorParallel(worldSize, rank ?? 0);
         }
 
-        return rank is null ? null : throw new UsageException($"{_rank.Name} is one of the ranks that {_worldSize.Name} counts, which is missing.");
+        return rank is null ? null : throw new UsageException($"{_rank.Name} needs {_worldSize.Name}, the number of ranks.");
     }
 
     private static List<PlannedRankBytes> PlanRanks(LoadPlan first, int worldSize, CancellationToken cancellationToken)

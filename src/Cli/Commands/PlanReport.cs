@@ -102,14 +102,18 @@ internal sealed class PlanReport
         table.Add(
             "read",
             Sizes.Format(_plan.BytesToRead),
-            $"{_plan.BytesToRead}",
+            Sizes.Count(_plan.BytesToRead),
             $"bytes in {Sizes.Count(_plan.Runs.Length, "run")} over {Sizes.Count(_plan.Staging.Lanes, "lane")}");
-        table.Add("needed", Sizes.Format(_plan.BytesNeeded), $"{_plan.BytesNeeded}", "bytes of them");
-        table.Add("tensors", Sizes.Format(_plan.DestinationBytes), $"{_plan.DestinationBytes}", $"bytes on {_plan.Device.Id}");
+        table.Add(
+            "needed",
+            Sizes.Format(_plan.BytesNeeded),
+            Sizes.Count(_plan.BytesNeeded),
+            _plan.BytesNeeded <= _plan.BytesToRead ? "bytes of them" : $"bytes, which {_plan.Device.Id} does not read");
+        table.Add("tensors", Sizes.Format(_plan.DestinationBytes), Sizes.Count(_plan.DestinationBytes), $"bytes on {_plan.Device.Id}");
         table.Add(
             "staging",
             Sizes.Format(_plan.Staging.Bytes),
-            $"{_plan.Staging.Bytes}",
+            Sizes.Count(_plan.Staging.Bytes),
             _plan.Staging.SlotBytes == 0
                 ? "bytes"
                 : $"bytes of the host: {Sizes.Count(_plan.Staging.SlotsPerLane, "slot")} of {Sizes.Format(_plan.Staging.SlotBytes)} a lane");
@@ -158,11 +162,15 @@ internal sealed class PlanReport
                 Quoted.Plain(tensor.Name),
                 tensor.DType.Name,
                 tensor.Shape.ToString(),
-                tensor.Slice is { } slice ? $"{slice} of {tensor.Source.Shape}" : "");
+                tensor.Slice is { } slice ? $"{Part(slice, tensor.Source.Shape)} of {tensor.Source.Shape}" : "");
         }
 
         WriteSection(output, "largest tensors", largest, _plan.Tensors.Length);
     }
+
+    // As NumPy would say it, and as 'show' does.
+    private static string Part(TensorSlice slice, Shape shape) =>
+        $"[{string.Join(", ", shape.Select((_, i) => i == slice.Dimension ? $"{slice.Start}:{slice.Start + slice.Length}" : ":"))}]";
 
     private void WriteRanks(TextWriter output)
     {
@@ -191,7 +199,8 @@ internal sealed class PlanReport
     {
         if (rows > 0)
         {
-            output.WriteLine($"{title}:");
+            output.WriteLine();
+            output.WriteLine(title);
             table.WriteTo(output, "  ");
         }
     }

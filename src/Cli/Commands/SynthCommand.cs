@@ -9,13 +9,18 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Writes a made-up checkpoint to try, test and measure with.</summary>
 internal sealed class SynthCommand : CommandBase
 {
-    private readonly Argument<string> _family = new("FAMILY") { Description = "The model family whose names and shapes are used: llama." };
+    private readonly Argument<string> _family = new("FAMILY")
+    {
+        Description = "The model family whose names and shapes are used: llama.",
+        HelpName = "FAMILY",
+    };
+
     private readonly Argument<string> _output = new("OUT") { Description = "The folder to write; it appears whole or not at all." };
     private readonly Option<int> _layers = Number("--layers", "Decoder layers.", new LlamaOptions().Layers);
     private readonly Option<int> _hidden = Number("--hidden", "The width of the residual stream.", new LlamaOptions().Hidden);
     private readonly Option<int?> _intermediate = new("--intermediate")
     {
-        Description = "The width of the feed-forward layer; by default Llama's rule, 8/3 of hidden rounded up to 16.",
+        Description = "The width of the feed-forward layer; by default Llama's rule, 8/3 of hidden rounded up to a multiple of 16.",
         HelpName = "N",
     };
 
@@ -77,6 +82,10 @@ internal sealed class SynthCommand : CommandBase
         if (parsed.GetValue(_force))
         {
             OutputFolder.ThrowIfOthersWouldGo(output);
+        }
+        else
+        {
+            OutputFolder.ThrowIfNotEmpty(output);
         }
 
         var started = Stopwatch.GetTimestamp();

@@ -4,7 +4,10 @@ using System.CommandLine.Invocation;
 
 namespace IlgpuLoader.Cli.Output;
 
-/// <summary>The parser's help with an example below it: in a list of commands, examples would hide the list.</summary>
+/// <summary>
+/// The parser's help with an example below it, where in a list of commands examples would hide the list; and, of the tool as
+/// a whole, the exit codes.
+/// </summary>
 /// <param name="help">The parser's help.</param>
 /// <param name="exampleOf">A command line that works, for each command.</param>
 internal sealed class HelpWithExample(HelpAction help, Func<Command, string> exampleOf) : SynchronousCommandLineAction
@@ -16,7 +19,17 @@ internal sealed class HelpWithExample(HelpAction help, Func<Command, string> exa
     public override int Invoke(ParseResult parseResult)
     {
         var exitCode = help.Invoke(parseResult);
-        parseResult.InvocationConfiguration.Output.WriteLine($"Example:\n  ilgpu-loader {exampleOf(parseResult.CommandResult.Command)}");
+        var command = parseResult.CommandResult.Command;
+        var output = parseResult.InvocationConfiguration.Output;
+        output.WriteLine($"Example:\n  ilgpu-loader {exampleOf(command)}");
+        if (command is RootCommand)
+        {
+            output.WriteLine();
+            output.WriteLine(
+                "Exit codes:\n  0 ok, 1 unexpected, 2 usage, 3 not found or unreadable, 4 invalid checkpoint, "
+                + "5 valid but cannot be done, 6 differs, 7 device or memory, 130 cancelled.");
+        }
+
         return exitCode;
     }
 }

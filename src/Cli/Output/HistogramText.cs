@@ -20,11 +20,13 @@ internal static class HistogramText
         var total = bins.Sum(bin => bin.Count);
         var most = bins.Max(bin => bin.Count);
         var labels = Labels(bins);
-        var table = new TextTable("rlrlrr");
+        var oneEnd = Array.TrueForAll(labels, label => label.Upper == "");
+        var table = new TextTable(oneEnd ? "rlrr" : "rlrlrr");
         for (var i = 0; i < bins.Length; i++)
         {
             var (lower, upper) = labels[i];
-            table.Add(lower, upper == "" ? "" : "to", upper, Bar(bins[i].Count, most).PadRight(BarWidth), Sizes.Count(bins[i].Count), StatisticsText.Share(bins[i].Count, total));
+            string[] ends = oneEnd ? [lower] : [lower, upper == "" ? "" : "to", upper];
+            table.Add([.. ends, Bar(bins[i].Count, most).PadRight(BarWidth), Sizes.Count(bins[i].Count), StatisticsText.Share(bins[i].Count, total)]);
         }
 
         table.WriteTo(output, "  ");

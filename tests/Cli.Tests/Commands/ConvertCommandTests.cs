@@ -101,7 +101,7 @@ public sealed class ConvertCommandTests : IDisposable
         _folder.Write("model/model.safetensors", SafetensorsBuilder.Tiny());
         _folder.Write("model/config.json", JsonSerializer.SerializeToUtf8Bytes(new { quantization_config = new { quant_method = "fp8" } }));
         var nothing = await ToolRun.OfAsync("convert", _folder["model"], _folder["nothing"], "--include", "x");
-        Assert.Equal((0, "warning: none of the 1 tensors is chosen by --include and --exclude.\n"), (nothing.ExitCode, nothing.Error));
+        Assert.Equal((0, "warning: the only tensor is not chosen by --include and --exclude.\n"), (nothing.ExitCode, nothing.Error));
         var scaled = await ToolRun.OfAsync("convert", _folder["model"], _folder["scaled"], "--dtype", "bf16");
         Assert.Equal(0, scaled.ExitCode);
         Assert.StartsWith("warning: the configuration says that the weights are quantised (fp8)", scaled.Error, StringComparison.Ordinal);

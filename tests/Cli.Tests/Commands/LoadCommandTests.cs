@@ -123,7 +123,7 @@ public sealed class LoadCommandTests
         using var folder = new TemporaryFolder();
         var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
         var run = await ToolRun.OfAsync("load", file, "-v");
-        Assert.StartsWith("6 tensors to host\n", run.Error, StringComparison.Ordinal);
+        Assert.StartsWith($"{file}: 6 tensors to host as stored\n", run.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("6 tensors to host", run.Out, StringComparison.Ordinal);
     }
 

@@ -78,7 +78,7 @@ public sealed class SignalTests
         await WriteLargeAsync(folder["m"]);
         using var tool = ToolProcess.Start("load", folder["m"], "--repeat", "1000000", "--verbose");
         // The plan is shown right before the first load begins.
-        Assert.Equal("21 tensors to host", await tool.Error.ReadLineAsync());
+        Assert.Equal($"{folder["m"]}: 21 tensors to host as stored", await tool.Error.ReadLineAsync());
         tool.Interrupt();
         var run = await tool.EndAsync(Bound);
         Assert.Equal((130, ""), (run.ExitCode, run.Out));
