@@ -22,7 +22,7 @@ internal sealed class CompletionsCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Prints a script that lets a shell complete commands, options, values and tensor names. Its first line says where it goes.";
+        "Prints a script that lets a shell complete commands, options, values and tensor names. Its first lines say where it goes.";
 
     /// <inheritdoc/>
     public override string Example => "completions bash >> ~/.bash_completion";

@@ -183,7 +183,7 @@ internal sealed class DiffCommand : CommandBase
         {
             var part = PartName(tensor, largest) is { } name ? $" ({name} part)" : "";
             text += $", largest {StatisticsText.Short(largest.Absolute)} at [{string.Join(", ", Index(tensor.Shape, largest.Element))}]{part} "
-                + $"({largest.Left} -> {largest.Right})";
+                + $"({StatisticsText.Full(largest.Left)} -> {StatisticsText.Full(largest.Right)})";
         }
 
         if (values.LargestRelative is { } relative)

@@ -108,8 +108,8 @@ internal sealed class InspectCommand : CommandBase
                 : null,
             new InspectedTotals(
                 tensors.Length,
-                tensors.Sum(tensor => tensor.ElementCount),
-                tensors.Sum(tensor => tensor.ByteLength),
+                Stored(tensors).Sum(tensor => tensor.ElementCount),
+                Stored(tensors).Sum(tensor => tensor.ByteLength),
                 [.. TotalsByDType(tensors)]),
             [.. tensors.Select(tensor => new InspectedTensor(
                 tensor.Name,
@@ -118,6 +118,7 @@ internal sealed class InspectCommand : CommandBase
                 tensor.File.Name,
                 tensor.Offset,
                 tensor.ByteLength,
+                tensor.TiedTo,
                 DescribedStatistics.Of(statistics?[tensor].Values),
                 statistics?[tensor].Error))],
             [.. checkpoint.Warnings.Select(warning => warning.ToString())]);
@@ -126,8 +127,15 @@ internal sealed class InspectCommand : CommandBase
     private static IEnumerable<InspectedDType> TotalsByDType(IEnumerable<TensorInfo> tensors) =>
         tensors.GroupBy(tensor => tensor.DType)
             .Select(group => new InspectedDType(
-                group.Key.Name, group.Count(), group.Sum(tensor => tensor.ElementCount), group.Sum(tensor => tensor.ByteLength)))
+                group.Key.Name, group.Count(), Stored([.. group]).Sum(tensor => tensor.ElementCount), Stored([.. group]).Sum(tensor => tensor.ByteLength)))
             .OrderByDescending(entry => entry.Bytes);
+
+    // Bytes that several names share are there once: they count with the tensor that has them, where that is among these.
+    private static IEnumerable<TensorInfo> Stored(TensorInfo[] tensors)
+    {
+        var names = tensors.Select(tensor => tensor.Name).ToHashSet();
+        return tensors.Where(tensor => tensor.TiedTo is null || !names.Contains(tensor.TiedTo));
+    }
 
     private static void WriteText(
         TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree, Dictionary<TensorInfo, TensorStatistics>? statistics)
@@ -154,10 +162,15 @@ internal sealed class InspectCommand : CommandBase
         }
         else
         {
-            var table = new TextTable("lllr");
+            var table = new TextTable("lllrl");
             foreach (var tensor in tensors)
             {
-                table.Add(Quoted.Plain(tensor.Name), tensor.DType.Name, tensor.Shape.ToString(), Sizes.Format(tensor.ByteLength));
+                table.Add(
+                    Quoted.Plain(tensor.Name),
+                    tensor.DType.Name,
+                    tensor.Shape.ToString(),
+                    Sizes.Format(tensor.ByteLength),
+                    tensor.TiedTo is { } tied ? $"tied to {Quoted.Plain(tied)}" : "");
             }
 
             table.WriteTo(output, "  ");
@@ -249,8 +262,8 @@ internal sealed class InspectCommand : CommandBase
         table.Add(
             "all",
             Sizes.Count(tensors.Length),
-            Sizes.Count(tensors.Sum(tensor => tensor.ElementCount)),
-            Sizes.Format(tensors.Sum(tensor => tensor.ByteLength)));
+            Sizes.Count(Stored(tensors).Sum(tensor => tensor.ElementCount)),
+            Sizes.Format(Stored(tensors).Sum(tensor => tensor.ByteLength)));
         table.WriteTo(output, "  ");
     }
 }

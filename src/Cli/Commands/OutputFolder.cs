@@ -15,7 +15,9 @@ internal static class OutputFolder
     public static void ThrowIfOthersWouldGo(string path)
     {
         var other = Directory.Exists(path)
-            ? Directory.EnumerateFileSystemEntries(path).FirstOrDefault(entry => Directory.Exists(entry) || !IsOfCheckpoint(Path.GetFileName(entry)))
+            ? Directory.EnumerateFileSystemEntries(path)
+                .Order(StringComparer.Ordinal)
+                .FirstOrDefault(entry => Directory.Exists(entry) || !CheckpointConverter.MayReplace(Path.GetFileName(entry)))
             : null;
         if (other is not null)
         {
@@ -33,7 +35,4 @@ internal static class OutputFolder
             throw new IOException($"{path}: this already exists and would be replaced; choose another name, or allow it (--force).");
         }
     }
-
-    private static bool IsOfCheckpoint(string name) =>
-        name == ShardNames.Index || name.EndsWith(".safetensors", StringComparison.Ordinal) || CarriedFiles.Includes(name);
 }

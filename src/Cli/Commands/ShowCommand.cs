@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
+using System.CommandLine.Completions;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
@@ -37,10 +38,35 @@ internal sealed class ShowCommand : CommandBase
     /// <inheritdoc/>
     protected override void Configure(Command command)
     {
+        _tensor.CompletionSources.Add(TensorNames);
         command.Add(_path);
         command.Add(_tensor);
         command.Add(_count);
         _checkpoint.AddTo(command);
+    }
+
+    // Whoever presses Tab gets names or nothing: what is wrong with the path is said when the command runs.
+    private IEnumerable<CompletionItem> TensorNames(CompletionContext context)
+    {
+        var path = context.ParseResult.GetValue(_path);
+        if (string.IsNullOrEmpty(path))
+        {
+            return [];
+        }
+
+        try
+        {
+            // A completion is asked for by a process of its own, on a thread that may wait.
+            var checkpoint = Checkpoint.OpenAsync(path, _checkpoint.Options(context.ParseResult)).GetAwaiter().GetResult();
+            var names = checkpoint.Tensors.Select(tensor => tensor.Name).Where(name => name.StartsWith(context.WordToComplete, StringComparison.Ordinal));
+            CompletionItem[] items = [.. names.Select(name => new CompletionItem(name))];
+            checkpoint.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            return items;
+        }
+        catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     /// <inheritdoc/>

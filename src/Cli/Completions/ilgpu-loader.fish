@@ -2,7 +2,13 @@
 function __ilgpu_loader_suggest
     set -l line (commandline -cp | string replace -r '^\s*\S+\s' '')
     set -l command (commandline -opc)[1]
-    $command "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null | string match -rv '^$'
+    set -l word (commandline -ct)
+    # Options are for words that begin like one: where a path is due, an empty word is a path's.
+    set -l unwanted '^-|^$'
+    if string match -q -- '-*' $word
+        set unwanted '^$'
+    end
+    $command "[suggest:"(string length -- "$line")"]" "$line" 2>/dev/null | string match -rv $unwanted | string match -- "$word*"
 end
-# fish adds paths by itself.
-complete -c ilgpu-loader -a '(__ilgpu_loader_suggest)'
+# Where nothing is suggested fish completes paths.
+complete -c ilgpu-loader -n 'count (__ilgpu_loader_suggest) >/dev/null' -f -a '(__ilgpu_loader_suggest)'

@@ -7,6 +7,6 @@ Register-ArgumentCompleter -Native -CommandName ilgpu-loader -ScriptBlock {
     $at = [Math]::Max(0, $cursorPosition - $command.Length - 1)
     # Nothing suggested is a path: PowerShell completes those by itself.
     & $command "[suggest:$at]" $line 2>$null |
-        Where-Object { $_ -and $_.StartsWith($wordToComplete) } |
+        Where-Object { $_ -and $_.StartsWith($wordToComplete) -and ($wordToComplete.StartsWith('-') -or -not $_.StartsWith('-')) } |
         ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
 }

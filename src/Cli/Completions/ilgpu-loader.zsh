@@ -1,10 +1,14 @@
 #compdef ilgpu-loader
 # zsh completion for ilgpu-loader. In ~/.zshrc, behind compinit:  source <(ilgpu-loader completions zsh)
 _ilgpu_loader() {
-    local line="${(j: :)words[2,CURRENT]}"
+    local word="${words[CURRENT]}" line="${(j: :)words[2,CURRENT]}"
     local -a suggestions
     suggestions=("${(@f)$("${words[1]}" "[suggest:${#line}]" "$line" 2>/dev/null)}")
-    suggestions=(${(M)suggestions:#${words[CURRENT]}*})
+    suggestions=(${(M)suggestions:#${(b)word}*})
+    # Options are for words that begin like one: where a path is due, an empty word is a path's.
+    if [[ "$word" != -* ]]; then
+        suggestions=(${suggestions:#-*})
+    fi
     # Nothing suggested is a path.
     if (( ${#suggestions} )) && [[ -n "${suggestions[1]}" ]]; then
         compadd -- "${suggestions[@]}"

@@ -51,6 +51,7 @@ internal sealed record InspectedTensor(
     string File,
     long Offset,
     long Bytes,
+    string? TiedTo,
     DescribedStatistics? Statistics = null,
     string? StatisticsError = null);
 

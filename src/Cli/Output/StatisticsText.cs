@@ -54,7 +54,16 @@ internal static class StatisticsText
         { } value => value.ToString(),
     };
 
-    private static string Full(StoredValue? value) => value is { } stored ? stored.ToString() : "-";
+    /// <summary>
+    /// A value with the digits of a float32, where 16 bits would do with fewer: ends and differences are compared with what
+    /// other lines say of them.
+    /// </summary>
+    public static string Full(StoredValue? value) => value switch
+    {
+        null => "-",
+        { DType: DType.F16 or DType.BF16, Number: var number } => ((float)number).ToString(CultureInfo.InvariantCulture),
+        { } stored => stored.ToString(),
+    };
 
     private static string CountAndShare(long count, long total) =>
         count == 0 ? "0" : $"{Sizes.Count(count)}  ({Share(count, total)})";

@@ -14,9 +14,13 @@ internal sealed class TensorTree
     public static TensorTree Build(IEnumerable<TensorInfo> tensors)
     {
         var root = new TensorTree();
+        var names = new HashSet<string>();
         foreach (var tensor in tensors)
         {
-            root.Add(tensor);
+            // Shared bytes count with the tensor that has them, which comes first, where it is among these.
+            var isShared = tensor.TiedTo is not null && names.Contains(tensor.TiedTo);
+            root.Add(tensor, isShared ? 0 : tensor.ByteLength);
+            names.Add(tensor.Name);
         }
 
         return root;
@@ -29,10 +33,10 @@ internal sealed class TensorTree
         table.WriteTo(output, indent);
     }
 
-    private void Add(TensorInfo tensor)
+    private void Add(TensorInfo tensor, long bytes)
     {
         var node = this;
-        node.Count(tensor);
+        node.Count(bytes);
         foreach (var part in tensor.Name.Split('.'))
         {
             if (!node._children.TryGetValue(part, out var child))
@@ -42,17 +46,20 @@ internal sealed class TensorTree
             }
 
             node = child;
-            node.Count(tensor);
+            node.Count(bytes);
         }
 
         node._tensor = tensor;
     }
 
-    private void Count(TensorInfo tensor)
+    private void Count(long bytes)
     {
         _tensors++;
-        _bytes += tensor.ByteLength;
+        _bytes += bytes;
     }
+
+    private static string Describe(TensorInfo tensor) =>
+        $"{tensor.DType.Name} {tensor.Shape}{(tensor.TiedTo is { } tied ? $", tied to {Quoted.Plain(tied)}" : "")}";
 
     // A name of a hundred thousand dots makes a branch as deep: the walk keeps its own stack.
     private void AddRows(TextTable table)
@@ -76,7 +83,7 @@ internal sealed class TensorTree
 
             table.Add(
                 label.ToString(),
-                node._tensor is { } tensor ? $"{tensor.DType.Name} {tensor.Shape}" : $"{Sizes.Count(node._tensors, "tensor")}",
+                node._tensor is { } tensor ? Describe(tensor) : $"{Sizes.Count(node._tensors, "tensor")}",
                 Sizes.Format(node._bytes));
             foreach (var (name, child) in node._children.Reverse())
             {

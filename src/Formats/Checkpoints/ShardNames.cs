@@ -12,6 +12,9 @@ public static class ShardNames
     /// <summary>The index of a checkpoint with several shards.</summary>
     public const string Index = "model.safetensors.index.json";
 
+    private const string Extension = ".safetensors";
+    private const string Single = "model" + Extension;
+
     private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The name of a shard: <c>model-00001-of-00004.safetensors</c>, or <c>model.safetensors</c> for the only one.</summary>
@@ -22,7 +25,28 @@ public static class ShardNames
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
-        return count == 1 ? "model.safetensors" : $"model-{index + 1:D5}-of-{count:D5}.safetensors";
+        return count == 1 ? Single : $"model-{index + 1:D5}-of-{count:D5}{Extension}";
+    }
+
+    /// <summary>Whether a file of this base name is one that a sharded checkpoint is written as: a shard, or the index.</summary>
+    public static bool Includes(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        const string first = "model-";
+        const string between = "-of-";
+        if (name is Index or Single)
+        {
+            return true;
+        }
+
+        // Five digits and more, as many on both sides.
+        var middle = name.IndexOf(between, StringComparison.Ordinal);
+        return name.StartsWith(first, StringComparison.Ordinal)
+            && name.EndsWith(Extension, StringComparison.Ordinal)
+            && middle >= first.Length + 5
+            && IsNumber(name.AsSpan(first.Length..middle))
+            && name.Length - Extension.Length - middle - between.Length >= 5
+            && IsNumber(name.AsSpan((middle + between.Length)..^Extension.Length));
     }
 
     /// <summary>The content of an index.</summary>
@@ -51,4 +75,6 @@ public static class ShardNames
         buffer.WriteByte((byte)'\n');
         return buffer.ToArray();
     }
+
+    private static bool IsNumber(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange('0', '9');
 }

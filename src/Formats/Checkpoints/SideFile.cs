@@ -5,18 +5,27 @@ internal static class SideFile
 {
     /// <summary>Reads a whole file of at most <see cref="CheckpointOptions.MaximumIndexBytes"/>.</summary>
     /// <exception cref="CheckpointLimitException">The file is larger.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
+    public static Task<ReadOnlyMemory<byte>> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken) =>
+        ReadAsync(path, options.MaximumIndexBytes, $"{nameof(CheckpointOptions)}.{nameof(CheckpointOptions.MaximumIndexBytes)}", cancellationToken);
+
+    /// <summary>Reads a whole file of at most so many bytes.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="maximumBytes">The most.</param>
+    /// <param name="option">What to change where it is longer, for the message.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <exception cref="CheckpointLimitException">The file is larger.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(string path, long maximumBytes, string option, CancellationToken cancellationToken)
     {
         var source = new LocalFileSource(path);
         await using (source.ConfigureAwait(false))
         {
-            if (source.Length > options.MaximumIndexBytes)
+            if (source.Length > maximumBytes)
             {
                 throw new CheckpointLimitException(
                     "file's length",
                     source.Length,
-                    options.MaximumIndexBytes,
-                    $"{nameof(CheckpointOptions)}.{nameof(CheckpointOptions.MaximumIndexBytes)}",
+                    maximumBytes,
+                    option,
                     path);
             }
 

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
 
@@ -15,6 +16,11 @@ public sealed class TensorManifest
 {
     private const string Schema = "ilgpu-loader/manifest/1";
     private const int HashDigits = 64;
+
+    // The largest header that readers accept names 1.2 million tensors, whose lines here take about 200 bytes each; ten such
+    // files together stay below what one array can hold.
+    private const long MaximumBytes = 2_000_000_000;
+    private const string LimitName = "the number of manifests, one a part of the checkpoint (--include)";
 
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
 
@@ -36,23 +42,25 @@ public sealed class TensorManifest
     public static async Task<TensorManifest> ReadAsync(string path, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var content = await SideFile.ReadAsync(path, CheckpointOptions.Default, cancellationToken).ConfigureAwait(false);
+        var content = await SideFile.ReadAsync(path, MaximumBytes, LimitName, cancellationToken).ConfigureAwait(false);
         try
         {
             using var document = JsonDocument.Parse(content, new JsonDocumentOptions { AllowDuplicateProperties = false });
             return Parse(path, document.RootElement);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or OverflowException or FormatException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             throw Invalid(path, $"it is not valid: {Quoted.Plain(exception.Message)}", exception);
         }
     }
 
-    /// <summary>Writes the manifest; the file appears whole or not at all, and replaces one that is there.</summary>
-    /// <exception cref="IOException">It cannot be written.</exception>
+    /// <summary>Writes the manifest; the file appears whole or not at all, and replaces a manifest that is there.</summary>
+    /// <exception cref="IOException">It cannot be written, or something is there that is no manifest.</exception>
+    /// <exception cref="CheckpointLimitException">It is longer than this class would read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public async Task WriteAsync(string path, CancellationToken cancellationToken = default)
     {
+        await ThrowIfSomethingElseAsync(path, cancellationToken).ConfigureAwait(false);
         // A line a tensor, so that manifests can be searched and compared by lines.
         using var buffer = new MemoryStream();
         buffer.Write(Encoding.UTF8.GetBytes($"{{\"schema\": \"{Schema}\",\n\"tensors\": {{"));
@@ -66,7 +74,30 @@ public sealed class TensorManifest
         }
 
         buffer.Write("\n}}\n"u8);
+        if (buffer.Length > MaximumBytes)
+        {
+            throw new CheckpointLimitException("manifest's length", buffer.Length, MaximumBytes, LimitName, path);
+        }
+
         await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), cancellationToken).ConfigureAwait(false);
+    }
+
+    // A slip of the keyboard must not take a checkpoint, or whatever else is there.
+    private static async Task ThrowIfSomethingElseAsync(string path, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        try
+        {
+            _ = await ReadAsync(path, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CheckpointException exception)
+        {
+            throw new IOException($"{path}: this already exists, is no manifest, and would be replaced; choose another name or remove it first.", exception);
+        }
     }
 
     private static void WriteEntry(Stream output, ManifestEntry entry)
@@ -104,21 +135,47 @@ public sealed class TensorManifest
     {
         if (entry.Value.ValueKind == JsonValueKind.Object
             && entry.Value.TryGetProperty("dtype", out var name)
+            && name.ValueKind == JsonValueKind.String
             && DType.TryFromName(name.GetString(), out var dtype)
-            && entry.Value.TryGetProperty("shape", out var shape)
-            && shape.ValueKind == JsonValueKind.Array
+            && entry.Value.TryGetProperty("shape", out var sizes)
+            && TryGetShape(sizes, out var shape)
             && entry.Value.TryGetProperty("sha256", out var hash)
+            && hash.ValueKind == JsonValueKind.String
             && hash.GetString() is { Length: HashDigits } digits
             && !digits.AsSpan().ContainsAnyExcept(Digits))
         {
-            long[] dimensions = [.. shape.EnumerateArray().Select(dimension => dimension.GetInt64())];
-            if (!Array.Exists(dimensions, dimension => dimension < 0))
-            {
-                return new ManifestEntry(dtype, new Shape(dimensions), digits);
-            }
+            return new ManifestEntry(dtype, shape, digits);
         }
 
         throw Invalid(path, "a dtype, a shape of sizes, and a sha256 of 64 lower-case hexadecimal digits were expected.", tensor: entry.Name);
+    }
+
+    private static bool TryGetShape(JsonElement sizes, out Shape shape)
+    {
+        shape = default;
+        if (sizes.ValueKind != JsonValueKind.Array || sizes.GetArrayLength() > SafetensorsLimits.DefaultMaximumRank)
+        {
+            return false;
+        }
+
+        var dimensions = new long[sizes.GetArrayLength()];
+        long elements = 1;
+        for (var i = 0; i < dimensions.Length; i++)
+        {
+            if (sizes[i].ValueKind != JsonValueKind.Number || !sizes[i].TryGetInt64(out dimensions[i]) || dimensions[i] < 0)
+            {
+                return false;
+            }
+
+            // As a shape multiplies them, from the left.
+            if (Math.BigMul(elements, dimensions[i], out elements) != 0 || elements < 0)
+            {
+                return false;
+            }
+        }
+
+        shape = new Shape(dimensions);
+        return true;
     }
 
     private static InvalidCheckpointException Invalid(string path, string problem, Exception? inner = null, string? tensor = null) =>

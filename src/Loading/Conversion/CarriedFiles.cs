@@ -1,18 +1,21 @@
+using System.Buffers;
 using System.Collections.Immutable;
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// The small files that make weights a model: configuration, tokenizer, generation. A converted folder carries them along,
-/// with the dtype that the configuration names set to the one the weights have now.
+/// The small files that make weights a model: configuration, tokenizer, generation. They are opened before the conversion
+/// begins, so that one that cannot be read ends it before its work, and copied in bounded memory.
 /// </summary>
-public static class CarriedFiles
+internal sealed class CarriedFiles : IAsyncDisposable
 {
     private const string ConfigName = "config.json";
+
+    private const int CopyBytes = 1 << 20;
+
+    // A configuration is a few kilobytes; what is larger than this is none, and is copied as it is.
+    private const int LargestConfig = 16 << 20;
 
     // What transformers, sentencepiece, tiktoken and Mistral call them. Code is not carried along: nothing here runs it.
     private static readonly string[] Patterns =
@@ -21,12 +24,19 @@ public static class CarriedFiles
         "merges*.txt", "*.tiktoken", "*.model", "tekken.json", "params.json", "chat_template*", "*.jinja",
     ];
 
-    private static readonly JsonSerializerOptions Indented =
-        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    // Weights have such names too (tokenizer-….safetensors of a speech model): they are converted or left out, never copied.
+    private static readonly string[] WeightEndings =
+        [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npy", ".npz", ".onnx", ".h5", ".msgpack", ".tflite"];
 
-    /// <summary>The files to carry along, as full paths in the order of their names.</summary>
-    internal static ImmutableArray<string> Find(string folder) =>
-        [.. Directory.EnumerateFiles(folder).Where(path => Includes(Path.GetFileName(path))).Order(StringComparer.Ordinal)];
+    private readonly ImmutableArray<LocalFileSource> _files;
+
+    private CarriedFiles(ImmutableArray<LocalFileSource> files) => _files = files;
+
+    /// <summary>The base names, in ordinal order.</summary>
+    public ImmutableArray<string> Names => [.. _files.Select(file => Path.GetFileName(file.Name))];
+
+    /// <summary>The size of all of them in bytes.</summary>
+    public long ByteLength => _files.Sum(file => file.Length);
 
     /// <summary>Whether a file of this base name is carried along.</summary>
     public static bool Includes(string name)
@@ -34,70 +44,102 @@ public static class CarriedFiles
         ArgumentNullException.ThrowIfNull(name);
         return !name.StartsWith('.')
             && !name.Contains(".index.", StringComparison.OrdinalIgnoreCase)
+            && !Array.Exists(WeightEndings, ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase))
             && Array.Exists(Patterns, pattern => NamePattern.Matches(pattern, name.ToLowerInvariant()));
     }
 
-    /// <summary>Writes a copy of each file.</summary>
-    /// <param name="paths">The files.</param>
-    /// <param name="output">Where they go.</param>
-    /// <param name="dtype">The dtype that all floating tensors have now; null where they keep their own.</param>
-    /// <param name="cancellationToken">Ends the copying within one file of at most 2 GiB, usually of a few megabytes.</param>
-    internal static async Task CopyAsync(
-        IEnumerable<string> paths, AtomicFolder output, DType? dtype, CancellationToken cancellationToken)
+    /// <summary>Opens the files of a folder that are carried along; none where there is no such folder.</summary>
+    /// <exception cref="IOException">One cannot be read, or is no file; the message names it.</exception>
+    public static async Task<CarriedFiles> OpenAsync(string folder)
     {
-        foreach (var path in paths)
+        var files = ImmutableArray.CreateBuilder<LocalFileSource>();
+        try
         {
-            var name = Path.GetFileName(path);
-            var content = await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false);
-            if (name == ConfigName && dtype is { } target)
+            var paths = Directory.Exists(folder) ? Directory.EnumerateFiles(folder) : [];
+            foreach (var path in paths.Where(path => Includes(Path.GetFileName(path))).Order(StringComparer.Ordinal))
             {
-                content = WithDType(content, target);
+                files.Add(Open(path));
             }
 
-            await output.WriteAllBytesAsync(name, content, cancellationToken).ConfigureAwait(false);
+            return new CarriedFiles(files.ToImmutable());
+        }
+        catch
+        {
+            await new CarriedFiles(files.ToImmutable()).DisposeAsync().ConfigureAwait(false);
+            throw;
         }
     }
 
-    // Loaders convert to what the configuration says: a copy that still said bfloat16 would undo the conversion. 8-bit floats
-    // are left out, since no model computes in them and loaders take the field for the dtype of activations.
-    private static byte[] WithDType(byte[] config, DType dtype)
+    /// <summary>Writes a copy of each file.</summary>
+    /// <param name="output">Where they go.</param>
+    /// <param name="dtype">The dtype that all floating tensors have now; null where they keep their own.</param>
+    /// <param name="cancellationToken">Ends the copying within one piece.</param>
+    public async Task CopyAsync(AtomicFolder output, DType? dtype, CancellationToken cancellationToken)
     {
-        var name = dtype switch
+        foreach (var file in _files)
         {
-            DType.F32 => "float32",
-            DType.F16 => "float16",
-            DType.BF16 => "bfloat16",
-            DType.F64 => "float64",
-            _ => null,
-        };
-        if (name is null)
-        {
-            return config;
-        }
+            var name = Path.GetFileName(file.Name);
+            if (name == ConfigName && dtype is { } target && file.Length <= LargestConfig)
+            {
+                var config = new byte[(int)file.Length];
+                await file.ReadExactlyAsync(0, config, cancellationToken).ConfigureAwait(false);
+                await output.WriteAllBytesAsync(name, ConfigDType.Replace(config, target), cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await CopyAsync(file, output, name, cancellationToken).ConfigureAwait(false);
+            }
 
+            await file.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Closes the files.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var file in _files)
+        {
+            await file.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static LocalFileSource Open(string path)
+    {
         try
         {
-            if (JsonNode.Parse(config) is not JsonObject root)
-            {
-                return config;
-            }
+            return new LocalFileSource(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or UnsupportedCheckpointException)
+        {
+            throw new IOException(
+                $"{path}: it goes with the weights and cannot be copied: {exception.Message} Mend or remove it, or convert into a single "
+                + ".safetensors file, which carries nothing along.",
+                exception);
+        }
+    }
 
-            var changed = false;
-            foreach (var key in (ReadOnlySpan<string>)["torch_dtype", "dtype"])
+    private static async Task CopyAsync(LocalFileSource file, AtomicFolder output, string name, CancellationToken cancellationToken)
+    {
+        var copy = output.CreateFile(name, file.Length);
+        await using (copy.ConfigureAwait(false))
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(CopyBytes);
+            try
             {
-                if (root.TryGetPropertyValue(key, out var value) && value?.GetValueKind() == JsonValueKind.String)
+                for (long done = 0; done < file.Length;)
                 {
-                    root[key] = name;
-                    changed = true;
+                    var part = buffer.AsMemory(0, (int)Math.Min(CopyBytes, file.Length - done));
+                    await file.ReadExactlyAsync(done, part, cancellationToken).ConfigureAwait(false);
+                    await copy.WriteAsync(done, part, cancellationToken).ConfigureAwait(false);
+                    done += part.Length;
                 }
             }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
 
-            return changed ? System.Text.Encoding.UTF8.GetBytes(root.ToJsonString(Indented) + "\n") : config;
-        }
-        catch (JsonException)
-        {
-            // Not this class's to judge: opening the checkpoint has warned that it cannot be read.
-            return config;
+            await copy.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 }

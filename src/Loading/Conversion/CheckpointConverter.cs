@@ -19,6 +19,12 @@ public static class CheckpointConverter
         !output.EndsWith(Extension, StringComparison.OrdinalIgnoreCase) || Directory.Exists(output);
 
     /// <summary>
+    /// Whether a file of this base name is one that a converted folder has: a shard, the index, or a file that is carried along.
+    /// A folder with others in it is more than a checkpoint, and not to be replaced as one.
+    /// </summary>
+    public static bool MayReplace(string name) => ShardNames.Includes(name) || CarriedFiles.Includes(name);
+
+    /// <summary>
     /// Converts a checkpoint. A folder gets an index where there are several shards, and the configuration, tokenizer and
     /// generation files beside the weights.
     /// </summary>
@@ -84,7 +90,7 @@ public static class CheckpointConverter
             throw new IOException($"{output}: this already exists and would be replaced; choose another name, or allow it (--force).");
         }
 
-        ThrowIfDiskIsTooSmall(folder, conversion.Plan);
+        ThrowIfDiskIsTooSmall(folder, conversion.Plan.BytesToWrite);
         await conversion.RunAsync(
             (shard, metadata) => SafetensorsWriter.CreateAsync(full, shard, metadata, cancellationToken),
             cancellationToken).ConfigureAwait(false);
@@ -95,8 +101,11 @@ public static class CheckpointConverter
         Conversion conversion, string output, CancellationToken cancellationToken)
     {
         var plan = conversion.Plan;
+        var source = Path.GetDirectoryName(Path.GetFullPath(conversion.Checkpoint.Files[0].Path))!;
+        var carried = await CarriedFiles.OpenAsync(source).ConfigureAwait(false);
+        await using var closeCarried = carried.ConfigureAwait(false);
         using var folder = AtomicFolder.Create(output, conversion.Options.Overwrite);
-        ThrowIfDiskIsTooSmall(Path.GetDirectoryName(folder.Path)!, plan);
+        ThrowIfDiskIsTooSmall(Path.GetDirectoryName(folder.Path)!, checked(plan.BytesToWrite + carried.ByteLength));
         ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => ShardNames.OfShard(i, plan.Shards.Length))];
         var next = 0;
         await conversion.RunAsync(
@@ -108,23 +117,21 @@ public static class CheckpointConverter
             await folder.WriteAllBytesAsync(ShardNames.Index, ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);
         }
 
-        var source = Path.GetDirectoryName(Path.GetFullPath(conversion.Checkpoint.Files[0].Path))!;
-        var carried = Directory.Exists(source) ? CarriedFiles.Find(source) : [];
-        await CarriedFiles.CopyAsync(carried, folder, conversion.Options.DType, cancellationToken).ConfigureAwait(false);
+        await carried.CopyAsync(folder, conversion.Options.DType, cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         folder.Commit();
-        return (weights, [.. carried.Select(path => Path.GetFileName(path)!)]);
+        return (weights, carried.Names);
     }
 
     // A shard takes its space when it begins; this tells before the first one that the last will not fit.
-    private static void ThrowIfDiskIsTooSmall(string folder, ConversionPlan plan)
+    private static void ThrowIfDiskIsTooSmall(string folder, long bytes)
     {
         var drive = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(folder)! : folder);
         var free = drive.AvailableFreeSpace;
-        if (plan.BytesToWrite > free)
+        if (bytes > free)
         {
             throw new IOException(
-                $"{folder}: {plan.BytesToWrite} bytes are to be written and {free} are free on this disk; choose another one, a smaller --dtype or fewer tensors.");
+                $"{folder}: {bytes} bytes are to be written and {free} are free on this disk; choose another one, a smaller --dtype or fewer tensors.");
         }
     }
 }

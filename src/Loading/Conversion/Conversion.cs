@@ -31,6 +31,7 @@ internal sealed class Conversion(
     {
         var lanes = new List<ConversionLane>();
         var finishing = Task.CompletedTask;
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
             for (var i = 0; i < layout.Lanes; i++)
@@ -44,16 +45,18 @@ internal sealed class Conversion(
                     shard.Tensors.Select(tensor => new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Source.Shape)), Metadata(shard)).ConfigureAwait(false);
                 try
                 {
-                    await FillAsync(writer, shard, lanes, cancellationToken).ConfigureAwait(false);
+                    await FillAsync(writer, shard, lanes, stop.Token).ConfigureAwait(false);
                     await finishing.ConfigureAwait(false);
                 }
                 catch
                 {
                     await writer.DisposeAsync().ConfigureAwait(false);
+                    // Where the disk has failed with the shard before, that is why this one was stopped.
+                    await finishing.ConfigureAwait(false);
                     throw;
                 }
 
-                finishing = FinishAsync(writer, cancellationToken);
+                finishing = FinishAsync(writer, stop);
             }
 
             await finishing.ConfigureAwait(false);
@@ -91,11 +94,20 @@ internal sealed class Conversion(
         progress.Add(piece.ByteLength, piece.IsLast);
     }
 
-    private static async Task FinishAsync(SafetensorsWriter writer, CancellationToken cancellationToken)
+    // A failure ends the lanes, which are at the next shard by now.
+    private static async Task FinishAsync(SafetensorsWriter writer, CancellationTokenSource stop)
     {
         await using (writer.ConfigureAwait(false))
         {
-            await writer.CommitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await writer.CommitAsync(stop.Token).ConfigureAwait(false);
+            }
+            catch
+            {
+                await stop.CancelAsync().ConfigureAwait(false);
+                throw;
+            }
         }
     }
 
@@ -105,7 +117,8 @@ internal sealed class Conversion(
         var metadata = new Dictionary<string, string>();
         foreach (var (key, value) in checkpoint.Metadata)
         {
-            if (value is string text)
+            // Ties are the plan's: those of the input may name tensors that are left out, or written in full.
+            if (value is string text && key != SafetensorsTies.MetadataKey)
             {
                 metadata.Add(key, text);
             }

@@ -57,7 +57,7 @@ internal sealed class ConversionLane : IDisposable
             if (piece.ByteLength > 0)
             {
                 var stored = _slot!.Memory[..piece.ByteLength];
-                await ReadAsync(piece, stored, cancellationToken).ConfigureAwait(false);
+                await TensorPieces.ReadAsync(piece.Tensor.Source, piece.FirstElement, stored, cancellationToken).ConfigureAwait(false);
                 if (piece.Tensor.IsConverted)
                 {
                     await ConvertAsync(piece, stored, cancellationToken).ConfigureAwait(false);
@@ -90,26 +90,6 @@ internal sealed class ConversionLane : IDisposable
             _slot?.Dispose();
             _pool?.Dispose();
             _stream.Dispose();
-        }
-    }
-
-    private static async ValueTask ReadAsync(Piece piece, Memory<byte> slot, CancellationToken cancellationToken)
-    {
-        var tensor = piece.Tensor.Source;
-        var offset = tensor.Offset + piece.Offset;
-        try
-        {
-            await tensor.File.Source.ReadExactlyAsync(offset, slot, cancellationToken).ConfigureAwait(false);
-        }
-        catch (InvalidCheckpointException exception) when (exception.Tensor is null)
-        {
-            throw new InvalidCheckpointException(
-                exception.Code, tensor.File.Path, exception.Problem, tensor.File.Format, exception.Offset ?? offset, tensor.Name, exception);
-        }
-        catch (IOException exception)
-        {
-            throw new IOException(
-                $"{tensor.File.Path}: tensor {Quoted.Name(tensor.Name)} could not be read at byte {offset}: {exception.Message}", exception);
         }
     }
 

@@ -27,7 +27,7 @@ internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int C
             throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {options.Lanes}.", nameof(options));
         }
 
-        // A byte read becomes as many bytes in the worst case; on a device once more, for the way back.
+        // A byte read becomes as many bytes in the worst case. What a device holds of them besides is its own memory.
         var growth = plan.Tensors.Where(tensor => tensor.IsConverted).Select(Growth).DefaultIfEmpty(0).Max();
         var perByte = 1 + growth;
         var lanes = options.Lanes ?? StagingLayout.DefaultLanes;

@@ -10,8 +10,11 @@ internal readonly record struct Piece(OutputTensor Tensor, long Offset, int Byte
 {
     public bool IsLast => Offset + ByteLength == Tensor.Source.ByteLength;
 
+    /// <summary>The first element.</summary>
+    public long FirstElement => Offset / Tensor.Source.DType.BlockSize * Tensor.Source.DType.BlockLength;
+
     /// <summary>Where the piece goes, in bytes from the start of the written tensor.</summary>
-    public long OutputOffset => Tensor.DType.ByteCount(Offset / Tensor.Source.DType.BlockSize * Tensor.Source.DType.BlockLength);
+    public long OutputOffset => Tensor.DType.ByteCount(FirstElement);
 
     /// <summary>The size as written, in bytes.</summary>
     public int OutputLength =>

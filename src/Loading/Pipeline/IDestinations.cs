@@ -17,4 +17,7 @@ internal interface IDestinations
 
     /// <summary>Called when all bytes of a tensor are in place: once a tensor that is read, for it and those tied to it.</summary>
     void Complete(int tensor);
+
+    /// <summary>Called instead of <see cref="Complete"/> for a tensor that nobody may get: its bytes are not what they must be.</summary>
+    void Discard(int tensor);
 }

@@ -121,6 +121,7 @@ internal sealed class LoadSession
     {
         if (_check?.Differs(tensor) == true)
         {
+            _destinations.Discard(tensor);
             return;
         }
 

@@ -104,6 +104,11 @@ internal sealed class ModelDestinations : IDestinations
         }
     }
 
+    public void Discard(int tensor)
+    {
+        // The load fails, and everything is freed, or the model's owner keeps it, when all that differs is known.
+    }
+
     /// <summary>Frees the tensors after a failure.</summary>
     public void Free()
     {

@@ -94,6 +94,22 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
         }
     }
 
+    public void Discard(int tensor)
+    {
+        // Nobody will take it: its room is for the tensors behind it. One without elements has never been made.
+        if (_tensors[tensor] is { } discarded)
+        {
+            discarded.Dispose();
+            _tensors[tensor] = null;
+            lock (_lock)
+            {
+                _heldBytes -= plan.Tensors[tensor].ByteLength;
+            }
+
+            _changed.Release();
+        }
+    }
+
     public void RunDone()
     {
         lock (_lock)

@@ -13,6 +13,9 @@ internal sealed class Histogram
     /// <summary>Fits a terminal together with its statistics.</summary>
     public const int DefaultBins = 20;
 
+    /// <summary>More than any screen or picture shows, and few enough for every core to have its own counts.</summary>
+    public const int MaximumBins = 1 << 16;
+
     private readonly StoredValue _minimum;
     private readonly StoredValue _maximum;
     private readonly bool _isInteger;
@@ -54,16 +57,22 @@ internal sealed class Histogram
     /// <summary>Counts of a worker's own.</summary>
     public long[] CreateCounts() => new long[_counts.Length];
 
-    /// <summary>Counts stored values; those that are not finite are left out.</summary>
+    /// <summary>
+    /// Counts stored values; those that are not finite are left out. A file that has changed since the ends were found may hold
+    /// any value: those beyond go to the last bins, and that it has changed is said when it has been read.
+    /// </summary>
     public void Count(long[] counts, ValueDecoder decoder, ReadOnlySpan<byte> stored, Memory<double> buffer)
     {
         if (decoder.IsWideInteger)
         {
-            var (first, width) = (ToInteger(_minimum), (ulong)_integersPerBin);
+            // One bin may hold all integers there are, more than a width of 64 bits can say.
+            var first = ToInteger(_minimum);
+            var width = _integersPerBin > ulong.MaxValue ? ulong.MaxValue : (ulong)_integersPerBin;
+            var last = (ulong)counts.Length - 1;
             foreach (var bits in MemoryMarshal.Cast<byte, ulong>(stored))
             {
                 // The difference of two 64-bit integers of one kind fits without sign.
-                counts[(int)(unchecked(bits - (ulong)first) / width)]++;
+                counts[(int)Math.Min(unchecked(bits - (ulong)first) / width, last)]++;
             }
         }
         else if (_isInteger)
@@ -71,7 +80,7 @@ internal sealed class Histogram
             var (first, width) = (_minimum.Number, (double)_integersPerBin);
             foreach (var value in decoder.DecodeDouble(stored, buffer.Span))
             {
-                counts[(int)Math.Floor((value - first) / width)]++;
+                counts[(int)Math.Clamp(Math.Floor((value - first) / width), 0, counts.Length - 1)]++;
             }
         }
         else
@@ -116,7 +125,7 @@ internal sealed class Histogram
     {
         var last = _counts.Length - 1;
         var estimate = (value - _minimum.Number) * _binsPerUnit;
-        var bin = estimate >= last ? last : (int)estimate;
+        var bin = (int)Math.Clamp(estimate, 0, last);
         while (bin > 0 && value < _edges[bin])
         {
             bin--;

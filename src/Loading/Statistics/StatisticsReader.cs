@@ -48,7 +48,7 @@ public static class StatisticsReader
     /// <summary>Reads a tensor once more and counts its values in bins between its smallest and its largest.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="statistics">The tensor's statistics.</param>
-    /// <param name="bins">The most bins, at least 1; integers get fewer where fewer of equal width hold all of them.</param>
+    /// <param name="bins">The most bins, 1 to 65,536; integers get fewer where fewer of equal width hold all of them.</param>
     /// <param name="progress">Told after each piece; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <returns>The bins in ascending order; none where there is no finite value.</returns>
@@ -63,6 +63,7 @@ public static class StatisticsReader
         ArgumentNullException.ThrowIfNull(tensor);
         ArgumentNullException.ThrowIfNull(statistics);
         ArgumentOutOfRangeException.ThrowIfLessThan(bins, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(bins, Histogram.MaximumBins);
         var decoder = ValueDecoder.For(tensor);
         if (statistics is not { Minimum: { } minimum, Maximum: { } maximum })
         {

@@ -24,29 +24,72 @@ public sealed class CompletionsCommandTests
     [Fact]
     public async Task Another_shell_is_a_usage_error() => Assert.Equal(2, (await ToolRun.OfAsync("completions", "cmd")).ExitCode);
 
-    [LinuxFact]
-    public async Task Bash_completes_commands_options_and_values()
+    public static TheoryData<string, string> Lines => new()
     {
-        Assert.Equal("convert", await CompleteAsync("ilgpu-loader conv"));
-        Assert.Equal("--max-shard-size", await CompleteAsync("ilgpu-loader convert a b --max"));
-        Assert.Equal("f8_e5m2 f8_e5m2fnuz", await CompleteAsync("ilgpu-loader convert a b --dtype f8_e5"));
-        Assert.Equal("host", await CompleteAsync("ilgpu-loader load a --device h"));
-        // Paths are bash's own.
-        Assert.Equal("", await CompleteAsync("ilgpu-loader inspect samp"));
+        { "ilgpu-loader conv", "convert" },
+        { "ilgpu-loader convert a b --max", "--max-shard-size" },
+        { "ilgpu-loader convert a b --dtype f8_e5", "f8_e5m2 f8_e5m2fnuz" },
+        { "ilgpu-loader load a --device h", "host" },
+        { "ilgpu-loader show TENSORS block", "block.$(id) block.1" },
+        // Paths are the shell's own, also where no character is there yet.
+        { "ilgpu-loader inspect samp", "" },
+        { "ilgpu-loader convert ", "" },
+    };
+
+    [ShellTheory("bash")]
+    [MemberData(nameof(Lines))]
+    [InlineData("ilgpu-loader load a --device=h", "host")]
+    public Task Bash_completes_commands_options_values_and_names(string line, string expected) => CompleteAsync("bash", line, expected);
+
+    [ShellTheory("zsh")]
+    [MemberData(nameof(Lines))]
+    public Task Zsh_completes_commands_options_values_and_names(string line, string expected) => CompleteAsync("zsh", line, expected);
+
+    [ShellTheory("fish")]
+    [MemberData(nameof(Lines))]
+    public Task Fish_completes_commands_options_values_and_names(string line, string expected) => CompleteAsync("fish", line, expected);
+
+    private static async Task CompleteAsync(string shell, string line, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var tensors = folder.Write("t.safetensors", new SafetensorsBuilder().Add("block.1", "U8", [1], [1]).Add("block.$(id)", "U8", [1], [1]).ToBytes());
+        line = line.Replace("TENSORS", tensors, StringComparison.Ordinal);
+        // fish counts its arguments from the first behind the script, the others from the name.
+        string[] arguments = shell == "fish" ? ["-c", ScriptOf(shell), line] : ["-c", ScriptOf(shell), shell, line];
+        var start = new ProcessStartInfo(ShellTheoryAttribute.PathOf(shell)!, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            WorkingDirectory = folder.Path,
+        };
+        start.Environment["PATH"] = AppContext.BaseDirectory + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH");
+        start.Environment["HOME"] = folder.Path;
+        using var process = Process.Start(start)!;
+        var output = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.Equal(expected.Split(' ').Order(StringComparer.Ordinal), output.TrimEnd('\n').Split('\n').Order(StringComparer.Ordinal));
     }
 
-    // What bash does when Tab is pressed at the end of a line.
-    private static async Task<string> CompleteAsync(string line)
+    // What the shell does when Tab is pressed at the end of the line that is its argument.
+    private static string ScriptOf(string shell) => shell switch
     {
-        var script =
-            "source <(ilgpu-loader completions bash); COMP_LINE=$1; COMP_POINT=${#1}; read -ra COMP_WORDS <<< \"$1\"; "
-            + "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _ilgpu_loader; echo \"${COMPREPLY[*]}\"";
-        var start = new ProcessStartInfo("/bin/bash", ["-c", script, "bash", line]) { UseShellExecute = false, RedirectStandardOutput = true };
-        start.Environment["PATH"] = AppContext.BaseDirectory + Path.PathSeparator + Environment.GetEnvironmentVariable("PATH");
-        using var bash = Process.Start(start)!;
-        var output = await bash.StandardOutput.ReadToEndAsync();
-        await bash.WaitForExitAsync();
-        Assert.Equal(0, bash.ExitCode);
-        return output.TrimEnd('\n');
-    }
+        "bash" =>
+            """
+            source <(ilgpu-loader completions bash)
+            COMP_LINE=$1; COMP_POINT=${#1}; IFS=" " read -ra COMP_WORDS <<< "${1//=/ = }"
+            [[ $1 == *" " ]] && COMP_WORDS+=("")
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _ilgpu_loader; printf "%s\n" "${COMPREPLY[@]}"
+            """,
+        "zsh" =>
+            """
+            compdef() { :; }; _files() { :; }; compadd() { shift; print -rl -- "$@"; }
+            source <(ilgpu-loader completions zsh)
+            words=("${(@s: :)1}"); CURRENT=${#words}; _ilgpu_loader
+            """,
+        _ =>
+            """
+            ilgpu-loader completions fish | source
+            for found in (complete -C $argv[1]); echo (string split \t -- $found)[1]; end | string match -v -- 'samp*' | string match -v -- 't.safetensors'
+            """,
+    };
 }

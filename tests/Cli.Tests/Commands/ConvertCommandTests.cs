@@ -89,6 +89,13 @@ public sealed class ConvertCommandTests : IDisposable
         Assert.Equal(3, (await ToolRun.OfAsync("convert", Mixed, _folder["out"])).ExitCode);
         Assert.Equal(0, (await ToolRun.OfAsync("convert", Mixed, _folder["out"], "--force", "--include", "block.0*")).ExitCode);
         Assert.Equal(2, (await HashesAsync(_folder["out"])).Length);
+        foreach (var other in (string[])["my-other-lora.safetensors", "model-1-of-2.safetensors"])
+        {
+            _folder.Write($"out/{other}", [1]);
+            Assert.Equal(2, (await ToolRun.OfAsync("convert", Mixed, _folder["out"], "--force")).ExitCode);
+            File.Delete(_folder[$"out/{other}"]);
+        }
+
         _folder.Write("out/thesis.tex", [1]);
         var run = await ToolRun.OfAsync("convert", Mixed, _folder["out"], "--force");
         Assert.Equal(2, run.ExitCode);

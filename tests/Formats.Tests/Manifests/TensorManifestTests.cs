@@ -64,6 +64,9 @@ public sealed class TensorManifestTests : IDisposable
     [InlineData("""{"dtype":"F32","shape":[-1],"sha256":"HASH"}""")]
     [InlineData("""{"dtype":"F32","shape":[1.5],"sha256":"HASH"}""")]
     [InlineData("""{"dtype":"F32","shape":[4611686018427387904,4],"sha256":"HASH"}""")]
+    [InlineData("""{"dtype":"F32","shape":[4294967296,4294967296],"sha256":"HASH"}""")]
+    [InlineData("""{"dtype":"F32","shape":["1"],"sha256":"HASH"}""")]
+    [InlineData("""{"dtype":"F32","shape":[1],"sha256":7}""")]
     [InlineData("""{"dtype":"F32","shape":[1],"sha256":"HASH0"}""")]
     [InlineData("""{"dtype":"F32","shape":[1],"sha256":"0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"}""")]
     [InlineData("""{"dtype":"F32","shape":[1],"sha256":null}""")]
@@ -72,7 +75,23 @@ public sealed class TensorManifestTests : IDisposable
         var content = ("""{"schema":"ilgpu-loader/manifest/1","tensors":{"the name":""" + entry + "}}").Replace("HASH", Hash, StringComparison.Ordinal);
         var path = _folder.Write("m.json", Encoding.UTF8.GetBytes(content));
         var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => TensorManifest.ReadAsync(path));
-        Assert.Equal((CheckpointErrorCode.ManifestInvalid, path), (error.Code, error.File));
+        Assert.Equal((CheckpointErrorCode.ManifestInvalid, path, "the name"), (error.Code, error.File, error.Tensor));
+    }
+
+    [Fact]
+    public async Task Writing_replaces_a_manifest_and_nothing_else()
+    {
+        var path = _folder["m.json"];
+        await new TensorManifest([]).WriteAsync(path);
+        await new TensorManifest([KeyValuePair.Create("w", new ManifestEntry(DType.F32, new Shape(1), Hash))]).WriteAsync(path);
+        Assert.Single((await TensorManifest.ReadAsync(path)).Entries);
+        foreach (var content in (byte[][])[SafetensorsBuilder.Tiny(), "{}"u8.ToArray(), []])
+        {
+            var other = _folder.Write("other", content);
+            var error = await Assert.ThrowsAsync<IOException>(() => new TensorManifest([]).WriteAsync(other));
+            Assert.StartsWith($"{other}: this already exists, is no manifest", error.Message, StringComparison.Ordinal);
+            Assert.Equal(content, await File.ReadAllBytesAsync(other));
+        }
     }
 
     [Fact]

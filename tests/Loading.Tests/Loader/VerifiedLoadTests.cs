@@ -89,6 +89,27 @@ public sealed class VerifiedLoadTests
     }
 
     [Fact]
+    public async Task A_stream_of_what_differs_stays_within_its_window()
+    {
+        var sample = Sample.Make(8, Enumerable.Range(0, 40).Select(i => ($"t{i:D2}", DType.U8, new long[] { 100_000 })));
+        var entries = (await ManifestAsync(sample)).Entries.Select(pair => KeyValuePair.Create(pair.Key, pair.Value with { Sha256 = new string('0', 64) }));
+        var device = new LateDevice { SlotBytes = 1 << 16 };
+        await using var checkpoint = await sample.OpenAsync();
+        var options = new LoadOptions { Device = device, Lanes = 1, StreamWindowBytes = 250_000, Manifest = new TensorManifest(entries) };
+        var error = await Assert.ThrowsAsync<ManifestMismatchException>(async () =>
+        {
+            await foreach (var (_, tensor) in new CheckpointLoader().StreamAsync(new CheckpointLoader().Plan(checkpoint, options)))
+            {
+                tensor.Dispose();
+            }
+        });
+        Assert.Equal(40, error.Mismatches.Length);
+        Assert.InRange(device.PeakBytes, 100_000, 300_000);
+        Assert.Equal(0, device.LiveAllocations);
+        Assert.Empty(device.Violations);
+    }
+
+    [Fact]
     public async Task Names_dtypes_and_shapes_are_compared_before_anything_is_read()
     {
         var manifest = await ManifestAsync(Tensors);

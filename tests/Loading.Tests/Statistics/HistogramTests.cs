@@ -26,6 +26,35 @@ public sealed class HistogramTests
     }
 
     [Theory]
+    [InlineData(1, new long[] { 4 })]
+    [InlineData(2, new long[] { 2, 2 })]
+    public async Task The_whole_range_of_64_bits_has_any_number_of_bins(int bins, long[] counts)
+    {
+        var found = await BinsAsync("I64", new[] { long.MinValue, long.MaxValue, 0, -1 }, bins);
+        Assert.Equal(counts, found.Select(bin => bin.Count));
+    }
+
+    [Theory]
+    [InlineData("F32")]
+    [InlineData("I32")]
+    [InlineData("I64")]
+    public void Values_beyond_the_ends_go_to_the_last_bins(string name)
+    {
+        // A file that changed since its ends were found: what is counted is of no use, and saying so is the reader's.
+        Assert.True(DType.TryFromName(name, out var dtype) & ValueDecoder.TryGet(dtype, out var decoder));
+        StoredValue Value(int number) => new(dtype, number, dtype == DType.I64 ? number : null);
+        var histogram = new Histogram(Value(0), Value(100), 10);
+        var counts = histogram.CreateCounts();
+        var stored = dtype == DType.F32
+            ? System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>([-1e30f, 1e30f, 50])
+            : dtype == DType.I32
+                ? System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>([int.MinValue, int.MaxValue, 50])
+                : System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>([long.MaxValue, 101, 50]);
+        histogram.Count(counts, decoder, stored, new double[TensorPieces.ChunkElements]);
+        Assert.Equal(3, counts.Sum());
+    }
+
+    [Theory]
     [InlineData(0, 19, 20, 1)]
     [InlineData(0, 20, 11, 2)]
     [InlineData(-100, 100, 19, 11)]
