@@ -66,7 +66,7 @@ public sealed class TensorManifest
         }
 
         buffer.Write("\n}}\n"u8);
-        await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), cancellationToken).ConfigureAwait(false);
+        await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), overwrite: true, cancellationToken).ConfigureAwait(false);
     }
 
     private static void WriteEntry(Stream output, ManifestEntry entry)

@@ -86,7 +86,7 @@ public static class CheckpointConverter
 
         ThrowIfDiskIsTooSmall(folder, conversion.Plan);
         await conversion.RunAsync(
-            (shard, metadata) => SafetensorsWriter.CreateAsync(full, shard, metadata, cancellationToken),
+            (shard, metadata) => SafetensorsWriter.CreateAsync(full, shard, metadata, cancellationToken: cancellationToken),
             cancellationToken).ConfigureAwait(false);
         return ([Path.GetFileName(full)], []);
     }
