@@ -72,23 +72,11 @@ public static class CheckpointConverter
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFileAsync(
         Conversion conversion, string output, CancellationToken cancellationToken)
     {
-        var full = Path.GetFullPath(output);
-        var folder = Path.GetDirectoryName(full)!;
-        if (!Directory.Exists(folder))
-        {
-            throw new DirectoryNotFoundException($"{output}: the folder {folder} does not exist; make it first.");
-        }
-
-        if (File.Exists(full) && !conversion.Options.Overwrite)
-        {
-            throw new IOException($"{output}: this already exists and would be replaced; choose another name, or allow it (--force).");
-        }
-
-        ThrowIfDiskIsTooSmall(folder, conversion.Plan);
+        // Of one file: it takes all its space when it begins, which is before anything is read.
         await conversion.RunAsync(
-            (shard, metadata) => SafetensorsWriter.CreateAsync(full, shard, metadata, cancellationToken: cancellationToken),
+            (shard, metadata) => SafetensorsWriter.CreateAsync(output, shard, metadata, conversion.Options.Overwrite, cancellationToken),
             cancellationToken).ConfigureAwait(false);
-        return ([Path.GetFileName(full)], []);
+        return ([Path.GetFileName(output)], []);
     }
 
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFolderAsync(
@@ -96,7 +84,7 @@ public static class CheckpointConverter
     {
         var plan = conversion.Plan;
         using var folder = AtomicFolder.Create(output, conversion.Options.Overwrite);
-        ThrowIfDiskIsTooSmall(Path.GetDirectoryName(folder.Path)!, plan);
+        ThrowIfDiskIsTooSmall(folder.Path, plan);
         ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => ShardNames.OfShard(i, plan.Shards.Length))];
         var next = 0;
         await conversion.RunAsync(
@@ -119,9 +107,7 @@ public static class CheckpointConverter
     // A shard takes its space when it begins; this tells before the first one that the last will not fit.
     private static void ThrowIfDiskIsTooSmall(string folder, ConversionPlan plan)
     {
-        var drive = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(folder)! : folder);
-        var free = drive.AvailableFreeSpace;
-        if (plan.BytesToWrite > free)
+        if (FreeSpace.Of(folder) is { } free && plan.BytesToWrite > free)
         {
             throw new IOException(
                 $"{folder}: {plan.BytesToWrite} bytes are to be written and {free} are free on this disk; choose another one, a smaller --dtype or fewer tensors.");
