@@ -96,8 +96,7 @@ public sealed class AtomicFolder : IDisposable
             try
             {
                 var path = System.IO.Path.Combine(Path, name);
-                var file = OutputFailure.Explain(path, () => Open(path, length), length);
-                return new AtomicFile(path, length, overwrite: false, file, this, _calls);
+                return new AtomicFile(path, length, overwrite: false, Open(path, length), this, _calls);
             }
             catch
             {
@@ -201,14 +200,17 @@ public sealed class AtomicFolder : IDisposable
     {
         var above = OutputPath.FindFolderAbove(Path);
         OutputPath.CheckName(above, path);
-        var file = _unnamedFiles < _maximumUnnamedFiles ? UnfinishedFile.TryCreateUnnamed(path, above, length, _calls) : null;
+        var file = _unnamedFiles < _maximumUnnamedFiles
+            ? OutputFailure.Explain(path, () => UnfinishedFile.TryCreateUnnamed(path, above, length, _calls), length)
+            : null;
         if (file is not null)
         {
             _unnamedFiles++;
             return file;
         }
 
-        return UnfinishedFile.CreateWithin(path, Hide().Path, length, _calls);
+        var hidden = OutputFailure.Explain(Path, Hide);
+        return OutputFailure.Explain(path, () => UnfinishedFile.CreateWithin(path, hidden.Path, length, _calls), length);
     }
 
     private HiddenFolder Hide()

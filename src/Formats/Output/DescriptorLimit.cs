@@ -37,10 +37,10 @@ internal static partial class DescriptorLimit
     }
 
     [LibraryImport("libc", EntryPoint = "getrlimit")]
-    private static partial int GetLimit(int resource, out Limit limit);
+    private static partial int GetLimit(int resource, out ResourceLimit limit);
 
     [StructLayout(LayoutKind.Sequential)]
-    private struct Limit
+    private struct ResourceLimit
     {
         public nuint Soft;
         public nuint Hard;

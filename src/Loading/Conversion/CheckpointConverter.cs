@@ -107,7 +107,8 @@ public static class CheckpointConverter
     // A shard takes its space when it begins; this tells before the first one that the last will not fit.
     private static void ThrowIfDiskIsTooSmall(string folder, ConversionPlan plan)
     {
-        if (FreeSpace.Of(folder) is { } free && plan.BytesToWrite > free)
+        // What is written lies beside the folder until the end, and a folder may be on another disk than the one above.
+        if (FreeSpace.Of(Path.GetDirectoryName(folder)!) is { } free && plan.BytesToWrite > free)
         {
             throw new IOException(
                 $"{folder}: {plan.BytesToWrite} bytes are to be written and {free} are free on this disk; choose another one, a smaller --dtype or fewer tensors.");

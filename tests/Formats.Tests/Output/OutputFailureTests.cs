@@ -85,6 +85,8 @@ public sealed class OutputFailureTests : IDisposable
             Assert.True(exception is IOException or UnauthorizedAccessException, exception.ToString());
             Assert.StartsWith(target, exception.Message, StringComparison.Ordinal);
             Assert.DoesNotContain(".tmp", exception.Message, StringComparison.Ordinal);
+            // Making the folder first is what was tried.
+            Assert.DoesNotContain("make it first", exception.Message, StringComparison.Ordinal);
         }
     }
 
