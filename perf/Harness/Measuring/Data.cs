@@ -41,7 +41,7 @@ internal static class Data
             var tensors = Enumerable.Range(0, count)
                 .Select(i => new SafetensorsTensor($"model.layers.{i / 10}.block_sparse_moe.w{i % 10}.weight", DType.BF16, new Shape(8, 16)))
                 .ToArray();
-            await using var writer = await SafetensorsWriter.CreateAsync(path, tensors, null, cancellationToken);
+            await using var writer = await SafetensorsWriter.CreateAsync(path, tensors, cancellationToken: cancellationToken);
             var ones = new byte[256];
             ones.AsSpan().Fill(1);
             foreach (var tensor in writer.Tensors)

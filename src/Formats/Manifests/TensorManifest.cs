@@ -79,7 +79,7 @@ public sealed class TensorManifest
             throw new CheckpointLimitException("manifest's length", buffer.Length, MaximumBytes, LimitName, path);
         }
 
-        await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), cancellationToken).ConfigureAwait(false);
+        await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), overwrite: true, cancellationToken).ConfigureAwait(false);
     }
 
     // A slip of the keyboard must not take a checkpoint, or whatever else is there.

@@ -8,66 +8,98 @@ namespace IlgpuLoader.Formats;
 /// </summary>
 /// <remarks>
 /// Positional writes of disjoint ranges may run in parallel. The mode follows the umask, as for any new file. Where several
-/// writers have one target, the last commit stands.
+/// writers have one target, the last commit stands, or the first where nothing may be replaced. Only regular files are ever
+/// replaced. A link at the end of the path is followed: what it leads to is written, and the link stays.
 /// </remarks>
 public sealed class AtomicFile : IAsyncDisposable
 {
     private readonly UnfinishedFile _file;
     private readonly AtomicFolder? _folder;
     private readonly FileSystemCalls _calls;
+    private readonly bool _overwrite;
+    private readonly long _length;
     private bool _hasEnded;
     private bool _isDisposed;
 
-    internal AtomicFile(string path, UnfinishedFile file, AtomicFolder? folder, FileSystemCalls calls)
+    internal AtomicFile(string path, long length, bool overwrite, UnfinishedFile file, AtomicFolder? folder, FileSystemCalls calls)
     {
         Path = path;
+        _length = length;
+        _overwrite = overwrite;
         _file = file;
         _folder = folder;
         _calls = calls;
     }
 
-    /// <summary>Where the file will appear.</summary>
+    /// <summary>Where the file will appear: the full path, a link at its end followed.</summary>
     public string Path { get; }
 
     /// <summary>Begins a file; the target is not touched before <see cref="CommitAsync"/>.</summary>
-    /// <param name="path">Where the file will appear; an existing file is replaced.</param>
+    /// <param name="path">Where the file will appear, in a folder that is there.</param>
     /// <param name="length">
     /// The size in bytes if it is known: the space is then taken now, so that a full disk is reported before the work.
     /// </param>
-    /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
+    /// <param name="overwrite">
+    /// Whether a regular file that is there, or comes there before <see cref="CommitAsync"/>, is replaced.
+    /// </param>
+    /// <exception cref="IOException">
+    /// The file cannot be made, something is there that may not be replaced, or the disk is full. The message begins with the path.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
-    public static AtomicFile Create(string path, long length = 0) => Create(path, length, FileSystemCalls.Native);
+    public static AtomicFile Create(string path, long length = 0, bool overwrite = true) =>
+        Create(path, length, FileSystemCalls.Native, overwrite);
 
-    internal static AtomicFile Create(string path, long length, FileSystemCalls calls)
+    internal static AtomicFile Create(string path, long length, FileSystemCalls calls, bool overwrite = true)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        var full = System.IO.Path.GetFullPath(path);
-        Leftovers.Remove(full, calls);
-        var file = UnfinishedFile.TryCreateUnnamed(full, System.IO.Path.GetDirectoryName(full)!, length, calls)
-            ?? UnfinishedFile.CreateHidden(full, length, calls);
-        return new AtomicFile(full, file, folder: null, calls);
+        var given = System.IO.Path.GetFullPath(path);
+        var full = OutputFailure.Explain(given, () => OutputPath.ResolveFile(path));
+        return OutputFailure.Explain(
+            full,
+            () =>
+            {
+                OutputPath.CheckFile(full, overwrite);
+                Leftovers.Remove(full, calls);
+                var file = UnfinishedFile.TryCreateUnnamed(full, System.IO.Path.GetDirectoryName(full)!, length, calls)
+                    ?? UnfinishedFile.CreateHidden(full, length, calls);
+                return new AtomicFile(full, length, overwrite, file, folder: null, calls);
+            },
+            length);
     }
 
     /// <summary>Writes a whole small file.</summary>
-    /// <param name="path">Where the file will appear; an existing file is replaced.</param>
+    /// <param name="path">Where the file will appear, in a folder that is there.</param>
     /// <param name="content">Its bytes; they stay the caller's.</param>
+    /// <param name="overwrite">Whether a regular file that is there is replaced.</param>
     /// <param name="cancellationToken">Ends the work before the file has its name; nothing is left behind.</param>
-    /// <exception cref="IOException">The file cannot be made, or the disk is full or failed.</exception>
+    /// <exception cref="IOException">
+    /// The file cannot be made, something is there that may not be replaced, or the disk is full or failed.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
-    public static Task WriteAllBytesAsync(string path, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default) =>
-        WriteAllBytesAsync(Create(path, content.Length), content, cancellationToken);
+    public static Task WriteAllBytesAsync(
+        string path, ReadOnlyMemory<byte> content, bool overwrite = true, CancellationToken cancellationToken = default) =>
+        WriteAllBytesAsync(Create(path, content.Length, overwrite), content, cancellationToken);
 
     /// <summary>Writes bytes at an offset.</summary>
     /// <param name="offset">Where they go, in bytes from the start of the file.</param>
     /// <param name="bytes">The bytes; they stay the caller's.</param>
     /// <param name="cancellationToken">Ends a write that has not begun.</param>
-    /// <exception cref="IOException">The disk is full or failed.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The offset is negative.</exception>
+    /// <exception cref="IOException">The disk is full or failed. The message begins with the path.</exception>
     /// <exception cref="ObjectDisposedException">The file was committed or disposed.</exception>
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_hasEnded, this);
-        return RandomAccess.WriteAsync(_file.Handle, bytes, offset, cancellationToken);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        try
+        {
+            await RandomAccess.WriteAsync(_file.Handle, bytes, offset, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (IsFailedWrite(exception))
+        {
+            throw OutputFailure.Of(Path, exception, _length);
+        }
     }
 
     /// <summary>Writes bytes at an offset on the calling thread.</summary>
@@ -76,7 +108,15 @@ public sealed class AtomicFile : IAsyncDisposable
     public void Write(long offset, ReadOnlySpan<byte> bytes)
     {
         ObjectDisposedException.ThrowIf(_hasEnded, this);
-        RandomAccess.Write(_file.Handle, bytes, offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        try
+        {
+            RandomAccess.Write(_file.Handle, bytes, offset);
+        }
+        catch (Exception exception) when (IsFailedWrite(exception))
+        {
+            throw OutputFailure.Of(Path, exception, _length);
+        }
     }
 
     /// <summary>
@@ -85,7 +125,8 @@ public sealed class AtomicFile : IAsyncDisposable
     /// </summary>
     /// <param name="cancellationToken">Ends a commit that has not begun; forcing to disk cannot be interrupted.</param>
     /// <exception cref="IOException">
-    /// The disk is full or failed, or the name is a folder's. The target is as it was, unless only forcing its folder failed.
+    /// The disk is full or failed, or something has come to the target that may not be replaced. The target is as it was,
+    /// unless only forcing its folder failed. The message begins with the path.
     /// </exception>
     /// <exception cref="ObjectDisposedException">The file was committed or disposed.</exception>
     public async ValueTask CommitAsync(CancellationToken cancellationToken = default)
@@ -94,7 +135,7 @@ public sealed class AtomicFile : IAsyncDisposable
         cancellationToken.ThrowIfCancellationRequested();
         _hasEnded = true;
         // Begun is ended: half of it is what must never be.
-        await Task.Run(Finish, CancellationToken.None).ConfigureAwait(false);
+        await Task.Run(() => OutputFailure.Explain(Path, Finish, _length), CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Closes the file and, if it was not committed, removes it.</summary>
@@ -106,11 +147,11 @@ public sealed class AtomicFile : IAsyncDisposable
             _isDisposed = true;
             if (_folder is null)
             {
-                _file.Dispose();
+                OutputFailure.Explain(Path, _file.Dispose);
             }
             else
             {
-                _folder.Drop(this, _file);
+                OutputFailure.Explain(Path, () => _folder.Drop(this, _file));
             }
         }
 
@@ -126,6 +167,10 @@ public sealed class AtomicFile : IAsyncDisposable
         }
     }
 
+    // .NET calls an argument wrong where the system says that the file would be too large.
+    private bool IsFailedWrite(Exception exception) =>
+        exception is ArgumentOutOfRangeException || OutputFailure.IsToExplain(Path, exception);
+
     // Order: content on disk, then the name, then the folder; a crash between them leaves the old file or the new one.
     private void Finish()
     {
@@ -136,7 +181,9 @@ public sealed class AtomicFile : IAsyncDisposable
             return;
         }
 
-        _file.GiveName(Path);
+        // Looked at again: hours may have passed, and a rename replaces whatever is no folder.
+        OutputPath.CheckFile(Path, _overwrite);
+        _file.GiveName(Path, _overwrite);
         _calls.FlushFolder(System.IO.Path.GetDirectoryName(Path)!);
     }
 }

@@ -1,27 +1,28 @@
 namespace IlgpuLoader.Formats;
 
 /// <summary>
-/// A folder that appears with all its files or not at all. On Linux its files have no names until <see cref="Commit"/>,
-/// so that a run that is killed leaves nothing; elsewhere they are written into a hidden folder beside the target. Without
-/// <see cref="Commit"/> nothing is left behind. Files may be made and written from several threads; committing and
-/// disposing are for one, after them.
+/// A folder that appears with all its files or not at all; without <see cref="Commit"/> nothing is left behind. On Linux its
+/// files have no names until then, so that not even a run that is killed before leaves anything. Elsewhere, and for the files
+/// beyond some hundreds that a process can hold open at a time, they are written into a hidden folder beside the target: that
+/// is what a kill then leaves, as one in the middle of <see cref="Commit"/> does, and the next run for the target removes it.
 /// </summary>
+/// <remarks>
+/// Files may be made and written from several threads; committing and disposing are for one, after them. A link at the end
+/// of the path is followed: what it leads to is written, or replaced as a whole, and the link stays.
+/// </remarks>
 public sealed class AtomicFolder : IDisposable
 {
-    /// <summary>
-    /// How many files are held open without names: each takes a descriptor until the end, and Linux gives a process 1,024
-    /// by default, of which an opened checkpoint takes <see cref="OpenFileLimit.DefaultMaximum"/>. The files beyond it go into
-    /// the hidden folder at once.
-    /// </summary>
-    internal const int MaximumUnnamedFiles = 64;
-
     private readonly bool _overwrite;
+
+    // Each file without a name takes a descriptor until the end; those beyond this go into the hidden folder at once.
+    private readonly int _maximumUnnamedFiles;
     private readonly FileSystemCalls _calls;
     private readonly Lock _lock = new();
 
     // Null stands for a file that is still being written.
     private readonly SortedDictionary<string, UnfinishedFile?> _files = new(StringComparer.Ordinal);
     private HiddenFolder? _hidden;
+    private MadeFolders? _above;
     private int _unnamedFiles;
     private bool _hasEnded;
 
@@ -30,32 +31,38 @@ public sealed class AtomicFolder : IDisposable
         Path = path;
         _overwrite = overwrite;
         _calls = calls;
+        _maximumUnnamedFiles = calls.CountSpareDescriptors();
     }
 
-    /// <summary>Where the folder will appear.</summary>
+    /// <summary>Where the folder will appear: the full path, a link at its end followed.</summary>
     public string Path { get; }
 
     private string Parent => System.IO.Path.GetDirectoryName(Path)!;
 
     /// <summary>Begins a folder.</summary>
-    /// <param name="path">Where the folder will appear; missing folders above it are made.</param>
+    /// <param name="path">
+    /// Where the folder will appear; missing folders above it are made when they are needed, and removed if this one does not
+    /// appear.
+    /// </param>
     /// <param name="overwrite">Whether a folder that is there and not empty is replaced as a whole.</param>
-    /// <exception cref="IOException">A file, or a folder that is not empty, is there and may not be replaced.</exception>
+    /// <exception cref="IOException">
+    /// A file, or a folder that is not empty, is there and may not be replaced, or no folder can be made there. The message
+    /// begins with the path.
+    /// </exception>
     /// <exception cref="UnauthorizedAccessException">A folder above may not be written to.</exception>
     public static AtomicFolder Create(string path, bool overwrite = false) => Create(path, overwrite, FileSystemCalls.Native);
 
     internal static AtomicFolder Create(string path, bool overwrite, FileSystemCalls calls)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
-        Leftovers.Remove(full, calls);
-        if (File.Exists(full) || (!overwrite && Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any()))
+        var given = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+        var full = OutputFailure.Explain(given, () => OutputPath.ResolveFolder(path));
+        return OutputFailure.Explain(full, () =>
         {
-            throw new IOException($"{path}: this already exists and would be replaced; choose another name or remove it first.");
-        }
-
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(full)!);
-        return new AtomicFolder(full, overwrite, calls);
+            Leftovers.Remove(full, calls);
+            OutputPath.CheckFolder(full, overwrite);
+            return new AtomicFolder(full, overwrite, calls);
+        });
     }
 
     /// <summary>
@@ -66,7 +73,8 @@ public sealed class AtomicFolder : IDisposable
     /// <param name="length">The size in bytes if it is known: the space is then taken now.</param>
     /// <returns>The file, which is the caller's to dispose.</returns>
     /// <exception cref="ArgumentException">The name is no base name, or is another file's.</exception>
-    /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
+    /// <exception cref="IOException">The file cannot be made, or the disk is full. The message begins with the path.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder above may not be written to.</exception>
     /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
     public AtomicFile CreateFile(string name, long length = 0)
     {
@@ -88,7 +96,7 @@ public sealed class AtomicFolder : IDisposable
             try
             {
                 var path = System.IO.Path.Combine(Path, name);
-                return new AtomicFile(path, Open(path, length), this, _calls);
+                return new AtomicFile(path, length, overwrite: false, Open(path, length), this, _calls);
             }
             catch
             {
@@ -110,8 +118,9 @@ public sealed class AtomicFolder : IDisposable
     /// <exception cref="InvalidOperationException">A file was neither committed nor disposed.</exception>
     /// <exception cref="IOException">
     /// The disk failed, or something has come to the target meanwhile. What is there is as it was, unless only forcing the
-    /// folder above to disk or removing the replaced folder failed.
+    /// folders above to disk or removing the replaced folder failed. The message begins with the path.
     /// </exception>
+    /// <exception cref="UnauthorizedAccessException">The folder above may not be written to.</exception>
     /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
     public void Commit()
     {
@@ -123,14 +132,7 @@ public sealed class AtomicFolder : IDisposable
                 throw new InvalidOperationException($"{Path}: the file {Quoted.Name(open)} is still being written; commit or dispose it first.");
             }
 
-            var hidden = _hidden ??= HiddenFolder.Create(Path, _calls);
-            foreach (var (name, file) in _files)
-            {
-                file!.GiveName(System.IO.Path.Combine(hidden.Path, name));
-            }
-
-            _calls.FlushFolder(hidden.Path);
-            Replace(hidden);
+            OutputFailure.Explain(Path, Finish);
             _hasEnded = true;
         }
     }
@@ -141,13 +143,17 @@ public sealed class AtomicFolder : IDisposable
         lock (_lock)
         {
             _hasEnded = true;
-            foreach (var file in _files.Values)
+            OutputFailure.Explain(Path, () =>
             {
-                file?.Dispose();
-            }
+                foreach (var file in _files.Values)
+                {
+                    file?.Dispose();
+                }
 
-            _files.Clear();
-            _hidden?.Dispose();
+                _files.Clear();
+                _hidden?.Dispose();
+                _above?.Dispose();
+            });
         }
     }
 
@@ -192,15 +198,39 @@ public sealed class AtomicFolder : IDisposable
 
     private UnfinishedFile Open(string path, long length)
     {
-        var file = _unnamedFiles < MaximumUnnamedFiles ? UnfinishedFile.TryCreateUnnamed(path, Parent, length, _calls) : null;
+        var above = OutputPath.FindFolderAbove(Path);
+        OutputPath.CheckName(above, path);
+        var file = _unnamedFiles < _maximumUnnamedFiles
+            ? OutputFailure.Explain(path, () => UnfinishedFile.TryCreateUnnamed(path, above, length, _calls), length)
+            : null;
         if (file is not null)
         {
             _unnamedFiles++;
             return file;
         }
 
-        _hidden ??= HiddenFolder.Create(Path, _calls);
-        return UnfinishedFile.CreateWithin(System.IO.Path.Combine(_hidden.Path, System.IO.Path.GetFileName(path)), length, _calls);
+        var hidden = OutputFailure.Explain(Path, Hide);
+        return OutputFailure.Explain(path, () => UnfinishedFile.CreateWithin(path, hidden.Path, length, _calls), length);
+    }
+
+    private HiddenFolder Hide()
+    {
+        _above ??= MadeFolders.Make(Parent, _calls);
+        return _hidden ??= HiddenFolder.Create(Path, _calls);
+    }
+
+    // Order: content on disk (each file's own commit), names in the hidden folder, its entries on disk, its name, the folders
+    // above on disk.
+    private void Finish()
+    {
+        var hidden = Hide();
+        foreach (var (name, file) in _files)
+        {
+            file!.GiveName(System.IO.Path.Combine(hidden.Path, name), overwrite: false);
+        }
+
+        _calls.FlushFolder(hidden.Path);
+        Replace(hidden);
     }
 
     private void Replace(HiddenFolder hidden)
@@ -226,7 +256,9 @@ public sealed class AtomicFolder : IDisposable
         }
 
         hidden.MarkMoved();
+        _above!.Keep();
         _calls.FlushFolder(Parent);
+        _above.Flush();
         if (replaced is not null)
         {
             DeleteReplaced(replaced);

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -24,18 +23,12 @@ internal partial class FileSystemCalls
     // linkat(2), renameat2(2), fallocate(2), flock(2); flock's are the same on every Unix.
     private const int CurrentFolder = -100;
     private const int FollowLink = 0x400;
+    private const uint DoNotReplace = 1;
     private const uint ExchangeNames = 2;
     private const int KeepSize = 1;
     private const int Shared = 1;
     private const int Exclusive = 2;
     private const int DoNotWait = 4;
-
-    // errno(3) on Linux.
-    private const int Interrupted = 4;
-    private const int AlreadyExists = 17;
-    private const int FileTooLarge = 27;
-    private const int NoSpace = 28;
-    private const int QuotaExceeded = 122;
 
     private static readonly int DirectoryOnly = RuntimeInformation.ProcessArchitecture switch
     {
@@ -77,43 +70,25 @@ internal partial class FileSystemCalls
         return handle;
     }
 
-    /// <summary>
-    /// How many bytes are free on the file system of a folder, what only an administrator may use included; null where that
-    /// is not known.
-    /// </summary>
-    public virtual long? CountFreeBytes(string folder)
-    {
-        if (OperatingSystem.IsWindows())
-        {
-            // A drive letter says nothing about a volume that is mounted in a folder.
-            return null;
-        }
+    /// <summary>How many bytes are free where a folder is; null where that is not known.</summary>
+    public virtual long? CountFreeBytes(string folder) => FreeSpace.Of(folder);
 
-        try
-        {
-            var drive = new DriveInfo(folder);
-            // Some network file systems have no numbers at all.
-            return drive.TotalSize > 0 ? drive.TotalFreeSpace : null;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            // Where the folder is missing, making the file says so.
-            return null;
-        }
-    }
+    /// <summary>How many files may be held open until the end.</summary>
+    public virtual int CountSpareDescriptors() => DescriptorLimit.CountSpare();
 
     /// <summary>
     /// Refuses what cannot fit before space is taken: file systems take all there is until they find that out, and whoever
     /// else writes at that moment fails.
     /// </summary>
-    /// <param name="path">Where the file will appear.</param>
+    /// <param name="path">Where the file will appear, for messages.</param>
+    /// <param name="folder">A folder of the same file system.</param>
     /// <param name="length">Its size in bytes.</param>
     /// <exception cref="IOException">There is less room than that.</exception>
-    public void CheckRoom(string path, long length)
+    public void CheckRoom(string path, string folder, long length)
     {
-        if (length > 0 && CountFreeBytes(Path.GetDirectoryName(path)!) is { } free && length > free)
+        if (length > 0 && CountFreeBytes(folder) is { } free && length > free)
         {
-            throw new IOException($"{path}: there is no room for the {length} bytes of this file: {free} bytes are free on the disk.");
+            throw new IOException(OutputFailure.DescribeNoRoom(path, length, free));
         }
     }
 
@@ -127,13 +102,12 @@ internal partial class FileSystemCalls
         while (length > 0 && Allocate(file, KeepSize, 0, length) != 0)
         {
             var error = Marshal.GetLastPInvokeError();
-            if (error is NoSpace or FileTooLarge or QuotaExceeded)
+            if (error is SystemError.NoSpace or SystemError.FileTooLarge || error == SystemError.QuotaExceeded)
             {
-                var cause = new Win32Exception(error);
-                throw new IOException($"{path}: there is no room for the {length} bytes of this file: {cause.Message}.", cause);
+                throw OutputFailure.Of(path, SystemError.ToException(error), length);
             }
 
-            if (error != Interrupted)
+            if (error != SystemError.Interrupted)
             {
                 // A file system that cannot reserve tells of a full disk when it is full, as .NET's preallocation has it.
                 return;
@@ -142,6 +116,7 @@ internal partial class FileSystemCalls
     }
 
     /// <summary>Gives an unnamed file a name; never replaces anything.</summary>
+    /// <exception cref="IOException">The name cannot be given, and could not in any other way.</exception>
     public virtual LinkOutcome Link(SafeFileHandle file, string path)
     {
         // Held, so that the number in the path cannot become another file's.
@@ -149,9 +124,9 @@ internal partial class FileSystemCalls
         file.DangerousAddRef(ref held);
         try
         {
-            return LinkAt(CurrentFolder, LinkSource(file), CurrentFolder, path, FollowLink) == 0 ? LinkOutcome.Linked
-                : Marshal.GetLastPInvokeError() == AlreadyExists ? LinkOutcome.NameTaken
-                : LinkOutcome.Refused;
+            return LinkAt(CurrentFolder, LinkSource(file), CurrentFolder, path, FollowLink) == 0
+                ? LinkOutcome.Linked
+                : Outcome(Marshal.GetLastPInvokeError());
         }
         finally
         {
@@ -161,6 +136,28 @@ internal partial class FileSystemCalls
 
     /// <summary>Gives a file another name in the same folder; replaces the file that has it.</summary>
     public virtual void MoveFile(string from, string to) => File.Move(from, to, overwrite: true);
+
+    /// <summary>Gives a file another name in the same folder; never replaces anything.</summary>
+    /// <exception cref="IOException">The name cannot be given, and could not in any other way.</exception>
+    public virtual LinkOutcome MoveNewFile(string from, string to)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return LinkOutcome.Refused;
+        }
+
+        try
+        {
+            return RenameAt(CurrentFolder, from, CurrentFolder, to, DoNotReplace) == 0
+                ? LinkOutcome.Linked
+                : Outcome(Marshal.GetLastPInvokeError());
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Older musl has no wrapper for this system call.
+            return LinkOutcome.Refused;
+        }
+    }
 
     /// <summary>Gives a folder another name beside it that nothing has yet.</summary>
     public virtual void MoveFolder(string from, string to) => Directory.Move(from, to);
@@ -218,6 +215,11 @@ internal partial class FileSystemCalls
         const int onMacOS = 35;
         return error == (OperatingSystem.IsMacOS() ? onMacOS : onLinux);
     }
+
+    private static LinkOutcome Outcome(int error) =>
+        error == SystemError.AlreadyExists ? LinkOutcome.NameTaken
+        : SystemError.MeansUnsupported(error) ? LinkOutcome.Refused
+        : throw SystemError.ToException(error);
 
     private static string LinkSource(SafeFileHandle file) => $"/proc/self/fd/{file.DangerousGetHandle()}";
 

@@ -42,7 +42,7 @@ internal static partial class FolderSync
     private static IOException Failure(string path)
     {
         var error = new Win32Exception(Marshal.GetLastPInvokeError());
-        return new IOException($"{path}: the folder could not be forced to disk: {error.Message}.", error);
+        return new IOException($"The folder {path} could not be forced to disk: {error.Message}.", error);
     }
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -1,12 +1,12 @@
 namespace IlgpuLoader.Formats;
 
-/// <summary>How giving an unnamed file its name ended.</summary>
+/// <summary>How giving a file its name without replacing anything ended.</summary>
 internal enum LinkOutcome
 {
     /// <summary>The file has the name.</summary>
     Linked,
-    /// <summary>Something has this name already, and a link never replaces.</summary>
+    /// <summary>Something has this name already, and it was not replaced.</summary>
     NameTaken,
-    /// <summary>The system does not do it here.</summary>
+    /// <summary>The system does not do it here; another way may do.</summary>
     Refused,
 }

@@ -47,7 +47,7 @@ internal sealed class UnfinishedFile : IDisposable
 
         try
         {
-            calls.CheckRoom(Path.Combine(folder, Path.GetFileName(path)), length);
+            calls.CheckRoom(path, folder, length);
             calls.Reserve(handle, path, length);
             // For the instant at the end when it may have a hidden name. Shared, so that a reader who opens the file as
             // soon as it appears, and locks it as .NET does, is not refused.
@@ -69,7 +69,7 @@ internal sealed class UnfinishedFile : IDisposable
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     public static UnfinishedFile CreateHidden(string path, long length, FileSystemCalls calls)
     {
-        calls.CheckRoom(path, length);
+        calls.CheckRoom(path, Path.GetDirectoryName(path)!, length);
         for (var attempt = 1; ; attempt++)
         {
             var name = TemporaryName.Beside(path);
@@ -96,11 +96,16 @@ internal sealed class UnfinishedFile : IDisposable
     }
 
     /// <summary>Begins a file under its own name in a folder that is hidden and locked as a whole.</summary>
-    /// <inheritdoc cref="CreateHidden"/>
-    public static UnfinishedFile CreateWithin(string path, long length, FileSystemCalls calls)
+    /// <param name="path">Where the file will appear, for messages.</param>
+    /// <param name="folder">The hidden folder.</param>
+    /// <param name="length">The space to take, in bytes.</param>
+    /// <param name="calls">The calls of the system.</param>
+    /// <inheritdoc cref="CreateHidden" path="/exception"/>
+    public static UnfinishedFile CreateWithin(string path, string folder, long length, FileSystemCalls calls)
     {
-        calls.CheckRoom(path, length);
-        return new UnfinishedFile(OpenNew(path, length), path, calls);
+        calls.CheckRoom(path, folder, length);
+        var name = Path.Combine(folder, Path.GetFileName(path));
+        return new UnfinishedFile(OpenNew(name, length), name, calls);
     }
 
     /// <summary>Forces the bytes to disk.</summary>
@@ -108,25 +113,26 @@ internal sealed class UnfinishedFile : IDisposable
     public void Flush() => _calls.FlushFile(Handle);
 
     /// <summary>Gives the file, whose bytes must have been forced to disk, its name, and closes it.</summary>
-    /// <param name="path">The full path; a file that is there is replaced.</param>
-    /// <exception cref="IOException">The name is a folder's, or the disk is full or failed.</exception>
+    /// <param name="path">The full path.</param>
+    /// <param name="overwrite">Whether a file that is there is replaced.</param>
+    /// <exception cref="IOException">Something has the name that is not replaced, or the disk is full or failed.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
-    public void GiveName(string path)
+    public void GiveName(string path, bool overwrite)
     {
         if (_isFinished)
         {
             return;
         }
 
-        if (_name is null && !TryLink(path))
+        if (_name is null && !TryLink(path, overwrite))
         {
-            CopyTo(path);
+            CopyTo(path, overwrite);
             return;
         }
 
         if (_name != path)
         {
-            _calls.MoveFile(_name!, path);
+            Move(_name!, path, overwrite);
         }
 
         _isFinished = true;
@@ -147,11 +153,36 @@ internal sealed class UnfinishedFile : IDisposable
     private static SafeFileHandle OpenNew(string path, long length) =>
         File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete, preallocationSize: length);
 
-    private bool TryLink(string path)
+    private void Move(string from, string to, bool overwrite)
+    {
+        if (overwrite)
+        {
+            _calls.MoveFile(from, to);
+            return;
+        }
+
+        var outcome = _calls.MoveNewFile(from, to);
+        if (outcome == LinkOutcome.Refused && !Path.Exists(to))
+        {
+            // Looks once more right before it renames; on a Unix without the call above, what comes between is replaced.
+            File.Move(from, to, overwrite: false);
+        }
+        else if (outcome != LinkOutcome.Linked)
+        {
+            throw SystemError.ToException(SystemError.AlreadyExists);
+        }
+    }
+
+    private bool TryLink(string path, bool overwrite)
     {
         var outcome = _calls.Link(Handle, path);
         if (outcome == LinkOutcome.NameTaken)
         {
+            if (!overwrite)
+            {
+                throw SystemError.ToException(SystemError.AlreadyExists);
+            }
+
             // A link cannot replace; a rename can. The hidden name exists from here to the rename.
             var hidden = TemporaryName.Beside(path);
             outcome = _calls.Link(Handle, hidden);
@@ -163,7 +194,7 @@ internal sealed class UnfinishedFile : IDisposable
     }
 
     // Where a file system has files without names and then refuses to name one: what was written is not lost.
-    private void CopyTo(string path)
+    private void CopyTo(string path, bool overwrite)
     {
         var length = RandomAccess.GetLength(Handle);
         using var copy = CreateHidden(path, length, _calls);
@@ -181,7 +212,7 @@ internal sealed class UnfinishedFile : IDisposable
         }
 
         copy.Flush();
-        copy.GiveName(path);
+        copy.GiveName(path, overwrite);
         _isFinished = true;
         Handle.Dispose();
     }

@@ -45,16 +45,19 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <param name="path">Where the file will appear.</param>
     /// <param name="tensors">What it will hold, in any order.</param>
     /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
+    /// <param name="overwrite">Whether a file that is there, or comes there before the commit, is replaced.</param>
     /// <param name="cancellationToken">Cancels the writing of the header.</param>
     /// <exception cref="ArgumentException">A name is not allowed or occurs twice, a dtype is not a safetensors type, or the sizes do not fit 64 bits.</exception>
     /// <exception cref="CheckpointLimitException">The header would exceed what readers accept.</exception>
-    /// <exception cref="IOException">The file cannot be made, or the disk is full.</exception>
+    /// <exception cref="IOException">The file cannot be made, something is there that may not be replaced, or the disk is full.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     public static Task<SafetensorsWriter> CreateAsync(
         string path,
         IEnumerable<SafetensorsTensor> tensors,
         IReadOnlyDictionary<string, string>? metadata = null,
+        bool overwrite = true,
         CancellationToken cancellationToken = default) =>
-        CreateAsync(path, length => AtomicFile.Create(path, length), tensors, metadata, cancellationToken);
+        CreateAsync(path, length => AtomicFile.Create(path, length, overwrite), tensors, metadata, cancellationToken);
 
     /// <summary>Begins a file of a folder, with which it will appear: takes the space and writes the header.</summary>
     /// <param name="folder">The folder; it must be committed after the file.</param>
@@ -62,7 +65,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
     /// <param name="tensors">What it will hold, in any order.</param>
     /// <param name="metadata">The strings under <c>__metadata__</c>; null or empty leaves the key out.</param>
     /// <param name="cancellationToken">Cancels the writing of the header.</param>
-    /// <inheritdoc cref="CreateAsync(string, IEnumerable{SafetensorsTensor}, IReadOnlyDictionary{string, string}?, CancellationToken)" path="/exception"/>
+    /// <inheritdoc cref="CreateAsync(string, IEnumerable{SafetensorsTensor}, IReadOnlyDictionary{string, string}?, bool, CancellationToken)" path="/exception"/>
     public static Task<SafetensorsWriter> CreateAsync(
         AtomicFolder folder,
         string name,

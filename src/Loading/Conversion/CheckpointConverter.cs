@@ -78,23 +78,11 @@ public static class CheckpointConverter
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFileAsync(
         Conversion conversion, string output, CancellationToken cancellationToken)
     {
-        var full = Path.GetFullPath(output);
-        var folder = Path.GetDirectoryName(full)!;
-        if (!Directory.Exists(folder))
-        {
-            throw new DirectoryNotFoundException($"{output}: the folder {folder} does not exist; make it first.");
-        }
-
-        if (File.Exists(full) && !conversion.Options.Overwrite)
-        {
-            throw new IOException($"{output}: this already exists and would be replaced; choose another name, or allow it (--force).");
-        }
-
-        ThrowIfDiskIsTooSmall(folder, conversion.Plan.BytesToWrite);
+        // Of one file: it takes all its space when it begins, which is before anything is read.
         await conversion.RunAsync(
-            (shard, metadata) => SafetensorsWriter.CreateAsync(full, shard, metadata, cancellationToken),
+            (shard, metadata) => SafetensorsWriter.CreateAsync(output, shard, metadata, conversion.Options.Overwrite, cancellationToken),
             cancellationToken).ConfigureAwait(false);
-        return ([Path.GetFileName(full)], []);
+        return ([Path.GetFileName(output)], []);
     }
 
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFolderAsync(
@@ -105,7 +93,7 @@ public static class CheckpointConverter
         var carried = await CarriedFiles.OpenAsync(source).ConfigureAwait(false);
         await using var closeCarried = carried.ConfigureAwait(false);
         using var folder = AtomicFolder.Create(output, conversion.Options.Overwrite);
-        ThrowIfDiskIsTooSmall(Path.GetDirectoryName(folder.Path)!, checked(plan.BytesToWrite + carried.ByteLength));
+        ThrowIfDiskIsTooSmall(folder.Path, checked(plan.BytesToWrite + carried.ByteLength));
         ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => ShardNames.OfShard(i, plan.Shards.Length))];
         var next = 0;
         await conversion.RunAsync(
@@ -126,9 +114,8 @@ public static class CheckpointConverter
     // A shard takes its space when it begins; this tells before the first one that the last will not fit.
     private static void ThrowIfDiskIsTooSmall(string folder, long bytes)
     {
-        var drive = new DriveInfo(OperatingSystem.IsWindows() ? Path.GetPathRoot(folder)! : folder);
-        var free = drive.AvailableFreeSpace;
-        if (bytes > free)
+        // What is written lies beside the folder until the end, and a folder may be on another disk than the one above.
+        if (FreeSpace.Of(Path.GetDirectoryName(folder)!) is { } free && bytes > free)
         {
             throw new IOException(
                 $"{folder}: {bytes} bytes are to be written and {free} are free on this disk; choose another one, a smaller --dtype or fewer tensors.");

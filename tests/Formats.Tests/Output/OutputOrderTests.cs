@@ -86,6 +86,19 @@ public sealed class OutputOrderTests : IDisposable
     }
 
     [LinuxFact]
+    public void Folder_BelowFoldersThatItMakes_HasTheirNamesFlushedToo()
+    {
+        var calls = new RecordingCalls();
+        using (var folder = AtomicFolder.Create(_folder["p/q/d"], overwrite: false, calls))
+        {
+            folder.Commit();
+        }
+
+        Assert.Equal(
+            ["flush folder hidden", "move hidden d", "flush folder q", "flush folder p", $"flush folder {Root}"], calls.Steps);
+    }
+
+    [LinuxFact]
     public async Task Folder_OverAnother_ChangesPlacesWithIt()
     {
         _folder.Write("d/old", "old");
@@ -118,7 +131,7 @@ public sealed class OutputOrderTests : IDisposable
     public async Task Folder_OfFilesThatCannotBeLinked_HasCopiesOfThem()
     {
         var steps = await WriteFolderAsync(new RecordingCalls { RefuseLink = true });
-        Assert.Equal(["link a: Refused", "flush file", "move hidden a", "link b: Refused"], steps.Skip(4).Take(4));
+        Assert.Equal(["link a: Refused", "flush file", "move new hidden a: Linked", "link b: Refused"], steps.Skip(4).Take(4));
     }
 
     private async Task<IReadOnlyList<string>> WriteFileAsync(RecordingCalls calls)

@@ -16,6 +16,18 @@ internal sealed class RecordingCalls : FileSystemCalls
     /// <summary>Whether a file without a name cannot be given one.</summary>
     public bool RefuseLink { get; init; }
 
+    /// <summary>The error that giving a file without a name its name ends with; 0 for none.</summary>
+    public int LinkError { get; init; }
+
+    /// <summary>Whether a file cannot be renamed without replacing.</summary>
+    public bool RefuseMoveNew { get; init; }
+
+    /// <summary>How many files may be held open; null for what the machine says.</summary>
+    public int? SpareDescriptors { get; init; }
+
+    /// <summary>Called before a file gets its name.</summary>
+    public Action? BeforeName { get; set; }
+
     /// <summary>Whether names cannot be exchanged.</summary>
     public bool RefuseExchange { get; init; }
 
@@ -42,8 +54,17 @@ internal sealed class RecordingCalls : FileSystemCalls
 
     public override long? CountFreeBytes(string folder) => FreeBytes ?? base.CountFreeBytes(folder);
 
+    public override int CountSpareDescriptors() => SpareDescriptors ?? base.CountSpareDescriptors();
+
     public override LinkOutcome Link(SafeFileHandle file, string path)
     {
+        BeforeName?.Invoke();
+        if (LinkError != 0)
+        {
+            _steps.Add($"link {Shown(path)}: failed");
+            throw SystemError.ToException(LinkError);
+        }
+
         var outcome = RefuseLink ? LinkOutcome.Refused : base.Link(file, path);
         _steps.Add($"link {Shown(path)}: {outcome}");
         return outcome;
@@ -53,6 +74,14 @@ internal sealed class RecordingCalls : FileSystemCalls
     {
         _steps.Add($"move {Shown(from)} {Shown(to)}");
         base.MoveFile(from, to);
+    }
+
+    public override LinkOutcome MoveNewFile(string from, string to)
+    {
+        BeforeName?.Invoke();
+        var outcome = RefuseMoveNew ? LinkOutcome.Refused : base.MoveNewFile(from, to);
+        _steps.Add($"move new {Shown(from)} {Shown(to)}: {outcome}");
+        return outcome;
     }
 
     public override void MoveFolder(string from, string to)

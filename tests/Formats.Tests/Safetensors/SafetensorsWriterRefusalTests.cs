@@ -93,7 +93,7 @@ public sealed class SafetensorsWriterRefusalTests : IDisposable
     public async Task Create_CancelledToken_Throws()
     {
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => SafetensorsWriter.CreateAsync(Target, [], null, new CancellationToken(canceled: true)));
+            () => SafetensorsWriter.CreateAsync(Target, [], null, overwrite: true, new CancellationToken(canceled: true)));
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
 

@@ -143,10 +143,27 @@ public sealed class ConversionFailureTests : IDisposable
         }
 
         await using var checkpoint = await Checkpoint.OpenAsync(path);
-        foreach (var output in (string[])["out", "out.safetensors"])
+        var asFolder = await Assert.ThrowsAsync<IOException>(() => ConvertAsync(checkpoint, "out"));
+        Assert.Contains($"{elements} bytes are to be written and ", asFolder.Message, StringComparison.Ordinal);
+        var asFile = await Assert.ThrowsAsync<IOException>(() => ConvertAsync(checkpoint, "out.safetensors"));
+        Assert.Matches("out\\.safetensors: there is no room for the [0-9]+ bytes of this file: [0-9]+ bytes are free", asFile.Message);
+    }
+
+    [Theory]
+    [InlineData("out.safetensors", "out.safetensors")]
+    [InlineData("out", "out/theirs")]
+    public async Task What_comes_to_the_target_meanwhile_is_kept_unless_it_may_be_replaced(string output, string theirs)
+    {
+        var source = new ActingSource(new MemorySource(Tensors.File, "sample.safetensors"));
+        await using var checkpoint = await Checkpoint.OpenAsync(source);
+        source.Arm(1, () => _folder.Write(theirs, "theirs"));
+        var error = await Assert.ThrowsAsync<IOException>(() => ConvertAsync(checkpoint, output));
+        Assert.StartsWith(_folder[output] + ": ", error.Message, StringComparison.Ordinal);
+        Assert.Equal("theirs", await File.ReadAllTextAsync(_folder[theirs]));
+        File.Delete(_folder[theirs]);
+        if (output != theirs)
         {
-            var error = await Assert.ThrowsAsync<IOException>(() => ConvertAsync(checkpoint, output));
-            Assert.Contains($"{elements} bytes are to be written", error.Message, StringComparison.Ordinal);
+            Directory.Delete(_folder[output]);
         }
     }
 
