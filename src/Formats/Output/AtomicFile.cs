@@ -9,7 +9,7 @@ namespace IlgpuLoader.Formats;
 /// <remarks>
 /// Positional writes of disjoint ranges may run in parallel. The mode follows the umask, as for any new file. Where several
 /// writers have one target, the last commit stands, or the first where nothing may be replaced. Only regular files are ever
-/// replaced. A link at the end of the path is followed: what it leads to is written, and the link stays.
+/// replaced, and links to them: the link gives way, and what it leads to stays, which in a Hub cache other snapshots share.
 /// </remarks>
 public sealed class AtomicFile : IAsyncDisposable
 {
@@ -31,7 +31,7 @@ public sealed class AtomicFile : IAsyncDisposable
         _calls = calls;
     }
 
-    /// <summary>Where the file will appear: the full path, a link at its end followed.</summary>
+    /// <summary>Where the file will appear: the full path.</summary>
     public string Path { get; }
 
     /// <summary>Begins a file; the target is not touched before <see cref="CommitAsync"/>.</summary>

@@ -8,7 +8,10 @@ internal static class OutputPath
 
     /// <summary>Resolves the path of a file that is to be written.</summary>
     /// <param name="path">The path as it was given.</param>
-    /// <returns>The full path; a link at its end is followed, so that what it leads to is written and the link stays.</returns>
+    /// <returns>
+    /// The full path. A link at its end is not followed but replaced: in a snapshot of a Hub cache it leads to a blob that other
+    /// snapshots share.
+    /// </returns>
     /// <exception cref="IOException">No file can have this path.</exception>
     public static string ResolveFile(string path)
     {
@@ -16,11 +19,11 @@ internal static class OutputPath
         var full = Path.GetFullPath(path);
         return Path.EndsInDirectorySeparator(full)
             ? throw new IOException($"{full}: this names a folder; name a file in it.")
-            : FollowLinks(full);
+            : full;
     }
 
     /// <summary>Resolves the path of a folder that is to be written.</summary>
-    /// <inheritdoc cref="ResolveFile" path="/param"/>
+    /// <param name="path">The path as it was given.</param>
     /// <returns>The full path; a link at its end is followed, so that what it leads to is written and the link stays.</returns>
     /// <exception cref="IOException">No folder can be made under this path.</exception>
     public static string ResolveFolder(string path)
@@ -45,7 +48,8 @@ internal static class OutputPath
             throw new IOException($"{full}: this is {Describe(kind)}, which is never replaced by a file; choose another name.");
         }
 
-        if (kind == EntryKind.File && !overwrite)
+        // A link to nothing has the name as well.
+        if (!overwrite && (kind == EntryKind.File || new FileInfo(full).LinkTarget is not null))
         {
             throw new IOException($"{full}: {OutputFailure.DescribeTaken()}");
         }

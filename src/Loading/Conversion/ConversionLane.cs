@@ -62,7 +62,7 @@ internal sealed class ConversionLane : IDisposable
                 {
                     await ConvertAsync(piece, stored, cancellationToken).ConfigureAwait(false);
                     var converted = _converted!.AsSpan(0, piece.OutputLength);
-                    overflows = Overflow.Count(stored.Span, piece.Tensor.Source.DType, converted, piece.Tensor.DType);
+                    overflows = OverflowCounter.Count(stored.Span, piece.Tensor.Source.DType, converted, piece.Tensor.DType);
                     Write(writer, piece, converted);
                 }
                 else

@@ -6,7 +6,7 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>Counts finite values that a conversion could not keep finite.</summary>
-internal static class Overflow
+internal static class OverflowCounter
 {
     // Values compared at a time; whole blocks of every type.
     private const int ValuesAtATime = 4096;
