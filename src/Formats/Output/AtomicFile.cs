@@ -13,11 +13,16 @@ namespace IlgpuLoader.Formats;
 /// </remarks>
 public sealed class AtomicFile : IAsyncDisposable
 {
+    // Linux begins to write when a tenth of all memory waits for the disk: for a file of a few gigabytes that is at the end,
+    // and whoever forces it to disk then waits for all of it. This much keeps a disk busy beside those who write.
+    private const long WritebackBytes = 32 << 20;
+
     private readonly UnfinishedFile _file;
     private readonly AtomicFolder? _folder;
     private readonly FileSystemCalls _calls;
     private readonly bool _overwrite;
     private readonly long _length;
+    private long _sinceWriteback;
     private bool _hasEnded;
     private bool _isDisposed;
 
@@ -95,6 +100,7 @@ public sealed class AtomicFile : IAsyncDisposable
         try
         {
             await RandomAccess.WriteAsync(_file.Handle, bytes, offset, cancellationToken).ConfigureAwait(false);
+            CountWritten(bytes.Length);
         }
         catch (Exception exception) when (IsFailedWrite(exception))
         {
@@ -112,10 +118,21 @@ public sealed class AtomicFile : IAsyncDisposable
         try
         {
             RandomAccess.Write(_file.Handle, bytes, offset);
+            CountWritten(bytes.Length);
         }
         catch (Exception exception) when (IsFailedWrite(exception))
         {
             throw OutputFailure.Of(Path, exception, _length);
+        }
+    }
+
+    // Whoever passes the mark takes it back; others may pass it once more meanwhile, which costs a call.
+    private void CountWritten(int bytes)
+    {
+        if (Interlocked.Add(ref _sinceWriteback, bytes) >= WritebackBytes)
+        {
+            Interlocked.Exchange(ref _sinceWriteback, 0);
+            _calls.BeginWriteback(_file.Handle);
         }
     }
 

@@ -30,6 +30,9 @@ internal partial class FileSystemCalls
     private const int Exclusive = 2;
     private const int DoNotWait = 4;
 
+    // sync_file_range(2): SYNC_FILE_RANGE_WRITE.
+    private const uint BeginWrite = 2;
+
     private static readonly int DirectoryOnly = RuntimeInformation.ProcessArchitecture switch
     {
         Architecture.X64 => DirectoryOnX64,
@@ -68,6 +71,19 @@ internal partial class FileSystemCalls
         }
 
         return handle;
+    }
+
+    /// <summary>
+    /// Has the disk begin with what was written so far, without waiting for it. A hint: whether it was taken, and what the disk
+    /// says of the bytes, forcing the file to disk tells.
+    /// </summary>
+    public virtual void BeginWriteback(SafeFileHandle file)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            // From the start to the end, whatever that is by then.
+            _ = SynchroniseRange(file, 0, 0, BeginWrite);
+        }
     }
 
     /// <summary>How many bytes are free where a folder is; null where that is not known.</summary>
@@ -228,6 +244,9 @@ internal partial class FileSystemCalls
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     private static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "sync_file_range", SetLastError = true)]
+    private static partial int SynchroniseRange(SafeFileHandle file, long offset, long length, uint flags);
 
     [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int LinkAt(int fromFolder, string from, int toFolder, string to, int flags);

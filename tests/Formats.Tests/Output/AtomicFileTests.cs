@@ -257,4 +257,20 @@ public sealed class AtomicFileTests : IDisposable
     private static RecordingCalls Calls(bool named) => new() { RefuseUnnamed = named };
 
     private string[] Entries() => Directory.GetFileSystemEntries(_folder.Path);
+
+    [Fact]
+    public async Task Write_OfManyBytes_HasTheDiskBeginBeforeTheEnd()
+    {
+        var calls = new RecordingCalls();
+        var piece = new byte[1 << 20];
+        await using var file = AtomicFile.Create(_folder["large"], 0, calls);
+        for (var i = 0; i < 70; i++)
+        {
+            file.Write((long)i * piece.Length, piece);
+        }
+
+        Assert.Equal(2, calls.Writebacks);
+        await file.CommitAsync();
+        Assert.Equal(70L << 20, new FileInfo(_folder["large"]).Length);
+    }
 }

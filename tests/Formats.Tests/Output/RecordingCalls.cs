@@ -28,6 +28,9 @@ internal sealed class RecordingCalls : FileSystemCalls
     /// <summary>Called before a file gets its name.</summary>
     public Action? BeforeName { get; set; }
 
+    /// <summary>How often the disk was asked to begin.</summary>
+    public int Writebacks { get; private set; }
+
     /// <summary>Whether names cannot be exchanged.</summary>
     public bool RefuseExchange { get; init; }
 
@@ -130,5 +133,11 @@ internal sealed class RecordingCalls : FileSystemCalls
     {
         var name = Path.GetFileName(path);
         return name.StartsWith('.') ? (TemporaryName.IsAside(name) ? "aside" : "hidden") : name.Split('-')[0];
+    }
+
+    public override void BeginWriteback(Microsoft.Win32.SafeHandles.SafeFileHandle file)
+    {
+        Writebacks++;
+        base.BeginWriteback(file);
     }
 }
