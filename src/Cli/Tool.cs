@@ -57,6 +57,8 @@ internal static class Tool
         // Numbers are written for programs too. The tool knows no other culture, but what it is part of may.
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 
+        args = SplitOptionToComplete(args);
+
         // A file's name that begins with @ is a file's name, not a list of more arguments.
         var parsed = CreateRoot(console).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         console = console with
@@ -130,6 +132,20 @@ internal static class Tool
                 yield return ParserMessage.Unexpected(token.Value);
             }
         }
+    }
+
+    // The parser completes the value of "--option value" and fails on that of "--option=value": in the last word the one is
+    // made the other, which moves no character.
+    private static string[] SplitOptionToComplete(string[] args)
+    {
+        if (args is not [['[', 's', 'u', 'g', 'g', 'e', 's', 't', ..], var line])
+        {
+            return args;
+        }
+
+        var word = line.LastIndexOf(' ') + 1;
+        var sign = line.IndexOf('=', word);
+        return sign > 0 && line.AsSpan(word).StartsWith("--") ? [args[0], $"{line[..sign]} {line[(sign + 1)..]}"] : args;
     }
 
     private static RootCommand CreateRoot(CommandConsole console)

@@ -136,7 +136,7 @@ internal sealed class ConvertCommand : CommandBase
             var more = result.Overflows.Length > shown ? $" and {result.Overflows.Length - shown} more" : "";
             console.Warn(
                 $"{Sizes.Count(result.Overflows.Sum(overflow => overflow.Values), "value")} of {Sizes.Count(result.Overflows.Length, "tensor")} "
-                + $"are beyond {DTypeOption.NameOf(options.DType!.Value)} and became infinite or NaN: {names}{more}.");
+                + $"{(result.Overflows.Sum(overflow => overflow.Values) == 1 ? "is" : "are")} beyond {DTypeOption.NameOf(options.DType!.Value)} and became infinite or NaN: {names}{more}.");
         }
     }
 

@@ -66,7 +66,12 @@ internal sealed class HashCommand : CommandBase
         }
 
         var device = OpenDevice(parsed);
-        ThrowIfFolderIsMissing(manifest);
+        if (manifest is not null)
+        {
+            // Before the first byte is hashed: that may take minutes, which a slip in the manifest's path would waste.
+            await TensorManifest.EnsureReplaceableAsync(manifest, cancellationToken).ConfigureAwait(false);
+        }
+
         foreach (var path in paths)
         {
             string? error = null;
@@ -120,15 +125,6 @@ internal sealed class HashCommand : CommandBase
                 : await TensorHasher.HashValuesAsync(checkpoint, device, choice, cancellationToken).ConfigureAwait(false);
             _checkpoint.WarnIfNothingChosen(console, hashes.Length, checkpoint.Tensors.Length);
             return hashes;
-        }
-    }
-
-    // Before the first byte is hashed: that may take minutes, which a slip in the manifest's path would waste.
-    private static void ThrowIfFolderIsMissing(string? manifest)
-    {
-        if (manifest is not null && Path.GetDirectoryName(Path.GetFullPath(manifest)) is { } folder && !Directory.Exists(folder))
-        {
-            throw new DirectoryNotFoundException($"{manifest}: the folder {folder} does not exist; make it first.");
         }
     }
 

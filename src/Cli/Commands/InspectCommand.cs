@@ -130,12 +130,8 @@ internal sealed class InspectCommand : CommandBase
                 group.Key.Name, group.Count(), Stored([.. group]).Sum(tensor => tensor.ElementCount), Stored([.. group]).Sum(tensor => tensor.ByteLength)))
             .OrderByDescending(entry => entry.Bytes);
 
-    // Bytes that several names share are there once: they count with the tensor that has them, where that is among these.
-    private static IEnumerable<TensorInfo> Stored(TensorInfo[] tensors)
-    {
-        var names = tensors.Select(tensor => tensor.Name).ToHashSet();
-        return tensors.Where(tensor => tensor.TiedTo is null || !names.Contains(tensor.TiedTo));
-    }
+    // Bytes that several of these share are there once, also where the tensor that they are named after is not among them.
+    private static IEnumerable<TensorInfo> Stored(TensorInfo[] tensors) => tensors.DistinctBy(tensor => tensor.TiedTo ?? tensor.Name);
 
     private static void WriteText(
         TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree, Dictionary<TensorInfo, TensorStatistics>? statistics)

@@ -14,15 +14,17 @@ internal static class OutputFolder
     /// <exception cref="UsageException">It does.</exception>
     public static void ThrowIfOthersWouldGo(string path)
     {
-        var other = Directory.Exists(path)
-            ? Directory.EnumerateFileSystemEntries(path)
-                .Order(StringComparer.Ordinal)
-                .FirstOrDefault(entry => Directory.Exists(entry) || !CheckpointConverter.MayReplace(Path.GetFileName(entry)))
-            : null;
-        if (other is not null)
+        string[] entries = Directory.Exists(path) ? [.. Directory.EnumerateFileSystemEntries(path).Order(StringComparer.Ordinal)] : [];
+        if (Array.Find(entries, entry => Directory.Exists(entry) || !CheckpointConverter.MayReplace(Path.GetFileName(entry))) is { } other)
         {
             throw new UsageException(
                 $"{path}: --force replaces checkpoints only, and this folder also has {Quoted.Name(Path.GetFileName(other))}.");
+        }
+
+        // Configurations alone may be anybody's.
+        if (entries.Length > 0 && !Array.Exists(entries, entry => ShardNames.Includes(Path.GetFileName(entry))))
+        {
+            throw new UsageException($"{path}: --force replaces checkpoints only, and this folder has no weights.");
         }
     }
 

@@ -17,10 +17,8 @@ internal sealed class TensorTree
         var names = new HashSet<string>();
         foreach (var tensor in tensors)
         {
-            // Shared bytes count with the tensor that has them, which comes first, where it is among these.
-            var isShared = tensor.TiedTo is not null && names.Contains(tensor.TiedTo);
-            root.Add(tensor, isShared ? 0 : tensor.ByteLength);
-            names.Add(tensor.Name);
+            // Bytes that several of these share count with the first of them.
+            root.Add(tensor, names.Add(tensor.TiedTo ?? tensor.Name) ? tensor.ByteLength : 0);
         }
 
         return root;
@@ -84,7 +82,7 @@ internal sealed class TensorTree
             table.Add(
                 label.ToString(),
                 node._tensor is { } tensor ? Describe(tensor) : $"{Sizes.Count(node._tensors, "tensor")}",
-                Sizes.Format(node._bytes));
+                Sizes.Format(node._children.Count == 0 ? node._tensor!.ByteLength : node._bytes));
             foreach (var (name, child) in node._children.Reverse())
             {
                 pending.Push((next.Indent + "  ", name, child));

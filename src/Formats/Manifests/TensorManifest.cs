@@ -60,7 +60,7 @@ public sealed class TensorManifest
     /// <exception cref="UnauthorizedAccessException">It may not be written.</exception>
     public async Task WriteAsync(string path, CancellationToken cancellationToken = default)
     {
-        await ThrowIfSomethingElseAsync(path, cancellationToken).ConfigureAwait(false);
+        await EnsureReplaceableAsync(path, cancellationToken).ConfigureAwait(false);
         // A line a tensor, so that manifests can be searched and compared by lines.
         using var buffer = new MemoryStream();
         buffer.Write(Encoding.UTF8.GetBytes($"{{\"schema\": \"{Schema}\",\n\"tensors\": {{"));
@@ -82,9 +82,20 @@ public sealed class TensorManifest
         await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), overwrite: true, cancellationToken).ConfigureAwait(false);
     }
 
-    // A slip of the keyboard must not take a checkpoint, or whatever else is there.
-    private static async Task ThrowIfSomethingElseAsync(string path, CancellationToken cancellationToken)
+    /// <summary>
+    /// Checks that a manifest can be written under a path: a slip of the keyboard must not take a checkpoint, or whatever else is
+    /// there. <see cref="WriteAsync"/> checks it too; before long work it is known sooner.
+    /// </summary>
+    /// <exception cref="IOException">Something is there that is no manifest, or nothing can be written there.</exception>
+    public static async Task EnsureReplaceableAsync(string path, CancellationToken cancellationToken = default)
     {
+        var full = OutputPath.ResolveFile(path);
+        OutputPath.CheckFile(full, overwrite: true);
+        if (!Directory.Exists(Path.GetDirectoryName(full)))
+        {
+            throw new DirectoryNotFoundException($"{path}: the folder {Path.GetDirectoryName(full)} does not exist; make it first.");
+        }
+
         if (!File.Exists(path))
         {
             return;

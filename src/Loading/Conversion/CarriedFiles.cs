@@ -20,8 +20,8 @@ internal sealed class CarriedFiles : IAsyncDisposable
     // What transformers, sentencepiece, tiktoken and Mistral call them. Code is not carried along: nothing here runs it.
     private static readonly string[] Patterns =
     [
-        "*config*.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*.json", "vocab*.txt", "vocab*.bpe",
-        "merges*.txt", "*.tiktoken", "*.model", "tekken.json", "params.json", "chat_template*", "*.jinja",
+        "config*.json", "*_config.json", "configuration.json", "tokenizer*.json", "tokenizer*.txt", "special_tokens_map.json", "added_tokens.json", "vocab*.json", "vocab*.txt", "vocab*.bpe",
+        "merges*.txt", "*.tiktoken", "*.model", "tekken.json", "params.json", "chat_template*.json", "*.jinja",
     ];
 
     // Weights have such names too (tokenizer-….safetensors of a speech model): they are converted or left out, never copied.

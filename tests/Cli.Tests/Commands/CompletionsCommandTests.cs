@@ -43,10 +43,12 @@ public sealed class CompletionsCommandTests
 
     [ShellTheory("zsh")]
     [MemberData(nameof(Lines))]
+    [InlineData("ilgpu-loader load a --device=h", "host")]
     public Task Zsh_completes_commands_options_values_and_names(string line, string expected) => CompleteAsync("zsh", line, expected);
 
     [ShellTheory("fish")]
     [MemberData(nameof(Lines))]
+    [InlineData("ilgpu-loader load a --device=h", "--device=host")]
     public Task Fish_completes_commands_options_values_and_names(string line, string expected) => CompleteAsync("fish", line, expected);
 
     private static async Task CompleteAsync(string shell, string line, string expected)
@@ -82,7 +84,7 @@ public sealed class CompletionsCommandTests
             """,
         "zsh" =>
             """
-            compdef() { :; }; _files() { :; }; compadd() { shift; print -rl -- "$@"; }
+            compdef() { :; }; compset() { :; }; _files() { :; }; compadd() { shift; print -rl -- "$@"; }
             source <(ilgpu-loader completions zsh)
             words=("${(@s: :)1}"); CURRENT=${#words}; _ilgpu_loader
             """,

@@ -89,6 +89,10 @@ public sealed class ConvertCommandTests : IDisposable
         Assert.Equal(3, (await ToolRun.OfAsync("convert", Mixed, _folder["out"])).ExitCode);
         Assert.Equal(0, (await ToolRun.OfAsync("convert", Mixed, _folder["out"], "--force", "--include", "block.0*")).ExitCode);
         Assert.Equal(2, (await HashesAsync(_folder["out"])).Length);
+        _folder.Write("settings/config.json", [1]);
+        var settings = await ToolRun.OfAsync("convert", Mixed, _folder["settings"], "--force");
+        Assert.Equal((2, true), (settings.ExitCode, File.Exists(_folder["settings/config.json"])));
+        Assert.Contains("has no weights", settings.Error, StringComparison.Ordinal);
         foreach (var other in (string[])["my-other-lora.safetensors", "model-1-of-2.safetensors"])
         {
             _folder.Write($"out/{other}", [1]);

@@ -223,4 +223,20 @@ public sealed class InspectCommandTests
         Assert.Equal(0, run.ExitCode);
         return folder["m"];
     }
+
+    [Fact]
+    public async Task Shared_bytes_count_once_also_where_the_tensor_that_has_them_is_left_out()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("ties.safetensors", new SafetensorsBuilder()
+            .AddMetadata(new Dictionary<string, string> { ["ties"] = """{"m.b":"m.a","m.c":"m.a"}""" })
+            .Add("m.a", "F32", [4], new byte[16])
+            .Add("m.z", "F32", [1], new byte[4])
+            .ToBytes());
+        var totals = (await ToolRun.OfAsync("inspect", file, "--exclude", "m.a", "--json")).Document("ilgpu-loader/inspect/1").GetProperty("totals");
+        Assert.Equal((3, 5, 20), (totals.GetProperty("tensors").GetInt32(), totals.GetProperty("parameters").GetInt32(), totals.GetProperty("bytes").GetInt32()));
+        var tree = (await ToolRun.OfAsync("inspect", file, "--exclude", "m.a", "--tree")).Out;
+        Assert.Matches(@"\n  m +3 tensors +20 B\n", tree);
+        Assert.Matches(@"\n    c +F32 \[4\], tied to m\.a +16 B\n", tree);
+    }
 }

@@ -25,6 +25,15 @@ public sealed class CarriedFilesTests : IDisposable
     [InlineData("config.index.json", false)]
     [InlineData(".config.json", false)]
     [InlineData("modeling_llama.py", false)]
+    [InlineData("tokenizer.py", false)]
+    [InlineData("tsconfig.json", false)]
+    [InlineData("config_sentence_transformers.json", true)]
+    [InlineData("preprocessor_config.json", true)]
+    [InlineData("tokenizer.json.bak", false)]
+    [InlineData("tsconfig.json.orig", false)]
+    [InlineData("special_tokens_map.json", true)]
+    [InlineData("chat_template.json", true)]
+    [InlineData("chat_template.jinja", true)]
     public void Configuration_and_tokenizer_are_carried_and_weights_are_not(string name, bool expected) =>
         Assert.Equal(expected, CarriedFiles.Includes(name));
 
