@@ -78,10 +78,7 @@ internal sealed class Conversion(
             lanes.Count,
             (lane, token) => lanes[lane].RunAsync(pieces, writer, Written, token),
             cancellationToken).ConfigureAwait(false);
-        foreach (var file in shard.Tensors.Select(tensor => tensor.Source.File).Distinct())
-        {
-            await file.Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
-        }
+        await TensorPieces.EnsureUnchangedAsync(shard.Tensors.Select(tensor => tensor.Source), cancellationToken).ConfigureAwait(false);
     }
 
     private void Written(Piece piece, long overflows)

@@ -22,10 +22,7 @@ internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int C
             throw new ArgumentException($"Staging needs at least {SmallestUsefulSlot} bytes, and {options.StagingBytes} are allowed.", nameof(options));
         }
 
-        if (options.Lanes is < 1 or > 1024)
-        {
-            throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {options.Lanes}.", nameof(options));
-        }
+        StagingLayout.CheckLanes(options.Lanes, nameof(options));
 
         // A byte read becomes as many bytes in the worst case. What a device holds of them besides is its own memory.
         var growth = plan.Tensors.Where(tensor => tensor.IsConverted).Select(Growth).DefaultIfEmpty(0).Max();

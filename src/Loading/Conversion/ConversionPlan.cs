@@ -39,7 +39,7 @@ internal sealed class ConversionPlan
             throw new ArgumentException($"A shard must hold at least one byte, not {options.MaximumShardBytes}.", nameof(options));
         }
 
-        if (options.DType is { } dtype && !(dtype.IsSafetensors && Codecs.All.Any(codec => codec.DType != dtype && codec.CanDecodeTo(dtype))))
+        if (options.DType is { } dtype && !Codecs.Targets.Contains(dtype))
         {
             throw new ArgumentException($"Nothing is converted to {dtype.Name}.", nameof(options));
         }

@@ -33,10 +33,7 @@ public static class TensorHasher
             hashes.Length,
             cancellationToken,
             async (i, token) => hashes[i] = await HashStoredAsync(tensors[i], token).ConfigureAwait(false)).ConfigureAwait(false);
-        foreach (var file in tensors.Select(tensor => tensor.File).Distinct())
-        {
-            await file.Source.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
-        }
+        await TensorPieces.EnsureUnchangedAsync(tensors, cancellationToken).ConfigureAwait(false);
 
         return ImmutableArray.Create(hashes);
     }

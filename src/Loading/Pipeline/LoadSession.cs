@@ -91,16 +91,7 @@ internal sealed class LoadSession
             index++;
         }
 
-        var tensor = Plan.Tensors[Plan.Placements[index].Tensor].Name;
-        var file = Plan.Checkpoint.Files[run.File];
-        return exception switch
-        {
-            InvalidCheckpointException { Tensor: null } invalid => new InvalidCheckpointException(
-                invalid.Code, file.Path, invalid.Problem, file.Format, offset, tensor, invalid),
-            IOException => new IOException(
-                $"{file.Path}: tensor {Quoted.Name(tensor)} could not be read at byte {offset}: {exception.Message}", exception),
-            _ => exception,
-        };
+        return ReadFailure.Explain(exception, Plan.Tensors[Plan.Placements[index].Tensor].Source, offset);
     }
 
     // Tensors without elements have no run that could complete them; on the meta device none has.

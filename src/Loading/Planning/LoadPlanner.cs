@@ -98,11 +98,7 @@ internal sealed class LoadPlanner
                 nameof(LoadOptions.DType));
         }
 
-        if (_options.Lanes is < 1 or > 1024)
-        {
-            throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {_options.Lanes}.", nameof(LoadOptions.Lanes));
-        }
-
+        StagingLayout.CheckLanes(_options.Lanes, nameof(LoadOptions.Lanes));
         _options.TensorParallel?.Validate(nameof(LoadOptions.TensorParallel));
         if (_options.Manifest is not null && (_options.TensorParallel is not null || _options.Device.Kind == DeviceKind.Meta))
         {

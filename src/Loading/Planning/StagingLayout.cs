@@ -25,6 +25,18 @@ public readonly record struct StagingLayout(int Lanes, int SlotBytes, int SlotsP
     /// <summary>The number of lanes where the caller does not say.</summary>
     internal static int DefaultLanes => Math.Clamp(Environment.ProcessorCount, 1, MaximumLanes);
 
+    /// <summary>Refuses a number of lanes that no machine has a use for.</summary>
+    /// <param name="lanes">The number; null for the default.</param>
+    /// <param name="parameter">The option's name, for the exception.</param>
+    /// <exception cref="ArgumentException">It is below 1 or above 1024.</exception>
+    internal static void CheckLanes(int? lanes, string parameter)
+    {
+        if (lanes is < 1 or > 1024)
+        {
+            throw new ArgumentException($"The number of lanes must be between 1 and 1024, and is {lanes}.", parameter);
+        }
+    }
+
     /// <summary>Fits lanes and slots under a cap: first fewer slots a lane, then fewer lanes, then smaller slots.</summary>
     /// <exception cref="ArgumentException">The cap is below the smallest slot.</exception>
     internal static StagingLayout Fit(int lanes, int preferredSlotBytes, long cap)

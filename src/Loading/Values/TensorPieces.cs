@@ -58,15 +58,9 @@ internal static class TensorPieces
         {
             await tensor.File.Source.ReadExactlyAsync(offset, destination, cancellationToken).ConfigureAwait(false);
         }
-        catch (InvalidCheckpointException exception) when (exception.Tensor is null)
+        catch (Exception exception) when (exception is IOException or InvalidCheckpointException { Tensor: null })
         {
-            throw new InvalidCheckpointException(
-                exception.Code, tensor.File.Path, exception.Problem, tensor.File.Format, exception.Offset ?? offset, tensor.Name, exception);
-        }
-        catch (IOException exception)
-        {
-            throw new IOException(
-                $"{tensor.File.Path}: tensor {Quoted.Name(tensor.Name)} could not be read at byte {offset}: {exception.Message}", exception);
+            throw ReadFailure.Explain(exception, tensor, offset);
         }
     }
 
