@@ -29,6 +29,7 @@ public sealed class Checkpoint : IAsyncDisposable
         Tensors = tensors;
         Config = config;
         Warnings = warnings;
+        UnreadableTensors = [.. files.SelectMany(file => file.Content.Unreadable)];
         _byName = byName;
         _leaveOpen = leaveOpen;
         var metadata = new Dictionary<string, object>();
@@ -59,8 +60,16 @@ public sealed class Checkpoint : IAsyncDisposable
     public ImmutableArray<TensorInfo> Tensors { get; }
 
     /// <summary>
-    /// The files' own metadata; where several files have one key, the first file's value counts. Values of safetensors
-    /// files are strings. Their entry <c>ties</c> is not among them where it was understood.
+    /// Tensors of unknown types, where <see cref="CheckpointOptions.ListUnreadableTensors"/> asks for them; else there are
+    /// none. They are not among <see cref="Tensors"/>.
+    /// </summary>
+    public ImmutableArray<UnreadableTensor> UnreadableTensors { get; }
+
+    /// <summary>
+    /// The files' own metadata; where several files have one key, the first file's value counts, and of a split GGUF model
+    /// there is the first part's alone. Values of safetensors files are strings; their entry <c>ties</c> is not among them
+    /// where it was understood. Values of GGUF files are boxed numbers, truth values, strings and
+    /// <see cref="Gguf.GgufArray"/>.
     /// </summary>
     public IReadOnlyDictionary<string, object> Metadata { get; }
 
@@ -206,7 +215,8 @@ public sealed class Checkpoint : IAsyncDisposable
             await source.ReadExactlyAsync(0, head, cancellationToken).ConfigureAwait(false);
             var format = detector.Detect(head, source.Name);
             var file = new CheckpointFile(System.IO.Path.GetFileName(source.Name), source.Name, format.Name, source);
-            return new OpenedFile(file, await format.ReadAsync(file, head, cancellationToken).ConfigureAwait(false));
+            var content = await format.ReadAsync(file, head, cancellationToken).ConfigureAwait(false);
+            return new OpenedFile(content.File ?? file, content);
         }
         catch when (!leaveOpen)
         {
@@ -283,6 +293,11 @@ public sealed class Checkpoint : IAsyncDisposable
         if (hasTies)
         {
             tensors = TiedTensors.Add(files, index, byName, tensors, warnings);
+        }
+
+        foreach (var file in files)
+        {
+            warnings.AddRange(file.Content.Warnings);
         }
 
         if (index is not null)

@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
@@ -47,4 +48,13 @@ public sealed record CheckpointOptions
 
     /// <summary>What is accepted from safetensors files.</summary>
     public SafetensorsLimits Safetensors { get; init; } = SafetensorsLimits.Default;
+
+    /// <summary>What is accepted from GGUF files.</summary>
+    public GgufLimits Gguf { get; init; } = GgufLimits.Default;
+
+    /// <summary>
+    /// Whether tensors of unknown types are listed in <see cref="Checkpoint.UnreadableTensors"/>, for whoever only wants to
+    /// see what is in a file. Default false: such a file is refused.
+    /// </summary>
+    public bool ListUnreadableTensors { get; init; }
 }

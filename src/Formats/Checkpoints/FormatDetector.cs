@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
@@ -23,7 +24,7 @@ internal sealed class FormatDetector
 
     public FormatDetector(CheckpointOptions options)
     {
-        _formats = [new SafetensorsFormat(options.Safetensors)];
+        _formats = [new SafetensorsFormat(options.Safetensors), new GgufFormat(options.Gguf, options.ListUnreadableTensors)];
     }
 
     /// <summary>The endings of the names of files that this version reads.</summary>

@@ -5,4 +5,14 @@ namespace IlgpuLoader.Formats;
 /// <param name="Metadata">The file's own metadata, by key, without what was understood as ties.</param>
 /// <param name="Ties">More names for the stored tensors; null where the file has none, as almost all.</param>
 internal sealed record FileContent(
-    IReadOnlyList<TensorInfo> Tensors, IReadOnlyDictionary<string, object> Metadata, FileTies? Ties = null);
+    IReadOnlyList<TensorInfo> Tensors, IReadOnlyDictionary<string, object> Metadata, FileTies? Ties = null)
+{
+    /// <summary>The file that the tensors name, where its reader made it anew: with a header, or with another source.</summary>
+    public CheckpointFile? File { get; init; }
+
+    /// <summary>Tensors of unknown types, in the order of the file, where they are asked for.</summary>
+    public IReadOnlyList<UnreadableTensor> Unreadable { get; init; } = [];
+
+    /// <summary>What is odd but valid.</summary>
+    public IReadOnlyList<CheckpointWarning> Warnings { get; init; } = [];
+}

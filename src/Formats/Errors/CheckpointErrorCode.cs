@@ -11,7 +11,9 @@ public enum CheckpointErrorCode
     HeaderTooLarge,
     /// <summary>The header says it is larger than the file.</summary>
     HeaderOutOfFile,
-    /// <summary>The header is not valid UTF-8.</summary>
+    /// <summary>The version of the format is none that there is.</summary>
+    UnknownVersion,
+    /// <summary>The header is not valid UTF-8, or a name in it is not.</summary>
     HeaderNotUtf8,
     /// <summary>The header is not the JSON object it must be.</summary>
     HeaderNotJson,
@@ -31,7 +33,7 @@ public enum CheckpointErrorCode
     SizeMismatch,
     /// <summary>A size computed from the file does not fit 64 bits.</summary>
     SizeOverflow,
-    /// <summary>A tensor of a type smaller than a byte does not end on a byte.</summary>
+    /// <summary>A tensor of a type smaller than a byte does not end on a byte, or the rows of a block type are no whole blocks.</summary>
     MisalignedTensor,
     /// <summary>The file ends before its last tensor does.</summary>
     FileTruncated,
@@ -45,6 +47,8 @@ public enum CheckpointErrorCode
     IndexPathUnsafe,
     /// <summary>A shard that an index names does not exist.</summary>
     ShardMissing,
+    /// <summary>The parts of a split model do not belong together.</summary>
+    SplitInvalid,
     /// <summary>A tensor that an index maps to a shard is not in it.</summary>
     ShardTensorMissing,
     /// <summary>A folder holds no weights that can be read, or none of the variant asked for.</summary>

@@ -22,6 +22,12 @@ public sealed class CheckpointFile(string name, string path, string format, IByt
     /// <summary>Where its bytes come from.</summary>
     public IByteSource Source { get; } = source;
 
+    /// <summary>
+    /// What the file's header says beyond tensors and metadata, in the type of its format: a <see cref="Gguf.GgufHeader"/>;
+    /// null for formats that have no more to say.
+    /// </summary>
+    public object? Header { get; init; }
+
     /// <summary>The size of the file in bytes, as it was when it was opened.</summary>
     public long Length => Source.Length;
 

@@ -142,7 +142,7 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
         Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
-        Assert.StartsWith(_folder.Path + ": there are no .safetensors files here", exception.Message, StringComparison.Ordinal);
+        Assert.StartsWith(_folder.Path + ": there are no .safetensors or .gguf files here", exception.Message, StringComparison.Ordinal);
     }
 
     [LinuxFact]

@@ -1,0 +1,171 @@
+using System.Buffers;
+using System.Buffers.Binary;
+
+namespace IlgpuLoader.Formats.Gguf;
+
+/// <summary>
+/// The bytes of a header, whose size nobody knows before it is read: they come in pieces that double, and only a window of
+/// them is held. Not safe for several threads; disposing gives the window's memory back and leaves the source open.
+/// </summary>
+internal sealed class GgufHeaderBytes : IDisposable
+{
+    // Enough for a header without a vocabulary, which then costs one read.
+    private const int FirstPiece = 64 << 10;
+
+    // Vocabularies fit, and it stays far below the 64 MiB that reading a file may take beyond the file's own size.
+    private const int LargestPiece = 16 << 20;
+
+    private readonly CheckpointFile _file;
+    private readonly GgufLimits _limits;
+    private byte[] _buffer;
+    private long _start;
+    private int _filled;
+    private long _kept = -1;
+    private int _nextPiece = FirstPiece;
+
+    /// <summary>Begins at the first byte.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="head">Its first bytes, which are not read again.</param>
+    /// <param name="limits">How much a header may hold.</param>
+    public GgufHeaderBytes(CheckpointFile file, ReadOnlySpan<byte> head, GgufLimits limits)
+    {
+        _file = file;
+        _limits = limits;
+        _buffer = ArrayPool<byte>.Shared.Rent(FirstPiece);
+        head.CopyTo(_buffer);
+        _filled = head.Length;
+    }
+
+    /// <summary>Whether the file stores the highest byte of numbers first.</summary>
+    public bool IsBigEndian { get; set; }
+
+    /// <summary>Where the next byte is, from the start of the file.</summary>
+    public long Position { get; private set; }
+
+    /// <summary>How many bytes of the file are behind <see cref="Position"/>.</summary>
+    public long Remaining => _file.Length - Position;
+
+    /// <summary>The bytes from <see cref="Position"/> on that are in memory.</summary>
+    public ReadOnlySpan<byte> Available =>
+        Position >= _start && Position <= _start + _filled ? _buffer.AsSpan((int)(Position - _start).._filled) : [];
+
+    /// <summary>Has the next bytes in memory.</summary>
+    /// <exception cref="InvalidCheckpointException">The file ends before them.</exception>
+    /// <exception cref="CheckpointLimitException">The header would be larger than the limit.</exception>
+    public ValueTask EnsureAsync(int count, CancellationToken cancellationToken) =>
+        Available.Length >= count ? ValueTask.CompletedTask : FillAsync(count, cancellationToken);
+
+    /// <summary>Goes past bytes without looking at them.</summary>
+    /// <inheritdoc cref="EnsureAsync" path="/exception"/>
+    public void Skip(long count)
+    {
+        if (count > Remaining)
+        {
+            throw Ended(count);
+        }
+
+        // Not the sum: it could be beyond 64 bits.
+        if (count > _limits.MaximumHeaderBytes - Position)
+        {
+            throw TooLarge((decimal)Position + count);
+        }
+
+        Position += count;
+    }
+
+    /// <summary>Holds what follows in memory as long as it is small enough, because it will be copied.</summary>
+    public void KeepFromHere() => _kept = Position;
+
+    /// <summary>Copies what <see cref="Skip"/> and the other calls went past since <see cref="KeepFromHere"/>.</summary>
+    public async ValueTask CopyKeptAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        var from = _kept;
+        _kept = -1;
+        if (from >= _start && from + destination.Length <= _start + _filled)
+        {
+            _buffer.AsMemory((int)(from - _start), destination.Length).CopyTo(destination);
+        }
+        else
+        {
+            await _file.Source.ReadExactlyAsync(from, destination, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The next 8 bytes that <see cref="EnsureAsync"/> made sure of, as an unsigned number.</summary>
+    public ulong TakeUInt64()
+    {
+        var bytes = Take(sizeof(ulong));
+        return IsBigEndian ? BinaryPrimitives.ReadUInt64BigEndian(bytes) : BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+    }
+
+    /// <summary>The next 4 bytes that <see cref="EnsureAsync"/> made sure of, as an unsigned number.</summary>
+    public uint TakeUInt32()
+    {
+        var bytes = Take(sizeof(uint));
+        return IsBigEndian ? BinaryPrimitives.ReadUInt32BigEndian(bytes) : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+    }
+
+    /// <summary>The next bytes that <see cref="EnsureAsync"/> made sure of; valid until the next call.</summary>
+    public ReadOnlySpan<byte> Take(int count)
+    {
+        var bytes = Available[..count];
+        Skip(count);
+        return bytes;
+    }
+
+    /// <summary>An exception about what is at <see cref="Position"/>.</summary>
+    public InvalidCheckpointException Invalid(
+        CheckpointErrorCode code, string problem, string? tensor = null, Exception? innerException = null) =>
+        new(code, _file.Path, problem, GgufConstants.Format, Position, tensor, innerException);
+
+    /// <summary>An exception about a number that is larger than a limit.</summary>
+    /// <param name="limit">The limit's name in words.</param>
+    /// <param name="actual">What the file asks for.</param>
+    /// <param name="maximum">What is allowed.</param>
+    /// <param name="option">The property of <see cref="GgufLimits"/> that raises the limit.</param>
+    /// <param name="code">What is wrong, for programs.</param>
+    public CheckpointLimitException Beyond(
+        string limit, decimal actual, long maximum, string option, CheckpointErrorCode code = CheckpointErrorCode.LimitExceeded) =>
+        new(limit, actual, maximum, $"{nameof(GgufLimits)}.{option}", _file.Path, GgufConstants.Format, code);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = [];
+    }
+
+    private async ValueTask FillAsync(int count, CancellationToken cancellationToken)
+    {
+        if (count > Remaining)
+        {
+            throw Ended(count);
+        }
+
+        // What is kept stays, unless it has become too large to hold: then it is read again when it is copied.
+        var keepsAll = _kept >= _start && _kept < Position && Position - _kept <= LargestPiece;
+        var from = keepsAll ? _kept : Position;
+        var held = (int)Math.Max(0, Math.Min(_start + _filled - from, _filled));
+        var wanted = Math.Max(Position - from + count, (long)held + _nextPiece);
+        var size = (int)Math.Min(Math.Min(wanted, _file.Length - from), Array.MaxLength);
+        var target = size <= _buffer.Length ? _buffer : ArrayPool<byte>.Shared.Rent(size);
+        _buffer.AsSpan(_filled - held, held).CopyTo(target);
+        if (target != _buffer)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = target;
+        }
+
+        (_start, _filled) = (from, held);
+        await _file.Source.ReadExactlyAsync(from + held, target.AsMemory(held, size - held), cancellationToken).ConfigureAwait(false);
+        _filled = size;
+        _nextPiece = Math.Min(_nextPiece * 2, LargestPiece);
+    }
+
+    private InvalidCheckpointException Ended(long count) => Invalid(
+        CheckpointErrorCode.HeaderOutOfFile,
+        $"the header goes on with {count} bytes, and the file has {Remaining} more: it was cut, or is damaged; fetch it again.");
+
+    private CheckpointLimitException TooLarge(decimal size) => Beyond(
+        "header length", size, _limits.MaximumHeaderBytes, nameof(GgufLimits.MaximumHeaderBytes), CheckpointErrorCode.HeaderTooLarge);
+}
