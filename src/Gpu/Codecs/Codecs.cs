@@ -39,6 +39,12 @@ public static class Codecs
         new UnitCodec<ElementUnit<U64Element>>(DType.U64),
 
         new BlockCodec<Q4_0Unit, Q4_0Vectors>(DType.Q4_0),
+        new BlockCodec<Q2_KUnit, Q2_KVectors>(DType.Q2_K),
+        new BlockCodec<Q3_KUnit, Q3_KVectors>(DType.Q3_K),
+        new BlockCodec<Q4_KUnit, Q4_KVectors>(DType.Q4_K),
+        new BlockCodec<Q5_KUnit, Q5_KVectors>(DType.Q5_K),
+        new BlockCodec<Q6_KUnit, Q6_KVectors>(DType.Q6_K),
+        new BlockCodec<IQ4_XSUnit, IQ4_XSVectors>(DType.IQ4_XS),
 
         new ComplexCodec(DType.C32, new FloatCodec<F16Element, F16Vectors>(DType.F16)),
         new ComplexCodec(DType.C64, new FloatCodec<F32Element, F32Vectors>(DType.F32)),

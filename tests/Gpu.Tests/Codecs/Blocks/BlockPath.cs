@@ -8,7 +8,11 @@ internal static unsafe class BlockPath
     public delegate void Run(byte* source, byte* destination, nint count, DType target, bool bypassCache);
 
     /// <summary>The block types that have vector paths.</summary>
-    public static readonly DType[] Sources = [DType.Q4_0];
+    public static readonly DType[] Sources =
+    [
+        DType.Q4_0,
+        DType.Q2_K, DType.Q3_K, DType.Q4_K, DType.Q5_K, DType.Q6_K, DType.IQ4_XS,
+    ];
 
     /// <summary>Decodes all of <paramref name="source"/>, which fills <paramref name="destination"/>.</summary>
     public static void Decode(DType dtype, int width, ReadOnlySpan<byte> source, Span<byte> destination, DType target, bool bypassCache)
@@ -24,6 +28,12 @@ internal static unsafe class BlockPath
     private static Run Find(DType dtype, int width) => dtype switch
     {
         DType.Q4_0 => Of<Q4_0Unit, Q4_0Vectors>(width),
+        DType.Q2_K => Of<Q2_KUnit, Q2_KVectors>(width),
+        DType.Q3_K => Of<Q3_KUnit, Q3_KVectors>(width),
+        DType.Q4_K => Of<Q4_KUnit, Q4_KVectors>(width),
+        DType.Q5_K => Of<Q5_KUnit, Q5_KVectors>(width),
+        DType.Q6_K => Of<Q6_KUnit, Q6_KVectors>(width),
+        DType.IQ4_XS => Of<IQ4_XSUnit, IQ4_XSVectors>(width),
         _ => throw new ArgumentOutOfRangeException(nameof(dtype)),
     };
 

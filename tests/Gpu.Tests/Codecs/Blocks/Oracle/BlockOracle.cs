@@ -16,6 +16,12 @@ internal static partial class BlockOracle
         Decoder decode = dtype switch
         {
             DType.Q4_0 => Q4_0,
+            DType.Q2_K => Q2_K,
+            DType.Q3_K => Q3_K,
+            DType.Q4_K => Q4_K,
+            DType.Q5_K => Q5_K,
+            DType.Q6_K => Q6_K,
+            DType.IQ4_XS => IQ4_XS,
             _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "There is no oracle for the type."),
         };
         var blocks = stored.Length / dtype.BlockSize;
