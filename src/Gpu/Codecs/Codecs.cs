@@ -45,6 +45,13 @@ public static class Codecs
         new BlockCodec<Q5_KUnit, Q5_KVectors>(DType.Q5_K),
         new BlockCodec<Q6_KUnit, Q6_KVectors>(DType.Q6_K),
         new BlockCodec<IQ4_XSUnit, IQ4_XSVectors>(DType.IQ4_XS),
+        new BlockCodec<IQ2_XXSUnit, IQ2_XXSVectors>(DType.IQ2_XXS),
+        new BlockCodec<IQ2_XSUnit, IQ2_XSVectors>(DType.IQ2_XS),
+        new BlockCodec<IQ2_SUnit, IQ2_SVectors>(DType.IQ2_S),
+        new BlockCodec<IQ3_XXSUnit, IQ3_XXSVectors>(DType.IQ3_XXS),
+        new BlockCodec<IQ3_SUnit, IQ3_SVectors>(DType.IQ3_S),
+        new BlockCodec<IQ1_SUnit, IQ1_SVectors>(DType.IQ1_S),
+        new BlockCodec<IQ1_MUnit, IQ1_MVectors>(DType.IQ1_M),
 
         new ComplexCodec(DType.C32, new FloatCodec<F16Element, F16Vectors>(DType.F16)),
         new ComplexCodec(DType.C64, new FloatCodec<F32Element, F32Vectors>(DType.F32)),

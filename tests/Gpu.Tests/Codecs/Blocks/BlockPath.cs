@@ -12,6 +12,7 @@ internal static unsafe class BlockPath
     [
         DType.Q4_0,
         DType.Q2_K, DType.Q3_K, DType.Q4_K, DType.Q5_K, DType.Q6_K, DType.IQ4_XS,
+        DType.IQ2_XXS, DType.IQ2_XS, DType.IQ2_S, DType.IQ3_XXS, DType.IQ3_S, DType.IQ1_S, DType.IQ1_M,
     ];
 
     /// <summary>Decodes all of <paramref name="source"/>, which fills <paramref name="destination"/>.</summary>
@@ -34,6 +35,13 @@ internal static unsafe class BlockPath
         DType.Q5_K => Of<Q5_KUnit, Q5_KVectors>(width),
         DType.Q6_K => Of<Q6_KUnit, Q6_KVectors>(width),
         DType.IQ4_XS => Of<IQ4_XSUnit, IQ4_XSVectors>(width),
+        DType.IQ2_XXS => Of<IQ2_XXSUnit, IQ2_XXSVectors>(width),
+        DType.IQ2_XS => Of<IQ2_XSUnit, IQ2_XSVectors>(width),
+        DType.IQ2_S => Of<IQ2_SUnit, IQ2_SVectors>(width),
+        DType.IQ3_XXS => Of<IQ3_XXSUnit, IQ3_XXSVectors>(width),
+        DType.IQ3_S => Of<IQ3_SUnit, IQ3_SVectors>(width),
+        DType.IQ1_S => Of<IQ1_SUnit, IQ1_SVectors>(width),
+        DType.IQ1_M => Of<IQ1_MUnit, IQ1_MVectors>(width),
         _ => throw new ArgumentOutOfRangeException(nameof(dtype)),
     };
 

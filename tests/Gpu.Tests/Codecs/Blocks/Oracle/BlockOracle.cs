@@ -22,6 +22,13 @@ internal static partial class BlockOracle
             DType.Q5_K => Q5_K,
             DType.Q6_K => Q6_K,
             DType.IQ4_XS => IQ4_XS,
+            DType.IQ2_XXS => IQ2_XXS,
+            DType.IQ2_XS => IQ2_XS,
+            DType.IQ2_S => IQ2_S,
+            DType.IQ3_XXS => IQ3_XXS,
+            DType.IQ3_S => IQ3_S,
+            DType.IQ1_S => IQ1_S,
+            DType.IQ1_M => IQ1_M,
             _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "There is no oracle for the type."),
         };
         var blocks = stored.Length / dtype.BlockSize;
