@@ -16,8 +16,8 @@ public sealed record ConversionOptions
     public static ConversionOptions Default { get; } = new();
 
     /// <summary>
-    /// The dtype that tensors of floating types get; null keeps each as it is stored. Integers, BOOL and complex numbers are
-    /// always kept.
+    /// The dtype that tensors of floating types and of block types, which are decoded, get; null keeps each as it is stored.
+    /// Integers, BOOL and complex numbers are always kept.
     /// </summary>
     public DType? DType { get; init; }
 

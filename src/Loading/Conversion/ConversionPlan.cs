@@ -77,10 +77,6 @@ internal sealed class ConversionPlan
             {
                 refused.Add((tensor, tensor.DType.Name));
             }
-            else if (target != tensor.DType && !(Codecs.TryGet(tensor.DType, out var codec) && codec.CanDecodeTo(target)))
-            {
-                refused.Add((tensor, $"{tensor.DType.Name} to {target.Name}"));
-            }
         }
 
         if (refused.Count == 0)

@@ -3,7 +3,7 @@ using IlgpuLoader.Formats;
 namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>
-/// A checkpoint with a tensor of a type that has no codec and that safetensors cannot hold, as formats with quantised blocks have it.
+/// A checkpoint with a tensor of a quantised type, which safetensors cannot hold.
 /// </summary>
 public static class BlockSample
 {
