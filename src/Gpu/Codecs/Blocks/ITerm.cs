@@ -6,7 +6,7 @@ namespace IlgpuLoader.Gpu;
 /// <summary>What is done with a product and a term.</summary>
 /// <remarks>
 /// There is no addition: the JIT swaps its operands where it likes, and the processor keeps the first operand's NaN, so that of
-/// two NaN now one came out, now the other. A type that adds subtracts the negated term (<see cref="BlockScales.Negate"/>).
+/// two NaN now one came out, now the other. A type that adds subtracts the negated term (<see cref="BlockScales.LoadNegated"/>).
 /// </remarks>
 internal interface ITerm
 {

@@ -35,8 +35,8 @@ internal readonly unsafe struct Q4_1Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scales = BlockScales.LoadTwo(block);
-        var (scale, negated) = (scales.ToScalar(), BlockScales.Negate(scales).GetElement(1));
+        var scale = BlockScales.Load(block);
+        var negated = BlockScales.LoadNegated(block + 2);
         output.Write<Minus>(0, Nibbles.Load(block + 4).AsSByte(), scale, negated, scale, negated);
     }
 }

@@ -38,8 +38,8 @@ internal readonly unsafe struct Q5_1Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scales = BlockScales.LoadTwo(block);
-        var (scale, negated) = (scales.ToScalar(), BlockScales.Negate(scales).GetElement(1));
+        var scale = BlockScales.Load(block);
+        var negated = BlockScales.LoadNegated(block + 2);
         var fifth = FifthBits.AreSet(block + 4) & Vector256.Create((byte)0x10);
         output.Write<Minus>(0, (Nibbles.Load(block + 8) | fifth).AsSByte(), scale, negated, scale, negated);
     }

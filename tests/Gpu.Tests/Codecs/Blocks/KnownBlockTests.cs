@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 using Xunit;
 
@@ -92,6 +93,33 @@ public sealed class KnownBlockTests
     [InlineData(0x00, 0x01, 0x7C, 0xFFC0_2000)] // a NaN is negated too
     public void Q1_0_is_the_scale_or_its_negation(byte quants, byte scaleLow, byte scaleHigh, uint expected) =>
         Assert.All(DecodeAll(DType.Q1_0, [scaleLow, scaleHigh], quants), bits => Assert.Equal(expected, bits));
+
+    [Theory]
+    [InlineData(DType.Q8_0, 0)]
+    [InlineData(DType.Q4_1, 0)]
+    [InlineData(DType.Q4_1, 2)]
+    public void Every_F16_scale_and_minimum_gives_the_oracles_values(DType dtype, int offset)
+    {
+        // 1.0 and quants of one, with every pattern of 16 bits at the offset.
+        var stored = new byte[(1 << 16) * dtype.BlockSize];
+        stored.AsSpan().Fill(0x11);
+        for (var pattern = 0; pattern < 1 << 16; pattern++)
+        {
+            var block = stored.AsSpan(pattern * dtype.BlockSize, dtype.BlockSize);
+            (block[0], block[1]) = (0x00, 0x3C);
+            (block[offset], block[offset + 1]) = ((byte)pattern, (byte)(pattern >> 8));
+        }
+
+        var expected = MemoryMarshal.AsBytes(BlockOracle.Decode(dtype, stored).AsSpan()).ToArray();
+        var actual = new byte[expected.Length];
+        Packed.CodecOf(dtype).DecodeScalar(stored, actual, DType.F32);
+        Assert.True(expected.AsSpan().SequenceEqual(actual));
+        foreach (var width in new[] { 128, 256, 512 })
+        {
+            BlockPath.Decode(dtype, width, stored, actual, DType.F32, bypassCache: false);
+            Assert.True(expected.AsSpan().SequenceEqual(actual), $"Vectors of {width} bits differ.");
+        }
+    }
 
     private static byte Twice(int code) => (byte)(code * 0x11);
 
