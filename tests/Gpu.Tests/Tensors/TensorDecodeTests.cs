@@ -81,7 +81,7 @@ public sealed class TensorDecodeTests
     {
         var device = new HostDevice();
         using (var tensor = Tensor.Empty(DType.F4, new Shape(3, 4), device))
-        using (var blocks = Tensor.Empty(DType.Q8_K, new Shape(2, 256), device))
+        using (var blocks = Tensor.Empty(DType.IQ1_M, new Shape(2, 256), device))
         {
             Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 2, 0, 1));
             Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 1, -1, 1));
@@ -92,7 +92,7 @@ public sealed class TensorDecodeTests
             Assert.Throws<ArgumentException>(() => tensor.Decode(DType.I8, 1, 1, 2));
             Assert.Throws<ArgumentException>(() => tensor.Decode(DType.I8, 1, 2, 2));
             Assert.Contains(
-                "from Q8_K to F32",
+                "from IQ1_M to F32",
                 Assert.Throws<ArgumentException>(() => blocks.Decode(DType.F32, 1, 1, 2)).Message,
                 StringComparison.Ordinal);
             Assert.Contains(

@@ -90,7 +90,7 @@ public sealed class ConversionFailureTests : IDisposable
         var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(
             () => CheckpointConverter.ConvertAsync(checkpoint, _folder["out"], new ConversionOptions { DType = dtype, Device = _device }));
         Assert.Contains("one tensor cannot be written", error.Message, StringComparison.Ordinal);
-        Assert.Contains("'odd\\u001b' (Q8_K)", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'odd\\u001b' (IQ1_M)", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,8 +102,8 @@ public sealed class ConversionFailureTests : IDisposable
         await using var checkpoint = Checkpoint.OfTensors(odd.File, many);
         var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(() => CheckpointConverter.ConvertAsync(checkpoint, _folder["out"]));
         Assert.Contains("12 tensors cannot be written", error.Message, StringComparison.Ordinal);
-        Assert.Contains("'t0' (Q8_K), ", error.Message, StringComparison.Ordinal);
-        Assert.Contains("'t4' (Q8_K) and 7 more;", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'t0' (IQ1_M), ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("'t4' (IQ1_M) and 7 more;", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

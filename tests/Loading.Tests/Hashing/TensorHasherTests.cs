@@ -114,7 +114,7 @@ public sealed class TensorHasherTests
         Assert.Equal(["fine", "odd"], hashes.Select(hash => hash.Tensor.Name));
         Assert.Equal((true, false), (hashes[0].Sha256 is not null, hashes[1].Sha256 is not null));
         Assert.Null(hashes[0].Error);
-        Assert.Contains("Q8_K cannot be decoded", hashes[1].Error, StringComparison.Ordinal);
+        Assert.Contains("IQ1_M cannot be decoded", hashes[1].Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -136,9 +136,9 @@ public sealed class LoadPlannerTests
         var loader = new CheckpointLoader();
         var options = new LoadOptions { DType = DType.F16, ConvertAllTypes = true };
         var error = Assert.Throws<UnsupportedCheckpointException>(() => loader.Plan(checkpoint, options));
-        Assert.Equal(("odd\u001b", "Q8_K to F16", "sample.safetensors"), (error.Tensor, error.Feature, error.File));
+        Assert.Equal(("odd\u001b", "IQ1_M to F16", "sample.safetensors"), (error.Tensor, error.Feature, error.File));
         Assert.Contains("tensor 'odd\\u001b'", error.Message, StringComparison.Ordinal);
-        Assert.Equal([DType.F16, DType.Q8_K], loader.Plan(checkpoint).Tensors.Select(tensor => tensor.DType));
+        Assert.Equal([DType.F16, DType.IQ1_M], loader.Plan(checkpoint).Tensors.Select(tensor => tensor.DType));
     }
 
     [Fact]
