@@ -110,14 +110,19 @@ public sealed class KnownBlockTests
             (block[offset], block[offset + 1]) = ((byte)pattern, (byte)(pattern >> 8));
         }
 
-        var expected = MemoryMarshal.AsBytes(BlockOracle.Decode(dtype, stored).AsSpan()).ToArray();
-        var actual = new byte[expected.Length];
-        Packed.CodecOf(dtype).DecodeScalar(stored, actual, DType.F32);
-        Assert.True(expected.AsSpan().SequenceEqual(actual));
-        foreach (var width in new[] { 128, 256, 512 })
+        var values = MemoryMarshal.AsBytes(BlockOracle.Decode(dtype, stored).AsSpan()).ToArray();
+        foreach (var target in new[] { DType.F32, DType.F16, DType.BF16 })
         {
-            BlockPath.Decode(dtype, width, stored, actual, DType.F32, bypassCache: false);
-            Assert.True(expected.AsSpan().SequenceEqual(actual), $"Vectors of {width} bits differ.");
+            var expected = new byte[target.ByteCount(values.Length / 4)];
+            Packed.CodecOf(DType.F32).DecodeScalar(values, expected, target);
+            var actual = new byte[expected.Length];
+            Packed.CodecOf(dtype).DecodeScalar(stored, actual, target);
+            Assert.True(expected.AsSpan().SequenceEqual(actual));
+            foreach (var width in new[] { 128, 256, 512 })
+            {
+                BlockPath.Decode(dtype, width, stored, actual, target, bypassCache: false);
+                Assert.True(expected.AsSpan().SequenceEqual(actual), $"Vectors of {width} bits differ for {target}.");
+            }
         }
     }
 
