@@ -13,6 +13,7 @@ internal static class DefinedNaN
     private const int Quiet = 0x0040_0000;
     private const int Invalid = unchecked((int)0xFFC0_0000);
 
+    /// <summary>A product of a finite quant and a scale.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> OfProduct(Vector128<float> product, Vector128<float> scale) => X86Base.IsSupported
         ? product
@@ -21,35 +22,44 @@ internal static class DefinedNaN
             product,
             Vector128.ConditionalSelect(Vector128.Equals(scale, scale).AsInt32(), Vector128.Create(Invalid), scale.AsInt32() | Vector128.Create(Quiet)).AsSingle());
 
+    /// <inheritdoc cref="OfProduct(Vector128{float}, Vector128{float})"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> OfProduct(Vector256<float> product, Vector256<float> scale) => X86Base.IsSupported
         ? product
         : Vector256.Create(
             OfProduct(product.GetLower(), scale.GetLower()), OfProduct(product.GetUpper(), scale.GetUpper()));
 
+    /// <inheritdoc cref="OfProduct(Vector128{float}, Vector128{float})"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> OfProduct(Vector512<float> product, Vector512<float> scale) => X86Base.IsSupported
         ? product
         : Vector512.Create(
             OfProduct(product.GetLower(), scale.GetLower()), OfProduct(product.GetUpper(), scale.GetUpper()));
 
+    /// <summary>product - subtrahend.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> OfSum(Vector128<float> sum, Vector128<float> product, Vector128<float> term) => X86Base.IsSupported
-        ? sum
-        : Vector128.ConditionalSelect(
-            Vector128.Equals(sum, sum),
-            sum,
-            Vector128.ConditionalSelect(Vector128.Equals(product, product), OfProduct(sum, term), product));
+    public static Vector128<float> Subtract(Vector128<float> product, Vector128<float> subtrahend)
+    {
+        var difference = product - subtrahend;
+        return X86Base.IsSupported
+            ? difference
+            : Vector128.ConditionalSelect(
+                Vector128.Equals(difference, difference),
+                difference,
+                Vector128.ConditionalSelect(Vector128.Equals(product, product), OfProduct(difference, subtrahend), product));
+    }
 
+    /// <inheritdoc cref="Subtract(Vector128{float}, Vector128{float})"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> OfSum(Vector256<float> sum, Vector256<float> product, Vector256<float> term) => X86Base.IsSupported
-        ? sum
+    public static Vector256<float> Subtract(Vector256<float> product, Vector256<float> subtrahend) => X86Base.IsSupported
+        ? product - subtrahend
         : Vector256.Create(
-            OfSum(sum.GetLower(), product.GetLower(), term.GetLower()), OfSum(sum.GetUpper(), product.GetUpper(), term.GetUpper()));
+            Subtract(product.GetLower(), subtrahend.GetLower()), Subtract(product.GetUpper(), subtrahend.GetUpper()));
 
+    /// <inheritdoc cref="Subtract(Vector128{float}, Vector128{float})"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> OfSum(Vector512<float> sum, Vector512<float> product, Vector512<float> term) => X86Base.IsSupported
-        ? sum
+    public static Vector512<float> Subtract(Vector512<float> product, Vector512<float> subtrahend) => X86Base.IsSupported
+        ? product - subtrahend
         : Vector512.Create(
-            OfSum(sum.GetLower(), product.GetLower(), term.GetLower()), OfSum(sum.GetUpper(), product.GetUpper(), term.GetUpper()));
+            Subtract(product.GetLower(), subtrahend.GetLower()), Subtract(product.GetUpper(), subtrahend.GetUpper()));
 }

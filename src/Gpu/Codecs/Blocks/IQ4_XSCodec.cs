@@ -6,7 +6,7 @@ namespace IlgpuLoader.Gpu;
 /// <summary>
 /// 256 values in 136 bytes: an F16 scale, eight block scales of six bits (two bytes with the high two bits, four bytes with
 /// the low four), then 16 bytes for each 32 values, whose low four bits are the first 16 quants and whose high four bits the
-/// last. A value is scale * (block scale - 32) * the quant's value (see <see cref="IQ4Values"/>).
+/// last. A value is scale * (block scale - 32) * the quant's value (see <see cref="NibbleValues"/>).
 /// </summary>
 public readonly struct IQ4_XSUnit : IUnitDecoder
 {
@@ -25,8 +25,8 @@ public readonly struct IQ4_XSUnit : IUnitDecoder
         for (var index = 0; index < Unit.Length / 2; index += 4)
         {
             var four = reader.ReadInt32(quants + index);
-            FourQuants.Write(sink, firstIndex + index, scale, IQ4Values.LookUp(four));
-            FourQuants.Write(sink, firstIndex + index + (Unit.Length / 2), scale, IQ4Values.LookUp(four >> 4));
+            NibbleValues.WriteNonlinear(sink, firstIndex + index, scale, four);
+            NibbleValues.WriteNonlinear(sink, firstIndex + index + (Unit.Length / 2), scale, four >> 4);
         }
     }
 }
@@ -50,7 +50,7 @@ internal readonly unsafe struct IQ4_XSVectors : IBlockVectors
         var quants = block + 8;
         for (var unit = 0; unit < 8; unit++, quants += Unit.Length / 2)
         {
-            output.Write(unit, IQ4Values.LookUp(Nibbles.Load(quants)), each[unit], each[unit]);
+            output.Write(unit, NibbleValues.LookUpNonlinear(Nibbles.Load(quants)), each[unit], each[unit]);
         }
     }
 }

@@ -15,8 +15,12 @@ internal interface IQuantOutput
     /// <param name="upperScale">The scale of the last 16.</param>
     void Write(int unit, Vector256<sbyte> quants, float lowerScale, float upperScale);
 
-    /// <summary>quant * scale minus a term, with a scale and a term for each half of the unit.</summary>
-    /// <typeparam name="TTerm">Minus.</typeparam>
-    void Write<TTerm>(int unit, Vector256<sbyte> quants, float lowerScale, float lowerTerm, float upperScale, float upperTerm)
-        where TTerm : struct, ITerm;
+    /// <summary>quant * scale - subtrahend, with a scale and a subtrahend for each half of the unit.</summary>
+    /// <remarks>
+    /// There is no addition: the JIT swaps its operands where it likes, and the processor keeps the first operand's NaN, so that
+    /// of two NaN now one came out, now the other. A type that adds subtracts the negated addend
+    /// (<see cref="HalfScale.LoadNegated"/>).
+    /// </remarks>
+    void Write(
+        int unit, Vector256<sbyte> quants, float lowerScale, float lowerSubtrahend, float upperScale, float upperSubtrahend);
 }

@@ -23,8 +23,9 @@ public readonly struct Q2_0Unit : IUnitDecoder
             var sixteen = reader.ReadInt32(offset + (half * 4));
             for (var index = 0; index < Unit.Length / 2; index += 4)
             {
-                PackedQuants.Write(
-                    sink, firstIndex + (half * (Unit.Length / 2)) + index, scale, PackedQuants.SpreadPairs(sixteen >> (2 * index)), 1);
+                var quants = FourQuants.SpreadPairs(sixteen >> (2 * index));
+                FourQuants.Write(
+                    sink, firstIndex + (half * (Unit.Length / 2)) + index, scale, FourQuants.Subtract(quants, 0x0101_0101));
             }
         }
     }

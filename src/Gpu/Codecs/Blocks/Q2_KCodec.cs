@@ -30,7 +30,7 @@ public readonly struct Q2_KUnit : IUnitDecoder
         for (var index = 0; index < Unit.Length; index += 4)
         {
             var lower = index < Unit.Length / 2;
-            FourQuants.Write(
+            FourQuants.WriteDifferences(
                 sink,
                 firstIndex + index,
                 lower ? lowerScale : upperScale,
@@ -69,5 +69,5 @@ internal readonly unsafe struct Q2_KVectors : IBlockVectors
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Write<TOutput>(TOutput output, int unit, Vector256<ushort> quants, float* scales, float* minima)
         where TOutput : struct, IQuantOutput =>
-        output.Write<Minus>(unit, (quants.AsByte() & Vector256.Create((byte)3)).AsSByte(), scales[0], minima[0], scales[1], minima[1]);
+        output.Write(unit, (quants.AsByte() & Vector256.Create((byte)3)).AsSByte(), scales[0], minima[0], scales[1], minima[1]);
 }

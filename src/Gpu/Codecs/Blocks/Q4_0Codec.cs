@@ -21,8 +21,8 @@ public readonly struct Q4_0Unit : IUnitDecoder
         for (var index = 0; index < Unit.Length / 2; index += 4)
         {
             var four = reader.ReadInt32(blockOffset + 2 + index);
-            PackedQuants.Write(sink, firstIndex + index, scale, four & Nibbles.Mask, 8);
-            PackedQuants.Write(sink, firstIndex + index + (Unit.Length / 2), scale, (four >> 4) & Nibbles.Mask, 8);
+            FourQuants.Write(sink, firstIndex + index, scale, FourQuants.Subtract(four & Nibbles.Mask, 0x0808_0808));
+            FourQuants.Write(sink, firstIndex + index + (Unit.Length / 2), scale, FourQuants.Subtract((four >> 4) & Nibbles.Mask, 0x0808_0808));
         }
     }
 }

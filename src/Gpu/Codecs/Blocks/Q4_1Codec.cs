@@ -22,8 +22,8 @@ public readonly struct Q4_1Unit : IUnitDecoder
         for (var index = 0; index < Unit.Length / 2; index += 4)
         {
             var four = reader.ReadInt32(blockOffset + 4 + index);
-            PackedQuants.WriteAdded(sink, firstIndex + index, scale, four & Nibbles.Mask, minimum);
-            PackedQuants.WriteAdded(sink, firstIndex + index + (Unit.Length / 2), scale, (four >> 4) & Nibbles.Mask, minimum);
+            FourQuants.WriteSums(sink, firstIndex + index, scale, four & Nibbles.Mask, minimum);
+            FourQuants.WriteSums(sink, firstIndex + index + (Unit.Length / 2), scale, (four >> 4) & Nibbles.Mask, minimum);
         }
     }
 }
@@ -37,6 +37,6 @@ internal readonly unsafe struct Q4_1Vectors : IBlockVectors
     {
         var scale = HalfScale.Load(block);
         var negated = HalfScale.LoadNegated(block + 2);
-        output.Write<Minus>(0, Nibbles.Load(block + 4).AsSByte(), scale, negated, scale, negated);
+        output.Write(0, Nibbles.Load(block + 4).AsSByte(), scale, negated, scale, negated);
     }
 }

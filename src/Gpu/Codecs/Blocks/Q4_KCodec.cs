@@ -23,7 +23,7 @@ public readonly struct Q4_KUnit : IUnitDecoder
         var shift = (unit & 1) * 4;
         for (var index = 0; index < Unit.Length; index += 4)
         {
-            FourQuants.Write(sink, firstIndex + index, scale, (reader.ReadInt32(quants + index) >> shift) & 0x0F0F_0F0F, minimum);
+            FourQuants.WriteDifferences(sink, firstIndex + index, scale, (reader.ReadInt32(quants + index) >> shift) & 0x0F0F_0F0F, minimum);
         }
     }
 }
@@ -42,9 +42,9 @@ internal readonly unsafe struct Q4_KVectors : IBlockVectors
         for (var unit = 0; unit < 8; unit += 2, quants += Unit.Length)
         {
             var packed = Vector256.Load(quants);
-            output.Write<Minus>(
+            output.Write(
                 unit, (packed & Vector256.Create((byte)0xF)).AsSByte(), scale[unit], minimum[unit], scale[unit], minimum[unit]);
-            output.Write<Minus>(
+            output.Write(
                 unit + 1, (packed >>> 4).AsSByte(), scale[unit + 1], minimum[unit + 1], scale[unit + 1], minimum[unit + 1]);
         }
     }

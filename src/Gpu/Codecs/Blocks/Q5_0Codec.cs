@@ -22,10 +22,10 @@ public readonly struct Q5_0Unit : IUnitDecoder
         for (var index = 0; index < Unit.Length / 2; index += 4)
         {
             var four = reader.ReadInt32(blockOffset + 6 + index);
-            var lower = (four & Nibbles.Mask) | (PackedQuants.Spread(fifth >> index) << 4);
-            var upper = ((four >> 4) & Nibbles.Mask) | (PackedQuants.Spread(fifth >> (index + (Unit.Length / 2))) << 4);
-            PackedQuants.Write(sink, firstIndex + index, scale, lower, 16);
-            PackedQuants.Write(sink, firstIndex + index + (Unit.Length / 2), scale, upper, 16);
+            var lower = (four & Nibbles.Mask) | (FourQuants.Spread(fifth >> index) << 4);
+            var upper = ((four >> 4) & Nibbles.Mask) | (FourQuants.Spread(fifth >> (index + (Unit.Length / 2))) << 4);
+            FourQuants.Write(sink, firstIndex + index, scale, FourQuants.Subtract(lower, 0x1010_1010));
+            FourQuants.Write(sink, firstIndex + index + (Unit.Length / 2), scale, FourQuants.Subtract(upper, 0x1010_1010));
         }
     }
 }

@@ -23,10 +23,10 @@ public readonly struct Q5_1Unit : IUnitDecoder
         for (var index = 0; index < Unit.Length / 2; index += 4)
         {
             var four = reader.ReadInt32(blockOffset + 8 + index);
-            var lower = (four & Nibbles.Mask) | (PackedQuants.Spread(fifth >> index) << 4);
-            var upper = ((four >> 4) & Nibbles.Mask) | (PackedQuants.Spread(fifth >> (index + (Unit.Length / 2))) << 4);
-            PackedQuants.WriteAdded(sink, firstIndex + index, scale, lower, minimum);
-            PackedQuants.WriteAdded(sink, firstIndex + index + (Unit.Length / 2), scale, upper, minimum);
+            var lower = (four & Nibbles.Mask) | (FourQuants.Spread(fifth >> index) << 4);
+            var upper = ((four >> 4) & Nibbles.Mask) | (FourQuants.Spread(fifth >> (index + (Unit.Length / 2))) << 4);
+            FourQuants.WriteSums(sink, firstIndex + index, scale, lower, minimum);
+            FourQuants.WriteSums(sink, firstIndex + index + (Unit.Length / 2), scale, upper, minimum);
         }
     }
 }
@@ -41,6 +41,6 @@ internal readonly unsafe struct Q5_1Vectors : IBlockVectors
         var scale = HalfScale.Load(block);
         var negated = HalfScale.LoadNegated(block + 2);
         var fifth = FifthBits.AreSet(block + 4) & Vector256.Create((byte)0x10);
-        output.Write<Minus>(0, (Nibbles.Load(block + 8) | fifth).AsSByte(), scale, negated, scale, negated);
+        output.Write(0, (Nibbles.Load(block + 8) | fifth).AsSByte(), scale, negated, scale, negated);
     }
 }

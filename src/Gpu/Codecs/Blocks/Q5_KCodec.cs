@@ -26,7 +26,7 @@ public readonly struct Q5_KUnit : IUnitDecoder
         {
             var low = (reader.ReadInt32(quants + index) >> shift) & 0x0F0F_0F0F;
             var high = (reader.ReadInt32(fifthBits + index) >> unit) & 0x0101_0101;
-            FourQuants.Write(sink, firstIndex + index, scale, low | (high << 4), minimum);
+            FourQuants.WriteDifferences(sink, firstIndex + index, scale, low | (high << 4), minimum);
         }
     }
 }
@@ -51,8 +51,8 @@ internal readonly unsafe struct Q5_KVectors : IBlockVectors
             var packed = Vector256.Load(quants);
             var first = (packed & Vector256.Create((byte)0xF)) | ((fifthBits << 4).AsByte() & fifthBit);
             var second = (packed >>> 4) | ((fifthBits << 3).AsByte() & fifthBit);
-            output.Write<Minus>(unit, first.AsSByte(), scale[unit], minimum[unit], scale[unit], minimum[unit]);
-            output.Write<Minus>(unit + 1, second.AsSByte(), scale[unit + 1], minimum[unit + 1], scale[unit + 1], minimum[unit + 1]);
+            output.Write(unit, first.AsSByte(), scale[unit], minimum[unit], scale[unit], minimum[unit]);
+            output.Write(unit + 1, second.AsSByte(), scale[unit + 1], minimum[unit + 1], scale[unit + 1], minimum[unit + 1]);
         }
     }
 }

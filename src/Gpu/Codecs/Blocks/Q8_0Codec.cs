@@ -17,7 +17,7 @@ public readonly struct Q8_0Unit : IUnitDecoder
         TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
     {
         var scale = FloatBits.HalfToSingle(reader.ReadUInt16(blockOffset));
-        PackedQuants.WriteSignedUnit(reader, blockOffset + 2, sink, firstIndex, scale);
+        FourQuants.WriteUnit(reader, blockOffset + 2, sink, firstIndex, scale);
     }
 }
 

@@ -17,6 +17,6 @@ public readonly struct Q8_1Unit : IUnitDecoder
         TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
     {
         var scale = FloatBits.HalfToSingle(reader.ReadUInt16(blockOffset));
-        PackedQuants.WriteSignedUnit(reader, blockOffset + 4, sink, firstIndex, scale);
+        FourQuants.WriteUnit(reader, blockOffset + 4, sink, firstIndex, scale);
     }
 }

@@ -16,7 +16,7 @@ public readonly struct Q8_KUnit : IUnitDecoder
     static void IUnitDecoder.DecodeUnit<TReader, TTable, TSink>(
         TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
     {
-        PackedQuants.WriteSignedUnit(
+        FourQuants.WriteUnit(
             reader, blockOffset + 4 + (unit * Unit.Length), sink, firstIndex, reader.ReadInt32(blockOffset));
     }
 }

@@ -19,11 +19,11 @@ internal readonly unsafe struct QuantOutput128<TTarget, TStores>(byte* destinati
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Write<TTerm>(int unit, Vector256<sbyte> quants, float lowerScale, float lowerTerm, float upperScale, float upperTerm)
-        where TTerm : struct, ITerm
+    public void Write(
+        int unit, Vector256<sbyte> quants, float lowerScale, float lowerSubtrahend, float upperScale, float upperSubtrahend)
     {
-        WriteHalf<TTerm>(unit * 4, quants.GetLower(), Vector128.Create(lowerScale), Vector128.Create(lowerTerm));
-        WriteHalf<TTerm>((unit * 4) + 2, quants.GetUpper(), Vector128.Create(upperScale), Vector128.Create(upperTerm));
+        WriteHalf(unit * 4, quants.GetLower(), Vector128.Create(lowerScale), Vector128.Create(lowerSubtrahend));
+        WriteHalf((unit * 4) + 2, quants.GetUpper(), Vector128.Create(upperScale), Vector128.Create(upperSubtrahend));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -35,18 +35,17 @@ internal readonly unsafe struct QuantOutput128<TTarget, TStores>(byte* destinati
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void WriteHalf<TTerm>(int quarter, Vector128<sbyte> quants, Vector128<float> scales, Vector128<float> terms)
-        where TTerm : struct, ITerm
+    private void WriteHalf(int quarter, Vector128<sbyte> quants, Vector128<float> scales, Vector128<float> subtrahends)
     {
         var (lower, upper) = Vector128.Widen(quants);
         Store(
             quarter,
-            TTerm.Apply(Multiply(Vector128.WidenLower(lower), scales), terms),
-            TTerm.Apply(Multiply(Vector128.WidenUpper(lower), scales), terms));
+            DefinedNaN.Subtract(Multiply(Vector128.WidenLower(lower), scales), subtrahends),
+            DefinedNaN.Subtract(Multiply(Vector128.WidenUpper(lower), scales), subtrahends));
         Store(
             quarter + 1,
-            TTerm.Apply(Multiply(Vector128.WidenLower(upper), scales), terms),
-            TTerm.Apply(Multiply(Vector128.WidenUpper(upper), scales), terms));
+            DefinedNaN.Subtract(Multiply(Vector128.WidenLower(upper), scales), subtrahends),
+            DefinedNaN.Subtract(Multiply(Vector128.WidenUpper(upper), scales), subtrahends));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

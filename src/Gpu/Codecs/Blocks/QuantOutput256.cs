@@ -20,11 +20,11 @@ internal readonly unsafe struct QuantOutput256<TTarget, TStores>(byte* destinati
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Write<TTerm>(int unit, Vector256<sbyte> quants, float lowerScale, float lowerTerm, float upperScale, float upperTerm)
-        where TTerm : struct, ITerm
+    public void Write(
+        int unit, Vector256<sbyte> quants, float lowerScale, float lowerSubtrahend, float upperScale, float upperSubtrahend)
     {
-        WriteHalf<TTerm>(unit * 2, quants.GetLower(), lowerScale, lowerTerm);
-        WriteHalf<TTerm>((unit * 2) + 1, quants.GetUpper(), upperScale, upperTerm);
+        WriteHalf(unit * 2, quants.GetLower(), lowerScale, lowerSubtrahend);
+        WriteHalf((unit * 2) + 1, quants.GetUpper(), upperScale, upperSubtrahend);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -35,14 +35,13 @@ internal readonly unsafe struct QuantOutput256<TTarget, TStores>(byte* destinati
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void WriteHalf<TTerm>(int half, Vector128<sbyte> quants, float scale, float term)
-        where TTerm : struct, ITerm
+    private void WriteHalf(int half, Vector128<sbyte> quants, float scale, float subtrahend)
     {
         var (first, second) = Multiply(quants, Vector256.Create(scale));
         TTarget.Store<TStores>(
             _destination + (half * Unit.Length / 2 * TTarget.Size),
-            TTerm.Apply(first, Vector256.Create(term)),
-            TTerm.Apply(second, Vector256.Create(term)));
+            DefinedNaN.Subtract(first, Vector256.Create(subtrahend)),
+            DefinedNaN.Subtract(second, Vector256.Create(subtrahend)));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -20,12 +20,12 @@ internal readonly unsafe struct QuantOutput512<TTarget, TStores>(byte* destinati
             Multiply(quants.GetUpper(), upperScale));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Write<TTerm>(int unit, Vector256<sbyte> quants, float lowerScale, float lowerTerm, float upperScale, float upperTerm)
-        where TTerm : struct, ITerm =>
+    public void Write(
+        int unit, Vector256<sbyte> quants, float lowerScale, float lowerSubtrahend, float upperScale, float upperSubtrahend) =>
         Store(
             _destination + (unit * Unit.Length * TTarget.Size),
-            TTerm.Apply(Multiply(quants.GetLower(), lowerScale), Vector512.Create(lowerTerm)),
-            TTerm.Apply(Multiply(quants.GetUpper(), upperScale), Vector512.Create(upperTerm)));
+            DefinedNaN.Subtract(Multiply(quants.GetLower(), lowerScale), Vector512.Create(lowerSubtrahend)),
+            DefinedNaN.Subtract(Multiply(quants.GetUpper(), upperScale), Vector512.Create(upperSubtrahend)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(byte* destination, Vector512<float> lower, Vector512<float> upper)

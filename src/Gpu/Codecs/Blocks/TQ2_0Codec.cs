@@ -23,7 +23,7 @@ public readonly struct TQ2_0Unit : IUnitDecoder
         for (var index = 0; index < Unit.Length; index += 4)
         {
             var four = (reader.ReadInt32(offset + index) >> shift) & 0x0303_0303;
-            PackedQuants.Write(sink, firstIndex + index, scale, four, 1);
+            FourQuants.Write(sink, firstIndex + index, scale, FourQuants.Subtract(four, 0x0101_0101));
         }
     }
 }
