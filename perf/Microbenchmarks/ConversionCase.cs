@@ -28,7 +28,17 @@ internal sealed class ConversionCase : IDisposable
 
         var pattern = new byte[weights.Length * from.BlockSize];
         var bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(weights.AsSpan());
-        if (from == DType.F8_E8M0)
+        if (from.IsBlock)
+        {
+            // Any quants; without this bit no scale of 16 bits is infinite or larger than 2.
+            pattern = new byte[(1 << 16) / from.BlockLength * from.BlockSize];
+            random.NextBytes(pattern);
+            for (var i = 0; i < pattern.Length; i++)
+            {
+                pattern[i] &= 0xBF;
+            }
+        }
+        else if (from == DType.F8_E8M0)
         {
             // Scales: nothing decodes to them. As many different ones as weights would have.
             random.NextBytes(pattern);
@@ -67,7 +77,11 @@ internal sealed class ConversionCase : IDisposable
     public unsafe void Fill() => MemoryYardstick.FillStreaming(Output.Address, Output.Span.Length);
 
     public unsafe ulong ReadAndFill() => MemoryYardstick.ReadAndFill(
-        Input.Address, 32 * From.BlockSize, Output.Address, 32 * To.BlockSize, (nint)(Count / 32));
+        Input.Address,
+        32 * From.BlockSize,
+        Output.Address,
+        32 * From.BlockLength * To.BlockSize,
+        (nint)(Count / 32 / From.BlockLength));
 
     public void Dispose()
     {

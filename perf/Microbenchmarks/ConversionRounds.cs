@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.IO.Enumeration;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Microbenchmarks;
 
@@ -18,6 +20,7 @@ internal static class ConversionRounds
         .. from source in Floats from target in Floats select (source, target),
         .. from source in Eights.Append(DType.F8_E8M0) from target in new[] { DType.F32, DType.BF16 } select (source, target),
         .. from source in new[] { DType.F32, DType.BF16, DType.F16 } from target in Eights select (source, target),
+        .. from source in DType.All from target in new[] { DType.F32, DType.BF16 } where source.IsBlock && Codecs.TryGet(source, out _) select (source, target),
     ];
 
     public static void Run(TextWriter output, int rounds, long outputBytes, string? only)
@@ -28,7 +31,7 @@ internal static class ConversionRounds
         foreach (var (from, to) in Pairs)
         {
             var name = $"{from.Name}-{to.Name}";
-            if (only is null || name.Equals(only, StringComparison.OrdinalIgnoreCase))
+            if (only is null || FileSystemName.MatchesSimpleExpression(only, name))
             {
                 using var conversion = new ConversionCase(from, to, outputBytes);
                 output.WriteLine(Measure(conversion, name, rounds));

@@ -4,7 +4,7 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using IlgpuLoader.Microbenchmarks;
 
-// dotnet run -c Release --project perf/Microbenchmarks -- --rounds [ROUNDS [MIB [PAIR]]]
+// dotnet run -c Release --project perf/Microbenchmarks -- --rounds [ROUNDS [MIB [PAIR]]]   (PAIR: F16-F32, 'Q*-F32')
 // dotnet run -c Release --project perf/Microbenchmarks -- --filter '*Conversion*'
 if (args is ["--rounds", ..])
 {

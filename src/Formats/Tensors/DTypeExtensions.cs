@@ -27,6 +27,11 @@ public static class DTypeExtensions
         /// <summary>Whether this is a ggml block type, whose rows consist of whole blocks.</summary>
         public bool IsBlock => Rows[(int)dtype].Kind == DTypeKind.Block;
 
+        /// <summary>
+        /// Whether the values are floats, stored as such or quantised in blocks: the types that a dtype asked for applies to.
+        /// </summary>
+        public bool HoldsFloats => Rows[(int)dtype].Kind is DTypeKind.Float or DTypeKind.Block;
+
         /// <summary>Whether elements are smaller than a byte but not grouped into blocks (F4, F6).</summary>
         public bool IsSubByte => Rows[(int)dtype] is { BlockLength: > 1, Kind: DTypeKind.Float };
 

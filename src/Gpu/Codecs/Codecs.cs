@@ -38,6 +38,8 @@ public static class Codecs
         new UnitCodec<ElementUnit<I64Element>>(DType.I64),
         new UnitCodec<ElementUnit<U64Element>>(DType.U64),
 
+        new BlockCodec<Q4_0Unit, Q4_0Vectors>(DType.Q4_0),
+
         new ComplexCodec(DType.C32, new FloatCodec<F16Element, F16Vectors>(DType.F16)),
         new ComplexCodec(DType.C64, new FloatCodec<F32Element, F32Vectors>(DType.F32)),
         new ComplexCodec(DType.C128, new FloatCodec<F64Element, F64Vectors>(DType.F64)),

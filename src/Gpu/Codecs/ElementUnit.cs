@@ -12,8 +12,8 @@ public readonly struct ElementUnit<TElement> : IUnitDecoder
     static int IUnitDecoder.UnitsPerBlockShift => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void IUnitDecoder.DecodeUnit<TReader, TSink>(
-        TReader reader, long blockOffset, int unit, int count, TSink sink, long firstIndex)
+    static void IUnitDecoder.DecodeUnit<TReader, TTable, TSink>(
+        TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
     {
         var index = 0;
         for (; index + 4 <= count; index += 4)

@@ -13,8 +13,8 @@ public readonly struct F4Unit : IUnitDecoder
     static int IUnitDecoder.UnitsPerBlockShift => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void IUnitDecoder.DecodeUnit<TReader, TSink>(
-        TReader reader, long blockOffset, int unit, int count, TSink sink, long firstIndex)
+    static void IUnitDecoder.DecodeUnit<TReader, TTable, TSink>(
+        TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
     {
         var index = 0;
         for (; index + 8 <= count; index += 8)

@@ -14,8 +14,8 @@ public readonly struct Float6Unit<TFloat> : IUnitDecoder
     static int IUnitDecoder.UnitsPerBlockShift => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void IUnitDecoder.DecodeUnit<TReader, TSink>(
-        TReader reader, long blockOffset, int unit, int count, TSink sink, long firstIndex)
+    static void IUnitDecoder.DecodeUnit<TReader, TTable, TSink>(
+        TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
     {
         // The elements of a unit fill whole groups of four, also those of a short one.
         for (var index = 0; index < count; index += 4)

@@ -17,15 +17,23 @@ public interface IUnitDecoder
     /// <summary>The binary logarithm of the units in a block: 0 for 32 values, 3 for 256. A shift, because devices divide slowly.</summary>
     static abstract int UnitsPerBlockShift { get; }
 
+    /// <summary>
+    /// What the body looks values up in, beside the stored bytes: fixed for the type, little-endian, in memory that never
+    /// moves; empty for most types. A device holds one copy of it.
+    /// </summary>
+    static virtual ReadOnlySpan<byte> Table => default;
+
     /// <summary>Decodes one unit.</summary>
     /// <param name="reader">The stored bytes.</param>
+    /// <param name="table">The bytes of <see cref="Table"/>.</param>
     /// <param name="blockOffset">Where the unit's block begins, in bytes.</param>
     /// <param name="unit">Which unit of the block.</param>
     /// <param name="count">Values wanted: 32, or 1 to 31 in the last unit of types that are not blocks.</param>
     /// <param name="sink">Where the values go.</param>
     /// <param name="firstIndex">The index of the unit's first value in the output.</param>
-    static abstract void DecodeUnit<TReader, TSink>(
-        TReader reader, long blockOffset, int unit, int count, TSink sink, long firstIndex)
+    static abstract void DecodeUnit<TReader, TTable, TSink>(
+        TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)
         where TReader : struct, IByteReader
+        where TTable : struct, IByteReader
         where TSink : struct, IValueSink;
 }

@@ -57,7 +57,7 @@ internal sealed class ConversionPlan
     }
 
     private static DType TargetOf(TensorInfo tensor, ConversionOptions options) =>
-        options.DType is { } target && tensor.DType.Kind == DTypeKind.Float ? target : tensor.DType;
+        options.DType is { } target && tensor.DType.HoldsFloats ? target : tensor.DType;
 
     private static void RefuseWhatCannotBeWritten(Checkpoint checkpoint, ConversionOptions options, TensorInfo[] tensors)
     {

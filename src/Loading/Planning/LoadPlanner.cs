@@ -118,7 +118,7 @@ internal sealed class LoadPlanner
 
         var slice = FindSlice(tensor);
         var shape = slice is { } part ? tensor.Shape.With(part.Dimension, part.Length) : tensor.Shape;
-        if (_options.DType is not { } target || target == tensor.DType || !(tensor.DType.Kind == DTypeKind.Float || _options.ConvertAllTypes))
+        if (_options.DType is not { } target || target == tensor.DType || !(tensor.DType.HoldsFloats || _options.ConvertAllTypes))
         {
             return new PlannedTensor(tensor, tensor.DType, shape) { Slice = slice };
         }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
@@ -50,10 +52,12 @@ internal unsafe class UnitCodec<TDecoder>(DType dtype) : Codec(dtype)
     private static void Run<TSink>(PointerReader reader, TSink sink, long count)
         where TSink : struct, IValueSink
     {
+        // The table never moves, so a pointer to it needs no pin.
+        var table = new PointerReader((byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(TDecoder.Table)));
         var units = Unit.Count(count);
         for (var unit = 0L; unit < units; unit++)
         {
-            Unit.Decode<TDecoder, PointerReader, TSink>(reader, sink, unit, count);
+            Unit.Decode<TDecoder, PointerReader, PointerReader, TSink>(reader, table, sink, unit, count);
         }
     }
 }

@@ -15,6 +15,12 @@ internal unsafe interface IVectorWidth
         where TTarget : struct, IVectorTarget
         where TStores : struct, IStores;
 
+    /// <summary>Decodes one block of a block type.</summary>
+    static abstract void Decode<TBlock, TTarget, TStores>(byte* source, byte* destination)
+        where TBlock : struct, IBlockVectors
+        where TTarget : struct, IVectorTarget
+        where TStores : struct, IStores;
+
     /// <summary>Converts fewer values than one step takes.</summary>
     static abstract void RunShort<TSource, TTarget>(byte* source, byte* destination, nint count)
         where TSource : struct, IVectorSource
@@ -25,6 +31,13 @@ internal unsafe interface IVectorWidth
 internal readonly unsafe struct Width128 : IVectorWidth
 {
     public static int Bytes => 16;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Decode<TBlock, TTarget, TStores>(byte* source, byte* destination)
+        where TBlock : struct, IBlockVectors
+        where TTarget : struct, IVectorTarget
+        where TStores : struct, IStores =>
+        TBlock.Decode(source, new QuantOutput128<TTarget, TStores>(destination));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Step<TSource, TTarget, TStores>(byte* source, byte* destination)
@@ -55,6 +68,13 @@ internal readonly unsafe struct Width256 : IVectorWidth
     public static int Bytes => 32;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Decode<TBlock, TTarget, TStores>(byte* source, byte* destination)
+        where TBlock : struct, IBlockVectors
+        where TTarget : struct, IVectorTarget
+        where TStores : struct, IStores =>
+        TBlock.Decode(source, new QuantOutput256<TTarget, TStores>(destination));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Step<TSource, TTarget, TStores>(byte* source, byte* destination)
         where TSource : struct, IVectorSource
         where TTarget : struct, IVectorTarget
@@ -74,6 +94,13 @@ internal readonly unsafe struct Width256 : IVectorWidth
 internal readonly unsafe struct Width512 : IVectorWidth
 {
     public static int Bytes => 64;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Decode<TBlock, TTarget, TStores>(byte* source, byte* destination)
+        where TBlock : struct, IBlockVectors
+        where TTarget : struct, IVectorTarget
+        where TStores : struct, IStores =>
+        TBlock.Decode(source, new QuantOutput512<TTarget, TStores>(destination));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Step<TSource, TTarget, TStores>(byte* source, byte* destination)

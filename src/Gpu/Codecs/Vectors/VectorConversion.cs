@@ -14,7 +14,7 @@ internal static unsafe class VectorConversion
     /// Where streaming stores begin, for narrower vectors too: the stores of neighbouring steps then fill whole lines, and
     /// none leaves the processor half-filled. Common to x64 and Arm64; where lines are longer, only speed is lost.
     /// </summary>
-    private const int CacheLine = 64;
+    public const int CacheLine = 64;
 
     /// <summary>Runs the widest path the processor has, or returns false where it has none.</summary>
     public static bool TryRunWidest<TSource, TTarget>(byte* source, byte* destination, nint count, bool bypassCache)
@@ -110,7 +110,7 @@ internal static unsafe class VectorConversion
     /// Streaming stores are not ordered with later ones on x64: without the fence, another thread (or a device) that was told
     /// that the values are there could still read the old ones.
     /// </summary>
-    private static void OrderStreamingStores()
+    public static void OrderStreamingStores()
     {
         if (Sse.IsSupported)
         {

@@ -1,0 +1,38 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu.Tests;
+
+/// <summary>The vector path of one width of a block type, called by name whatever the processor has.</summary>
+internal static unsafe class BlockPath
+{
+    public delegate void Run(byte* source, byte* destination, nint count, DType target, bool bypassCache);
+
+    /// <summary>The block types that have vector paths.</summary>
+    public static readonly DType[] Sources = [DType.Q4_0];
+
+    /// <summary>Decodes all of <paramref name="source"/>, which fills <paramref name="destination"/>.</summary>
+    public static void Decode(DType dtype, int width, ReadOnlySpan<byte> source, Span<byte> destination, DType target, bool bypassCache)
+    {
+        var run = Find(dtype, width);
+        fixed (byte* first = source)
+        fixed (byte* result = destination)
+        {
+            run(first, result, source.Length / dtype.BlockSize * dtype.BlockLength, target, bypassCache);
+        }
+    }
+
+    private static Run Find(DType dtype, int width) => dtype switch
+    {
+        DType.Q4_0 => Of<Q4_0Unit, Q4_0Vectors>(width),
+        _ => throw new ArgumentOutOfRangeException(nameof(dtype)),
+    };
+
+    private static Run Of<TDecoder, TVectors>(int width)
+        where TDecoder : struct, IUnitDecoder
+        where TVectors : struct, IBlockVectors => width switch
+        {
+            128 => BlockCodec<TDecoder, TVectors>.DecodeWith<Width128>,
+            256 => BlockCodec<TDecoder, TVectors>.DecodeWith<Width256>,
+            _ => BlockCodec<TDecoder, TVectors>.DecodeWith<Width512>,
+        };
+}

@@ -1,0 +1,32 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu.Tests;
+
+/// <summary>
+/// Whole-block scalar decoding of every ggml type, as plainly as the layouts of formats.md 2.4 can be written down: an
+/// implementation of its own that shares nothing with the codecs, held against ggml's values itself.
+/// </summary>
+internal static partial class BlockOracle
+{
+    private delegate void Decoder(ReadOnlySpan<byte> block, Span<float> values);
+
+    /// <summary>The float32 values of whole blocks.</summary>
+    public static float[] Decode(DType dtype, ReadOnlySpan<byte> stored)
+    {
+        Decoder decode = dtype switch
+        {
+            DType.Q4_0 => Q4_0,
+            _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "There is no oracle for the type."),
+        };
+        var blocks = stored.Length / dtype.BlockSize;
+        var values = new float[blocks * dtype.BlockLength];
+        for (var i = 0; i < blocks; i++)
+        {
+            decode(stored.Slice(i * dtype.BlockSize, dtype.BlockSize), values.AsSpan(i * dtype.BlockLength, dtype.BlockLength));
+        }
+
+        return values;
+    }
+
+    private static float Half(ReadOnlySpan<byte> block, int offset) => (float)BitConverter.ToHalf(block[offset..]);
+}
