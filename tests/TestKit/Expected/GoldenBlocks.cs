@@ -50,13 +50,16 @@ public static class GoldenBlocks
             .ToDictionary(tensor => tensor.Name, tensor => tensor.Range);
     }
 
-    /// <summary>The stored bytes of a tensor of <c>all-types.gguf</c>, by the type's name and the kind: quant or fuzz.</summary>
+    /// <summary>
+    /// The stored bytes of a tensor of <c>all-types.gguf</c>, by the type's name and the kind: quant or fuzz. The one type that
+    /// gguf-py does not know yet, Q2_0, is in <c>ggml-c-writer.gguf</c>.
+    /// </summary>
     /// <param name="type">The type, such as <c>Q4_K</c>.</param>
     /// <param name="kind">Quantised weights (<c>quant</c>), or blocks of random bytes (<c>fuzz</c>).</param>
     /// <param name="byteCount">How many bytes; what follows them is padding.</param>
     public static byte[] Stored(string type, string kind, int byteCount)
     {
-        var file = GoldenArchive.Read(Set, "all-types.gguf");
+        var file = GoldenArchive.Read(Set, type == "Q2_0" ? "ggml-c-writer.gguf" : "all-types.gguf");
         return file.AsSpan(Locate(file)[$"{type}.{kind}"])[..byteCount].ToArray();
     }
 

@@ -6,11 +6,24 @@ namespace IlgpuLoader.Gpu;
 /// <summary>Quants of four bits, two a byte.</summary>
 internal static unsafe class Nibbles
 {
+    /// <summary>The low four bits of each byte of an <see cref="int"/>.</summary>
+    public const int Mask = 0x0F0F_0F0F;
+
     /// <summary>The low four bits of 16 bytes, then their high four bits: how ggml lays out 32 quants.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<byte> Load(byte* source)
     {
         var stored = Vector128.Load(source);
         return Vector256.Create(stored, stored >>> 4) & Vector256.Create((byte)0xF);
+    }
+
+    /// <summary>The low four bits of 8 bytes, then their high four bits, and the same of the next 8: how NVFP4 lays them out.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> LoadEights(byte* source)
+    {
+        var stored = Vector128.Load(source);
+        var twice = Vector256.Shuffle(Vector256.Create(stored, stored).AsInt64(), Vector256.Create(0L, 0, 3, 3)).AsByte();
+        var isUpper = Vector256.Create(0L, -1, 0, -1).AsByte();
+        return Vector256.ConditionalSelect(isUpper, twice >>> 4, twice) & Vector256.Create((byte)0xF);
     }
 }

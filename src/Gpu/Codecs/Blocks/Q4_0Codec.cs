@@ -21,20 +21,10 @@ public readonly struct Q4_0Unit : IUnitDecoder
         for (var index = 0; index < Unit.Length / 2; index += 4)
         {
             var four = reader.ReadInt32(blockOffset + 2 + index);
-            Write(sink, firstIndex + index, scale, four);
-            Write(sink, firstIndex + index + (Unit.Length / 2), scale, four >> 4);
+            PackedQuants.Write(sink, firstIndex + index, scale, four & Nibbles.Mask, 8);
+            PackedQuants.Write(sink, firstIndex + index + (Unit.Length / 2), scale, (four >> 4) & Nibbles.Mask, 8);
         }
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<TSink>(TSink sink, long index, int scale, int quants)
-        where TSink : struct, IValueSink =>
-        sink.WriteFour(
-            index,
-            BlockArithmetic.Multiply(scale, (quants & 0xF) - 8),
-            BlockArithmetic.Multiply(scale, ((quants >> 8) & 0xF) - 8),
-            BlockArithmetic.Multiply(scale, ((quants >> 16) & 0xF) - 8),
-            BlockArithmetic.Multiply(scale, ((quants >> 24) & 0xF) - 8));
 }
 
 /// <summary>Q4_0 in vectors.</summary>

@@ -8,7 +8,11 @@ internal static unsafe class BlockPath
     public delegate void Run(byte* source, byte* destination, nint count, DType target, bool bypassCache);
 
     /// <summary>The block types that have vector paths.</summary>
-    public static readonly DType[] Sources = [DType.Q4_0];
+    public static readonly DType[] Sources =
+    [
+        DType.Q4_0,
+        DType.Q4_1, DType.Q5_0, DType.Q5_1, DType.Q8_0, DType.IQ4_NL, DType.MXFP4, DType.NVFP4, DType.TQ1_0, DType.TQ2_0,
+    ];
 
     /// <summary>Decodes all of <paramref name="source"/>, which fills <paramref name="destination"/>.</summary>
     public static void Decode(DType dtype, int width, ReadOnlySpan<byte> source, Span<byte> destination, DType target, bool bypassCache)
@@ -24,6 +28,15 @@ internal static unsafe class BlockPath
     private static Run Find(DType dtype, int width) => dtype switch
     {
         DType.Q4_0 => Of<Q4_0Unit, Q4_0Vectors>(width),
+        DType.Q4_1 => Of<Q4_1Unit, Q4_1Vectors>(width),
+        DType.Q5_0 => Of<Q5_0Unit, Q5_0Vectors>(width),
+        DType.Q5_1 => Of<Q5_1Unit, Q5_1Vectors>(width),
+        DType.Q8_0 => Of<Q8_0Unit, Q8_0Vectors>(width),
+        DType.IQ4_NL => Of<IQ4_NLUnit, IQ4_NLVectors>(width),
+        DType.MXFP4 => Of<MXFP4Unit, MXFP4Vectors>(width),
+        DType.NVFP4 => Of<NVFP4Unit, NVFP4Vectors>(width),
+        DType.TQ1_0 => Of<TQ1_0Unit, TQ1_0Vectors>(width),
+        DType.TQ2_0 => Of<TQ2_0Unit, TQ2_0Vectors>(width),
         _ => throw new ArgumentOutOfRangeException(nameof(dtype)),
     };
 

@@ -16,6 +16,19 @@ internal static partial class BlockOracle
         Decoder decode = dtype switch
         {
             DType.Q4_0 => Q4_0,
+            DType.Q4_1 => Q4_1,
+            DType.Q5_0 => Q5_0,
+            DType.Q5_1 => Q5_1,
+            DType.Q8_0 => Q8_0,
+            DType.Q8_1 => Q8_1,
+            DType.Q8_K => Q8_K,
+            DType.Q1_0 => Q1_0,
+            DType.Q2_0 => Q2_0,
+            DType.IQ4_NL => IQ4_NL,
+            DType.MXFP4 => MXFP4,
+            DType.NVFP4 => NVFP4,
+            DType.TQ1_0 => TQ1_0,
+            DType.TQ2_0 => TQ2_0,
             _ => throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "There is no oracle for the type."),
         };
         var blocks = stored.Length / dtype.BlockSize;
