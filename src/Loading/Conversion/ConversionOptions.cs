@@ -16,8 +16,14 @@ public sealed record ConversionOptions
     public static ConversionOptions Default { get; } = new();
 
     /// <summary>
-    /// The dtype that tensors of floating types get; null keeps each as it is stored. Integers, BOOL and complex numbers are
-    /// always kept.
+    /// What is written; null for what the output's name says: a file named <c>.gguf</c> is GGUF, one named
+    /// <c>.safetensors</c> and every folder safetensors.
+    /// </summary>
+    public OutputFormat? Format { get; init; }
+
+    /// <summary>
+    /// The dtype that tensors of floating types get, quantised blocks among them; null keeps each as it is stored. Integers,
+    /// BOOL and complex numbers are always kept.
     /// </summary>
     public DType? DType { get; init; }
 
@@ -32,7 +38,8 @@ public sealed record ConversionOptions
 
     /// <summary>
     /// Whether tensors that share their bytes are each written in full. By default the first is written, and the metadata
-    /// key <c>ties</c> names the others, which <see cref="Checkpoint"/> gives back tied.
+    /// key <c>ties</c> names the others, which <see cref="Checkpoint"/> gives back tied; GGUF has no ties, and each is
+    /// written in full there in any case.
     /// </summary>
     public bool DuplicateTies { get; init; }
 
