@@ -1,6 +1,7 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -20,6 +21,11 @@ internal sealed class CheckpointArguments
         HelpName = "NAME",
     };
 
+    private readonly Option<bool> _lenient = new("--lenient")
+    {
+        Description = "Accept GGUF files whose tensors are out of order or have holes between them.",
+    };
+
     private readonly Option<string[]> _include = new("--include")
     {
         Description = "Only tensors whose name matches, with * and ?. May be given several times.",
@@ -37,6 +43,7 @@ internal sealed class CheckpointArguments
     {
         command.Add(_variant);
         command.Add(_index);
+        command.Add(_lenient);
     }
 
     /// <summary>Adds the options that choose tensors.</summary>
@@ -48,7 +55,12 @@ internal sealed class CheckpointArguments
 
     /// <summary>How to open the checkpoint.</summary>
     public CheckpointOptions Options(ParseResult parsed) =>
-        new() { Variant = parsed.GetValue(_variant), Index = parsed.GetValue(_index) };
+        new()
+        {
+            Variant = parsed.GetValue(_variant),
+            Index = parsed.GetValue(_index),
+            Gguf = new GgufLimits { Lenient = parsed.GetValue(_lenient) },
+        };
 
     /// <summary>The tensors that are meant.</summary>
     public TensorChoice Choice(ParseResult parsed) =>

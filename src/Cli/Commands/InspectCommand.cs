@@ -1,6 +1,7 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -14,6 +15,11 @@ internal sealed class InspectCommand : CommandBase
     private readonly Option<bool> _statistics = new("--stats")
     {
         Description = "Read all tensors and show minimum, maximum, mean, standard deviation (of the population), zeros, NaN and infinities.",
+    };
+
+    private readonly Option<bool> _full = new("--full")
+    {
+        Description = "Show all of the metadata: whole values, and all elements of long arrays.",
     };
 
     /// <inheritdoc/>
@@ -32,6 +38,7 @@ internal sealed class InspectCommand : CommandBase
         command.Add(_path);
         command.Add(_tree);
         command.Add(_statistics);
+        command.Add(_full);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -44,13 +51,22 @@ internal sealed class InspectCommand : CommandBase
             throw new UsageException("--tree has no room for the numbers of --stats; ask for one of them.");
         }
 
-        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        var checkpoint = await Checkpoint.OpenAsync(
+            // Whoever looks at a file wants to see also what cannot be loaded.
+            parsed.GetValue(_path)!, _checkpoint.Options(parsed) with { ListUnreadableTensors = true }, cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
             var choice = _checkpoint.Choice(parsed);
             var tensors = checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name)).ToArray();
+            UnreadableTensor[] unreadable = [.. checkpoint.UnreadableTensors.Where(tensor => choice.Includes(tensor.Name))];
             WriteWarnings(console, checkpoint.Warnings);
-            _checkpoint.WarnIfNothingChosen(console, tensors.Length, checkpoint.Tensors.Length);
+            foreach (var tensor in unreadable)
+            {
+                console.Warn($"tensor {Quoted.Name(tensor.Name)}: {tensor.Reason}");
+            }
+
+            _checkpoint.WarnIfNothingChosen(
+                console, tensors.Length + unreadable.Length, checkpoint.Tensors.Length + checkpoint.UnreadableTensors.Length);
             var statistics = parsed.GetValue(_statistics)
                 ? (await ProgressDisplay
                     .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(checkpoint, choice, progress, cancellationToken))
@@ -58,11 +74,11 @@ internal sealed class InspectCommand : CommandBase
                 : null;
             if (console.Json)
             {
-                JsonOutput.Write(console.Out, Describe(checkpoint, tensors, statistics), CliJsonContext.Default.InspectDocument);
+                JsonOutput.Write(console.Out, Describe(checkpoint, tensors, unreadable, parsed.GetValue(_full), statistics), CliJsonContext.Default.InspectDocument);
             }
             else
             {
-                WriteText(console.Out, checkpoint, tensors, parsed.GetValue(_tree), statistics);
+                WriteText(console.Out, checkpoint, tensors, unreadable, parsed.GetValue(_tree), parsed.GetValue(_full), statistics);
             }
 
             return WriteErrors(console, tensors, statistics) ? ExitCodes.CannotDo : ExitCodes.Success;
@@ -85,14 +101,19 @@ internal sealed class InspectCommand : CommandBase
     }
 
     private static InspectDocument Describe(
-        Checkpoint checkpoint, TensorInfo[] tensors, Dictionary<TensorInfo, TensorStatistics>? statistics)
+        Checkpoint checkpoint, TensorInfo[] tensors, UnreadableTensor[] unreadable, bool full, Dictionary<TensorInfo, TensorStatistics>? statistics)
     {
         var perFile = checkpoint.Tensors.CountBy(tensor => tensor.File).ToDictionary();
         return new InspectDocument(
             checkpoint.Path,
             checkpoint.Format,
-            [.. checkpoint.Files.Select(file => new InspectedFile(file.Name, file.Path, file.Length, perFile.GetValueOrDefault(file)))],
-            checkpoint.Metadata,
+            [.. checkpoint.Files.Select(file =>
+            {
+                var header = file.Header as GgufHeader;
+                return new InspectedFile(
+                    file.Name, file.Path, file.Length, perFile.GetValueOrDefault(file), header?.Version, header?.IsBigEndian, header?.Alignment);
+            })],
+            checkpoint.Metadata.ToDictionary(entry => entry.Key, entry => new MetadataValue(entry.Value, full)),
             checkpoint.Config is { } config
                 ? new InspectedConfig(
                     config.Path,
@@ -121,7 +142,11 @@ internal sealed class InspectCommand : CommandBase
                 tensor.TiedTo,
                 DescribedStatistics.Of(statistics?[tensor].Values),
                 statistics?[tensor].Error))],
-            [.. checkpoint.Warnings.Select(warning => warning.ToString())]);
+            [.. checkpoint.Warnings.Select(warning => warning.ToString())],
+            unreadable.Length == 0
+                ? null
+                : [.. unreadable.Select(tensor => new InspectedUnreadable(
+                    tensor.Name, tensor.TypeName, tensor.TypeId, tensor.Shape, tensor.File.Name, tensor.Offset))]);
     }
 
     private static IEnumerable<InspectedDType> TotalsByDType(IEnumerable<TensorInfo> tensors) =>
@@ -134,9 +159,18 @@ internal sealed class InspectCommand : CommandBase
     private static IEnumerable<TensorInfo> Stored(TensorInfo[] tensors) => tensors.DistinctBy(tensor => tensor.TiedTo ?? tensor.Name);
 
     private static void WriteText(
-        TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, bool tree, Dictionary<TensorInfo, TensorStatistics>? statistics)
+        TextWriter output,
+        Checkpoint checkpoint,
+        TensorInfo[] tensors,
+        UnreadableTensor[] unreadable,
+        bool tree,
+        bool full,
+        Dictionary<TensorInfo, TensorStatistics>? statistics)
     {
-        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}, {Sizes.Count(checkpoint.Files.Length, "file")}");
+        var version = checkpoint.Files[0].Header is GgufHeader header
+            ? $" version {header.Version}{(header.IsBigEndian ? ", big-endian" : "")}, alignment {header.Alignment}"
+            : "";
+        output.WriteLine($"{Quoted.Plain(checkpoint.Path)}: {checkpoint.Format}{version}, {Sizes.Count(checkpoint.Files.Length, "file")}");
         var files = new TextTable("lr");
         foreach (var file in checkpoint.Files)
         {
@@ -144,7 +178,7 @@ internal sealed class InspectCommand : CommandBase
         }
 
         files.WriteTo(output, "  ");
-        WriteMetadata(output, checkpoint.Metadata);
+        WriteMetadata(output, checkpoint.Metadata, full);
         WriteConfig(output, checkpoint.Config);
         output.WriteLine();
         output.WriteLine("tensors");
@@ -169,11 +203,24 @@ internal sealed class InspectCommand : CommandBase
                     tensor.TiedTo is { } tied ? $"tied to {Quoted.Plain(tied)}" : "");
             }
 
+            foreach (var tensor in unreadable)
+            {
+                table.Add(Quoted.Plain(tensor.Name), tensor.TypeName, tensor.Shape.ToString(), "?", "");
+            }
+
             table.WriteTo(output, "  ");
+        }
+
+        if (unreadable.Length > 0 && (tree || statistics is not null))
+        {
+            // The other two views are made of what can be read.
+            output.WriteLine($"  and {Sizes.Count(unreadable.Length, "tensor")} of unknown types: {string.Join(", ", unreadable.Select(Shown))}");
         }
 
         WriteTotals(output, tensors);
     }
+
+    private static string Shown(UnreadableTensor tensor) => $"{Quoted.Plain(tensor.Name)} ({tensor.TypeName})";
 
     private static void WriteStatistics(TextWriter output, TensorInfo[] tensors, Dictionary<TensorInfo, TensorStatistics> statistics)
     {
@@ -187,9 +234,9 @@ internal sealed class InspectCommand : CommandBase
         table.WriteTo(output, "  ");
     }
 
-    private static void WriteMetadata(TextWriter output, IReadOnlyDictionary<string, object> metadata)
+    private static void WriteMetadata(TextWriter output, IReadOnlyDictionary<string, object> metadata, bool full)
     {
-        // A value may be a whole document (training arguments); its beginning tells what it is, --json has all of it.
+        // A value may be a whole document (training arguments); its beginning tells what it is, --full has all of it.
         const int longestShown = 100;
         if (metadata.Count == 0)
         {
@@ -201,8 +248,8 @@ internal sealed class InspectCommand : CommandBase
         var table = new TextTable("ll");
         foreach (var (key, value) in metadata)
         {
-            var text = Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? "";
-            if (text.Length > longestShown)
+            var text = new MetadataValue(value, full).ToText();
+            if (text.Length > longestShown && !full)
             {
                 // Cut before escaping and between characters, so that neither is torn.
                 text = text[..(char.IsHighSurrogate(text[longestShown - 1]) ? longestShown - 1 : longestShown)] + "…";

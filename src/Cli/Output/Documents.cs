@@ -19,13 +19,19 @@ internal sealed record InspectDocument(
     string Path,
     string Format,
     IReadOnlyList<InspectedFile> Files,
-    IReadOnlyDictionary<string, object> Metadata,
+    IReadOnlyDictionary<string, MetadataValue> Metadata,
     InspectedConfig? Config,
     InspectedTotals Totals,
     IReadOnlyList<InspectedTensor> Tensors,
-    IReadOnlyList<string> Warnings) : Document("ilgpu-loader/inspect/1");
+    IReadOnlyList<string> Warnings,
+    IReadOnlyList<InspectedUnreadable>? UnreadableTensors = null) : Document("ilgpu-loader/inspect/1");
 
-internal sealed record InspectedFile(string Name, string Path, long Bytes, int Tensors);
+/// <summary>The last three are there for GGUF files only.</summary>
+internal sealed record InspectedFile(
+    string Name, string Path, long Bytes, int Tensors, int? Version = null, bool? BigEndian = null, int? Alignment = null);
+
+/// <summary>A tensor of a type that nobody here knows.</summary>
+internal sealed record InspectedUnreadable(string Name, string Type, int TypeId, IReadOnlyList<long> Shape, string File, long Offset);
 
 internal sealed record InspectedConfig(
     string Path,

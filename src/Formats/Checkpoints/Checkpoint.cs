@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using IlgpuLoader.Formats.Gguf;
 
 namespace IlgpuLoader.Formats;
 
@@ -165,10 +166,15 @@ public sealed class Checkpoint : IAsyncDisposable
 
         var limit = new OpenFileLimit(options.MaximumOpenFiles);
         OpenedFile[] files = selection.Files.Count == 1
-            ? [await OpenFileAsync(new LocalFileSource(selection.Files[0], limit), detector, leaveOpen: false, cancellationToken).ConfigureAwait(false)]
+            ? await OpenPartsAsync(selection.Files[0], limit, detector, cancellationToken).ConfigureAwait(false)
             : await OpenFilesAsync(selection.Files, limit, detector, cancellationToken).ConfigureAwait(false);
         try
         {
+            if (files.Length > 1 && files[0].File.Header is GgufHeader)
+            {
+                files = GgufSplit.Check(files);
+            }
+
             var warnings = selection.Warnings.ToList();
             var configPath = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(selection.Files[0]) ?? "", ConfigName);
             var config = File.Exists(configPath)
@@ -179,6 +185,30 @@ public sealed class Checkpoint : IAsyncDisposable
         catch
         {
             await DisposeAsync(files).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    // A file may turn out to be one part of a model that was split: the others lie beside it.
+    private static async Task<OpenedFile[]> OpenPartsAsync(
+        string path, OpenFileLimit limit, FormatDetector detector, CancellationToken cancellationToken)
+    {
+        var given = await OpenFileAsync(new LocalFileSource(path, limit), detector, leaveOpen: false, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var parts = GgufSplit.PartsOf(given.File);
+            if (parts.Count == 1)
+            {
+                return [given];
+            }
+
+            string[] others = [.. parts.Where(part => System.IO.Path.GetFileName(part) != given.File.Name)];
+            var opened = await OpenFilesAsync(others, limit, detector, cancellationToken).ConfigureAwait(false);
+            return [.. opened.Append(given).OrderBy(file => file.File.Name, NaturalOrder.Instance)];
+        }
+        catch
+        {
+            await given.File.Source.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }

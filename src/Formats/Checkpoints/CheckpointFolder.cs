@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using IlgpuLoader.Formats.Gguf;
 
 namespace IlgpuLoader.Formats;
 
@@ -49,6 +50,11 @@ internal static partial class CheckpointFolder
             }
 
             var weights = names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && !NeverWeights.Contains(name)).ToArray();
+            if (weights.Length > 0 && extension == GgufConstants.Extension)
+            {
+                return FromModels(folder, weights, options);
+            }
+
             if (weights.Length > 0)
             {
                 return FromNames(folder, weights, extension, options);
@@ -164,6 +170,46 @@ internal static partial class CheckpointFolder
         return new Selection([.. counted.Select(name => Path.Combine(folder, name))], null, warnings);
     }
 
+    // Each GGUF file, or set of parts, is a whole model: several are a choice that nobody but the caller can make.
+    private static Selection FromModels(string folder, string[] weights, CheckpointOptions options)
+    {
+        const int shown = 5;
+        var warnings = new List<CheckpointWarning>();
+        var models = weights
+            .GroupBy(name => GgufSplit.PrefixOf(name, out var count) is var prefix && count > 1 ? $"{prefix}-of-{count}" : name)
+            .Where(model => options.Variant is not { } variant || IsModelOf(GgufSplit.PrefixOf(model.First(), out _), variant))
+            .ToArray();
+        // The projector of a multimodal model lies beside it, under this name (llama.cpp, tools/mtmd).
+        var withoutProjectors = models.Where(model => !model.Key.Contains("mmproj", StringComparison.OrdinalIgnoreCase)).ToArray();
+        if (withoutProjectors.Length > 0 && withoutProjectors.Length < models.Length)
+        {
+            AddWarning(
+                warnings, folder, models.Except(withoutProjectors).SelectMany(model => model), "a projector for images or sound, left aside; open it by its own name");
+            models = withoutProjectors;
+        }
+
+        return models.Length switch
+        {
+            // One part leads to the others.
+            1 => new Selection([Path.Combine(folder, models[0].First())], null, warnings),
+            0 => throw new InvalidCheckpointException(
+                CheckpointErrorCode.NoWeights,
+                folder,
+                $"there are no files of the variant {Quoted.Name(options.Variant!)} here; there are "
+                + $"{string.Join(", ", weights.Take(shown).Select(Quoted.Name))}."),
+            _ => throw new InvalidCheckpointException(
+                CheckpointErrorCode.Ambiguous,
+                folder,
+                $"there are {models.Length} models here: {string.Join(", ", models.Take(shown).Select(model => Quoted.Name(model.First())))}"
+                + $"{(models.Length > shown ? ", …" : "")}; open the file that is meant, or choose by the end of its name with --variant "
+                + $"({nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Variant)})."),
+        };
+    }
+
+    // Quantisations are the variants of a model, after a dot or a hyphen: llama-2-7b.Q4_K_M, Qwen2-7B-Instruct-Q4_K_M.
+    private static bool IsModelOf(string prefix, string variant) =>
+        prefix.EndsWith("." + variant, StringComparison.OrdinalIgnoreCase) || prefix.EndsWith("-" + variant, StringComparison.OrdinalIgnoreCase);
+
     // Mistral's own copy of the weights counts only where it is all there is.
     private static string[] WithoutConsolidated(IEnumerable<string> names)
     {
@@ -190,7 +236,7 @@ internal static partial class CheckpointFolder
     }
 
     private static bool IsOtherWeightFile(string name) =>
-        Path.GetExtension(name).ToUpperInvariant() is ".BIN" or ".PT" or ".PTH" or ".CKPT" or ".GGUF" or ".NPZ" or ".NPY"
+        Path.GetExtension(name).ToUpperInvariant() is ".BIN" or ".PT" or ".PTH" or ".CKPT" or ".NPZ" or ".NPY"
         && !NeverWeights.Contains(name);
 
     [GeneratedRegex(@"\.index(\.[^./\\]+)?\.json$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

@@ -68,6 +68,12 @@ internal sealed class FormatDetector
                 other, path, $"this is {other}, which this version does not read; convert it to safetensors.");
         }
 
+        if (OlderThanGguf(head) is { } older)
+        {
+            throw new UnsupportedCheckpointException(
+                older, path, $"this is {older}, which llama.cpp itself no longer reads: convert the original model to GGUF with llama.cpp, or fetch a newer file.");
+        }
+
         // A few zeros may be all that a format's own fields are; its reader knows better.
         if (head.Length > FewBytes && !head.ContainsAnyExcept((byte)0))
         {
@@ -102,13 +108,23 @@ internal sealed class FormatDetector
     {
         [(byte)'P', (byte)'K', 3, 4, ..] => "a zip archive (a PyTorch checkpoint or an .npz file)",
         [0x80, >= 1 and <= 5, ..] => "a Python pickle (an old PyTorch checkpoint)",
-        [(byte)'G', (byte)'G', (byte)'U', (byte)'F', ..] or [(byte)'F', (byte)'U', (byte)'G', (byte)'G', ..] => "a GGUF file",
-        _ when head.StartsWith("lmgg"u8) || head.StartsWith("fmgg"u8) || head.StartsWith("tjgg"u8) => "a ggml file older than GGUF",
         [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "a NumPy array",
         [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file",
         _ when head.StartsWith("PYTORCH1"u8) => "a PyTorch file of the oldest kind",
         _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => "a tar archive",
         [0x1f, 0x8b, ..] => "a gzip archive",
+        _ => null,
+    };
+
+    // Their magics are numbers, so that their letters stand in the file the other way round. The drafts of GGUF began so too
+    // (llama.cpp in August 2023), with fields that are little-endian and version 1.
+    private static string? OlderThanGguf(ReadOnlySpan<byte> head) => head switch
+    {
+        _ when head.StartsWith("lmgg"u8) => "a ggml file of the first kind (magic 'ggml', no version), older than GGUF",
+        _ when head.StartsWith("fmgg"u8) => "a ggml file with magic 'ggmf', older than GGUF",
+        _ when head.StartsWith("tjgg"u8) => "a ggml file with magic 'ggjt', older than GGUF",
+        _ when head.StartsWith("algg"u8) => "a ggml LoRA adapter with magic 'ggla', older than GGUF",
+        _ when head.StartsWith("FUGG"u8) => "a draft of GGUF from before its first release, whose magic is spelled FUGG",
         _ => null,
     };
 

@@ -69,6 +69,8 @@ public enum CheckpointErrorCode
     ManifestInvalid,
     /// <summary>Tensors are not those that a manifest describes.</summary>
     ManifestMismatch,
+    /// <summary>A map of tensor names is not what it must be, or does not fit the tensors.</summary>
+    NameMapInvalid,
     /// <summary>A named limit was exceeded.</summary>
     LimitExceeded,
     /// <summary>No tensor of that name is there.</summary>

@@ -50,6 +50,19 @@ internal static class BlockArithmetic
         return IsNaN(difference) ? NaNOf(Multiply(scale, quant), subtrahend) : difference;
     }
 
+    /// <summary>scale / 2^<paramref name="power"/>, exactly.</summary>
+    /// <param name="scale">
+    /// The bits of a float32 that was an F16: at least 2^-24 in magnitude where it is not zero, so that the quotient by a small
+    /// power of two is no subnormal.
+    /// </param>
+    /// <param name="power">At most 100.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int DivideByPowerOfTwo(int scale, int power)
+    {
+        var magnitude = scale & Magnitude;
+        return magnitude == 0 || magnitude >= Infinity ? scale : scale - (power << 23);
+    }
+
     // x64 keeps the first operand's NaN, then the second's.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int NaNOf(int first, int second)

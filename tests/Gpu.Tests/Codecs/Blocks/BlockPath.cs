@@ -12,6 +12,8 @@ internal static unsafe class BlockPath
     [
         DType.Q4_0,
         DType.Q4_1, DType.Q5_0, DType.Q5_1, DType.Q8_0, DType.IQ4_NL, DType.MXFP4, DType.NVFP4, DType.TQ1_0, DType.TQ2_0,
+        DType.Q2_K, DType.Q3_K, DType.Q4_K, DType.Q5_K, DType.Q6_K, DType.IQ4_XS,
+        DType.IQ2_XXS, DType.IQ2_XS, DType.IQ2_S, DType.IQ3_XXS, DType.IQ3_S, DType.IQ1_S, DType.IQ1_M,
     ];
 
     /// <summary>Decodes all of <paramref name="source"/>, which fills <paramref name="destination"/>.</summary>
@@ -37,6 +39,19 @@ internal static unsafe class BlockPath
         DType.NVFP4 => Of<NVFP4Unit, NVFP4Vectors>(width),
         DType.TQ1_0 => Of<TQ1_0Unit, TQ1_0Vectors>(width),
         DType.TQ2_0 => Of<TQ2_0Unit, TQ2_0Vectors>(width),
+        DType.Q2_K => Of<Q2_KUnit, Q2_KVectors>(width),
+        DType.Q3_K => Of<Q3_KUnit, Q3_KVectors>(width),
+        DType.Q4_K => Of<Q4_KUnit, Q4_KVectors>(width),
+        DType.Q5_K => Of<Q5_KUnit, Q5_KVectors>(width),
+        DType.Q6_K => Of<Q6_KUnit, Q6_KVectors>(width),
+        DType.IQ4_XS => Of<IQ4_XSUnit, IQ4_XSVectors>(width),
+        DType.IQ2_XXS => Of<IQ2_XXSUnit, IQ2_XXSVectors>(width),
+        DType.IQ2_XS => Of<IQ2_XSUnit, IQ2_XSVectors>(width),
+        DType.IQ2_S => Of<IQ2_SUnit, IQ2_SVectors>(width),
+        DType.IQ3_XXS => Of<IQ3_XXSUnit, IQ3_XXSVectors>(width),
+        DType.IQ3_S => Of<IQ3_SUnit, IQ3_SVectors>(width),
+        DType.IQ1_S => Of<IQ1_SUnit, IQ1_SVectors>(width),
+        DType.IQ1_M => Of<IQ1_MUnit, IQ1_MVectors>(width),
         _ => throw new ArgumentOutOfRangeException(nameof(dtype)),
     };
 

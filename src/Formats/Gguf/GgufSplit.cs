@@ -1,0 +1,147 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace IlgpuLoader.Formats.Gguf;
+
+/// <summary>
+/// Models that were split into several files: how the files are named, and whether they belong together (llama.cpp,
+/// src/llama-model-loader.cpp; formats.md 2.2).
+/// </summary>
+internal static partial class GgufSplit
+{
+    /// <summary>The base name without part number and ending, or all of it without its ending where there is no number.</summary>
+    /// <param name="name">The base name of a file.</param>
+    /// <param name="count">How many parts the name says there are; 1 where it says nothing.</param>
+    public static string PrefixOf(string name, out int count)
+    {
+        var match = PartName().Match(name);
+        count = match.Success ? int.Parse(match.Groups["count"].ValueSpan, CultureInfo.InvariantCulture) : 1;
+        return match.Success ? match.Groups["prefix"].Value : Path.GetFileNameWithoutExtension(name);
+    }
+
+    /// <summary>The paths of all parts of the model that a file is a part of, in their order; the file alone where it is none.</summary>
+    /// <param name="file">The file that was given.</param>
+    /// <exception cref="InvalidCheckpointException">The file's name or numbers are not those of a part, or a part is missing.</exception>
+    public static IReadOnlyList<string> PartsOf(CheckpointFile file)
+    {
+        if (file.Header is not GgufHeader { SplitCount: { } count and not (0 or 1) } header)
+        {
+            ThrowIfPartsAreBeside(file);
+            return [file.Path];
+        }
+
+        // Five digits name no more.
+        const int mostParts = 99_999;
+        if (count is < 0 or > mostParts || header.SplitNumber is not { } number || number < 0 || number >= count)
+        {
+            throw Invalid(
+                file,
+                $"its header says that it is part {header.SplitNumber?.ToString() ?? "unknown"} (from 0) of {count}; the keys "
+                + $"{GgufConstants.SplitNumberKey} and {GgufConstants.SplitCountKey} are damaged.");
+        }
+
+        var prefix = PrefixOf(file.Name, out _);
+        var extension = Path.GetExtension(file.Name);
+        var folder = Path.GetDirectoryName(file.Path) ?? "";
+        if (file.Name != NameOf(prefix, number, count, extension))
+        {
+            throw Invalid(
+                file,
+                $"its header says that it is part {number + 1} of {count}, so its name must end in "
+                + $"{Quoted.Name(NameOf("", number, count, extension))} for the other parts to be found; give all parts the names they had.");
+        }
+
+        string[] names = [.. Enumerable.Range(0, (int)count).Select(part => NameOf(prefix, part, count, extension))];
+        string[] missing = [.. names.Where(name => !File.Exists(Path.Combine(folder, name)))];
+        return missing.Length == 0
+            ? [.. names.Select(name => Path.Combine(folder, name))]
+            : throw Missing(file, missing, count);
+    }
+
+    /// <summary>Checks that opened files are all the parts of one model, in their order.</summary>
+    /// <param name="files">The files.</param>
+    /// <returns>The files; of the metadata, the first part's counts alone.</returns>
+    /// <exception cref="InvalidCheckpointException">A number or the count of tensors is wrong, or two parts have one tensor.</exception>
+    public static OpenedFile[] Check(IReadOnlyList<OpenedFile> files)
+    {
+        var names = new Dictionary<string, OpenedFile>();
+        for (var i = 0; i < files.Count; i++)
+        {
+            var (file, content) = (files[i].File, files[i].Content);
+            if (file.Header is not GgufHeader header || header.SplitCount != files.Count || header.SplitNumber != i)
+            {
+                var found = file.Header as GgufHeader;
+                throw Invalid(
+                    file,
+                    $"by its name it is part {i + 1} of {files.Count}, and its header says {Describe(found?.SplitNumber + 1)} of "
+                    + $"{Describe(found?.SplitCount)}: it belongs to another model, or was renamed.");
+            }
+
+            foreach (var tensor in content.Tensors.Select(tensor => tensor.Name).Concat(content.Unreadable.Select(tensor => tensor.Name)))
+            {
+                if (!names.TryAdd(tensor, files[i]))
+                {
+                    throw new InvalidCheckpointException(
+                        CheckpointErrorCode.DuplicateTensor,
+                        file.Path,
+                        $"it is also in {Quoted.Name(names[tensor].File.Name)}: the parts are not of one model; fetch them again.",
+                        GgufConstants.Format,
+                        tensor: tensor);
+                }
+            }
+        }
+
+        var first = files[0].File;
+        if (((GgufHeader)first.Header!).TryGetInteger(GgufConstants.SplitTensorsKey, out var claimed) && claimed != names.Count)
+        {
+            throw Invalid(
+                first, $"{GgufConstants.SplitTensorsKey} says {claimed} tensors, and all parts have {names.Count}: a part is not of this model.");
+        }
+
+        var none = new Dictionary<string, object>();
+        return [.. files.Select((file, i) => i == 0 ? file : file with { Content = file.Content with { Metadata = none } })];
+    }
+
+    // A set of parts without numbers in their headers would be opened as its first file alone.
+    private static void ThrowIfPartsAreBeside(CheckpointFile file)
+    {
+        var prefix = PrefixOf(file.Name, out var count);
+        if (file.Header is GgufHeader && count > 1)
+        {
+            var folder = Path.GetDirectoryName(file.Path) ?? "";
+            var names = Enumerable.Range(0, count).Select(part => NameOf(prefix, part, count, Path.GetExtension(file.Name)));
+            if (names.FirstOrDefault(name => name != file.Name && File.Exists(Path.Combine(folder, name))) is { } other)
+            {
+                throw Invalid(
+                    file,
+                    $"by its name it is one of {count} parts, and {Quoted.Name(other)} lies beside it, but its header has no "
+                    + $"{GgufConstants.SplitCountKey}: split the model again with llama.cpp's gguf-split, or rename the file if it is whole.");
+            }
+        }
+    }
+
+    private static string Describe(long? number) => number?.ToString(CultureInfo.InvariantCulture) ?? "nothing";
+
+    private static string NameOf(string prefix, long number, long count, string extension) =>
+        string.Create(CultureInfo.InvariantCulture, $"{prefix}-{number + 1:D5}-of-{count:D5}{extension}");
+
+    private static InvalidCheckpointException Missing(CheckpointFile file, string[] missing, long count)
+    {
+        const int shown = 3;
+        return new InvalidCheckpointException(
+            CheckpointErrorCode.ShardMissing,
+            file.Path,
+            $"the model has {count} parts, and {(missing.Length == 1 ? "one does" : $"{missing.Length} do")} not exist: "
+            + $"{string.Join(", ", missing.Take(shown).Select(Quoted.Name))}{(missing.Length > shown ? ", …" : "")}; fetch what is missing.",
+            GgufConstants.Format);
+    }
+
+    private static InvalidCheckpointException Invalid(CheckpointFile file, string problem) =>
+        new(CheckpointErrorCode.SplitInvalid, file.Path, problem, GgufConstants.Format);
+
+    [GeneratedRegex(
+        @"^(?<prefix>.*)-[0-9]{5}-of-(?<count>[0-9]{5})\.gguf$",
+        RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture | RegexOptions.Singleline,
+        matchTimeoutMilliseconds: 1000)]
+    private static partial Regex PartName();
+}
