@@ -30,7 +30,7 @@ internal static class SampleFiles
     public static byte[] Truncated() => SafetensorsBuilder.Tiny()[..^1];
 
     /// <summary>A valid beginning of a format that the tool knows and does not read.</summary>
-    public static byte[] Gguf() => [.. "GGUF"u8, 3, 0, 0, 0, .. new byte[16]];
+    public static byte[] Hdf5() => [0x89, .. "HDF\r\n"u8, 0x1A, (byte)'\n', .. new byte[16]];
 
     /// <summary>A file with names that write to the terminal or turn its direction, where they are not escaped.</summary>
     public static byte[] HostileNames() => new SafetensorsBuilder()

@@ -15,6 +15,9 @@ internal sealed class GgufHeaderBytes : IDisposable
     // Vocabularies fit, and it stays far below the 64 MiB that reading a file may take beyond the file's own size.
     private const int LargestPiece = 16 << 20;
 
+    // The shared pool keeps what it gets back, for every thread that opened a checkpoint: megabytes that nobody needs again.
+    private const int LargestPooled = 1 << 20;
+
     private readonly CheckpointFile _file;
     private readonly GgufLimits _limits;
     private byte[] _buffer;
@@ -31,7 +34,7 @@ internal sealed class GgufHeaderBytes : IDisposable
     {
         _file = file;
         _limits = limits;
-        _buffer = ArrayPool<byte>.Shared.Rent(FirstPiece);
+        _buffer = Rent(FirstPiece);
         head.CopyTo(_buffer);
         _filled = head.Length;
     }
@@ -131,8 +134,19 @@ internal sealed class GgufHeaderBytes : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(_buffer);
+        Return(_buffer);
         _buffer = [];
+    }
+
+    private static byte[] Rent(int size) =>
+        size <= LargestPooled ? ArrayPool<byte>.Shared.Rent(size) : GC.AllocateUninitializedArray<byte>(size);
+
+    private static void Return(byte[] buffer)
+    {
+        if (buffer.Length is > 0 and <= LargestPooled)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     private async ValueTask FillAsync(int count, CancellationToken cancellationToken)
@@ -148,11 +162,11 @@ internal sealed class GgufHeaderBytes : IDisposable
         var held = (int)Math.Max(0, Math.Min(_start + _filled - from, _filled));
         var wanted = Math.Max(Position - from + count, (long)held + _nextPiece);
         var size = (int)Math.Min(Math.Min(wanted, _file.Length - from), Array.MaxLength);
-        var target = size <= _buffer.Length ? _buffer : ArrayPool<byte>.Shared.Rent(size);
+        var target = size <= _buffer.Length ? _buffer : Rent(size);
         _buffer.AsSpan(_filled - held, held).CopyTo(target);
         if (target != _buffer)
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            Return(_buffer);
             _buffer = target;
         }
 

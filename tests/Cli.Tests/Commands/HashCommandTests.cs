@@ -115,8 +115,8 @@ public sealed class HashCommandTests
         using var folder = new TemporaryFolder();
         var good = folder.Write("good.safetensors", SafetensorsBuilder.Tiny());
         var broken = folder.Write("broken.safetensors", SampleFiles.Truncated());
-        var gguf = folder.Write("m.gguf", SampleFiles.Gguf());
-        var json = await ToolRun.OfAsync("hash", folder["none"], broken, gguf, good, "--json");
+        var hdf5 = folder.Write("m.h5", SampleFiles.Hdf5());
+        var json = await ToolRun.OfAsync("hash", folder["none"], broken, hdf5, good, "--json");
         Assert.Equal(5, json.ExitCode);
         var files = json.Document("ilgpu-loader/hash/1").GetProperty("files").EnumerateArray().ToArray();
         Assert.Equal([true, true, true, false], files.Select(file => file.TryGetProperty("error", out _)));

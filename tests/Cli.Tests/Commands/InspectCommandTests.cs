@@ -209,7 +209,7 @@ public sealed class InspectCommandTests
         var broken = folder.Write("broken.safetensors", SampleFiles.Truncated());
         var error = (await ToolRun.OfAsync("inspect", broken, "--json")).ErrorDocument("FileTruncated", 4);
         Assert.Equal(broken, error.GetProperty("file").GetString());
-        (await ToolRun.OfAsync("inspect", folder.Write("m.gguf", SampleFiles.Gguf()), "--json")).ErrorDocument("Unsupported", 5);
+        (await ToolRun.OfAsync("inspect", folder.Write("m.h5", SampleFiles.Hdf5()), "--json")).ErrorDocument("Unsupported", 5);
         var unknown = SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("t", "F16x", [1], 0, 2) + "}", new byte[2]);
         var dtype = (await ToolRun.OfAsync("inspect", folder.Write("d.safetensors", unknown), "--json")).ErrorDocument("UnknownDType", 4);
         Assert.Equal("t", dtype.GetProperty("tensor").GetString());

@@ -88,7 +88,7 @@ public sealed class LoadCommandTests
         using var folder = new TemporaryFolder();
         (await ToolRun.OfAsync("load", folder["none"], "--json")).ErrorDocument("Unreadable", 3);
         (await ToolRun.OfAsync("load", folder.Write("b.safetensors", SampleFiles.Truncated()), "--json")).ErrorDocument("FileTruncated", 4);
-        (await ToolRun.OfAsync("load", folder.Write("m.gguf", SampleFiles.Gguf()), "--json")).ErrorDocument("Unsupported", 5);
+        (await ToolRun.OfAsync("load", folder.Write("m.h5", SampleFiles.Hdf5()), "--json")).ErrorDocument("Unsupported", 5);
     }
 
     [Theory]

@@ -60,13 +60,13 @@ public sealed class VerifyCommandTests
         using var folder = new TemporaryFolder();
         var good = folder.Write("good.safetensors", SafetensorsBuilder.Tiny());
         var broken = folder.Write("broken.safetensors", SampleFiles.Truncated());
-        var gguf = folder.Write("m.gguf", SampleFiles.Gguf());
-        var run = await ToolRun.OfAsync("verify", broken, folder["none"], gguf, good, folder.Path);
+        var hdf5 = folder.Write("m.h5", SampleFiles.Hdf5());
+        var run = await ToolRun.OfAsync("verify", broken, folder["none"], hdf5, good, folder.Path);
         var lines = run.Out.TrimEnd('\n').Split('\n');
         Assert.Equal(5, lines.Length);
         Assert.StartsWith($"invalid {broken}: FileTruncated: ", lines[0], StringComparison.Ordinal);
         Assert.StartsWith($"invalid {folder["none"]}: Unreadable: ", lines[1], StringComparison.Ordinal);
-        Assert.StartsWith($"invalid {gguf}: Unsupported: ", lines[2], StringComparison.Ordinal);
+        Assert.StartsWith($"invalid {hdf5}: Unsupported: ", lines[2], StringComparison.Ordinal);
         Assert.Equal($"ok {good}", lines[3]);
         // The folder has a good and a broken file, and is as good as its worst.
         Assert.StartsWith($"invalid {folder.Path}: FileTruncated: ", lines[4], StringComparison.Ordinal);

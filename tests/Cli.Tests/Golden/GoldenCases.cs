@@ -66,7 +66,7 @@ internal static class GoldenCases
             "load {tmp}/mixed.safetensors --verify {tmp}/fp8/config.json"),
         GoldenCase.InBothForms(
             "errors/5-cannot-do",
-            "inspect {tmp}/model.gguf",
+            "inspect {tmp}/model.h5",
             "show {tmp}/mixed.safetensors block.0.f31",
             "plan {samples}/tiny-llama --tp 3"),
         GoldenCase.InBothForms(
@@ -95,7 +95,7 @@ internal static class GoldenCases
     [
         GoldenCase.InBothForms("verify/valid", "verify {tmp}/mixed.safetensors {samples}/tiny-llama"),
         GoldenCase.InBothForms(
-            "verify/all-kinds", "verify {tmp}/two {tmp}/truncated.safetensors {tmp}/none.safetensors {tmp}/model.gguf {tmp}/mixed.safetensors"),
+            "verify/all-kinds", "verify {tmp}/two {tmp}/truncated.safetensors {tmp}/none.safetensors {tmp}/model.h5 {tmp}/mixed.safetensors"),
     ];
 
     private static IEnumerable<GoldenCase> OfHash() =>

@@ -17,7 +17,7 @@ internal static class GoldenInputs
         folder.Write("right.safetensors", Right());
         folder.Write("hostile.safetensors", SampleFiles.HostileNames());
         folder.Write("truncated.safetensors", SampleFiles.Truncated());
-        folder.Write("model.gguf", SampleFiles.Gguf());
+        folder.Write("model.h5", SampleFiles.Hdf5());
         folder.Write("fp8/model.safetensors", SafetensorsBuilder.Tiny());
         folder.Write("fp8/config.json", """{"quantization_config":{"quant_method":"fp8"}}""");
         Directory.CreateDirectory(folder["empty"]);
