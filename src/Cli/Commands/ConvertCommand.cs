@@ -150,10 +150,11 @@ internal sealed class ConvertCommand : CommandBase
     private static void WarnOfWhatTheFormatHasNot(CommandConsole console, ConversionResult result)
     {
         const int shown = 3;
+        var format = result.Format == OutputFormat.Gguf ? "GGUF" : NameOf(result.Format);
         if (result.DuplicatedTensors > 0)
         {
             console.Warn(
-                $"a {NameOf(result.Format)} file has no ties: {Sizes.Count(result.DuplicatedTensors, "tensor")} that "
+                $"{format} has no ties: {Sizes.Count(result.DuplicatedTensors, "tensor")} that "
                 + $"{(result.DuplicatedTensors == 1 ? "shares its bytes with another is" : "share their bytes with others are")} written in full, "
                 + $"{Sizes.Format(result.DuplicatedBytes)} more. Readers that tie them themselves need none of it: see --exclude.");
         }
@@ -164,7 +165,7 @@ internal sealed class ConvertCommand : CommandBase
             var more = result.OmittedMetadata.Length > shown ? $" and {result.OmittedMetadata.Length - shown} more" : "";
             console.Warn(
                 $"{(result.OmittedMetadata.Length == 1 ? "one metadata entry has" : $"{Sizes.Count(result.OmittedMetadata.Length)} metadata entries have")} "
-                + $"no place in a {NameOf(result.Format)} file and {(result.OmittedMetadata.Length == 1 ? "is" : "are")} left out: {names}{more}.");
+                + $"no place in a {format} file and {(result.OmittedMetadata.Length == 1 ? "is" : "are")} left out: {names}{more}.");
         }
     }
 

@@ -103,11 +103,15 @@ internal sealed class ConversionPlan
 
         var names = string.Join(", ", refused.Take(NamesShown).Select(entry => $"{Quoted.Name(entry.Tensor.Name)} ({entry.Reason})"));
         var more = refused.Count > NamesShown ? $" and {refused.Count - NamesShown} more" : "";
+        // Names, dimensions and integers stay what they are, whatever is asked for.
+        var helps = refused.Exists(entry =>
+            entry.Tensor.IsWholeStorage && entry.Tensor.DType.HoldsFloats && target.Objection(entry.Tensor, DType.F32) is null);
+        var advice = helps ? $"choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, or " : "";
         throw new UnsupportedCheckpointException(
             "conversion",
             checkpoint.Path,
             $"{(refused.Count == 1 ? "one tensor" : $"{refused.Count} tensors")} cannot be written to a {target.Name} file by this version: "
-            + $"{names}{more}; choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, or leave them out with --exclude.",
+            + $"{names}{more}; {advice}leave them out with --exclude.",
             checkpoint.Format);
     }
 

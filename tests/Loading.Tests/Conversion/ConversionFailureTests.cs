@@ -83,14 +83,12 @@ public sealed class ConversionFailureTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => converting.WaitAsync(TimeSpan.FromMinutes(1)));
     }
 
-    [Theory]
-    [InlineData(null)]
-    [InlineData(DType.F32)]
-    public async Task What_the_target_cannot_hold_is_named(DType? dtype)
+    [Fact]
+    public async Task What_the_target_cannot_hold_is_named()
     {
         await using var checkpoint = await BlockSample.OpenAsync("odd\u001b");
         var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(
-            () => CheckpointConverter.ConvertAsync(checkpoint, _folder["out"], new ConversionOptions { DType = dtype, Device = _device }));
+            () => CheckpointConverter.ConvertAsync(checkpoint, _folder["out"], new ConversionOptions { Device = _device }));
         Assert.Contains("one tensor cannot be written", error.Message, StringComparison.Ordinal);
         Assert.Contains("'odd\\u001b' (Q8_K)", error.Message, StringComparison.Ordinal);
     }

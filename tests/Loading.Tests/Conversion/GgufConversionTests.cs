@@ -164,7 +164,13 @@ public sealed class GgufConversionTests : IDisposable
         Assert.Equal(
             new Dictionary<string, object>
             {
-                ["text"] = "é", ["empty"] = "", ["truth"] = "true", ["byte"] = "255", ["negative"] = "-9223372036854775808", ["float"] = "0.1", ["double"] = "-1E+300",
+                ["text"] = "é",
+                ["empty"] = "",
+                ["truth"] = "true",
+                ["byte"] = "255",
+                ["negative"] = "-9223372036854775808",
+                ["float"] = "0.1",
+                ["double"] = "-1E+300",
                 ["nan"] = "NaN",
             }.OrderBy(entry => entry.Key),
             again.Metadata.OrderBy(entry => entry.Key));
@@ -175,7 +181,12 @@ public sealed class GgufConversionTests : IDisposable
     {
         var metadata = new Dictionary<string, string>
         {
-            ["format"] = "pt", ["general.architecture"] = "llama", ["general.alignment"] = "64", ["split.count"] = "2", [""] = "no key", ["text"] = "",
+            ["format"] = "pt",
+            ["general.architecture"] = "llama",
+            ["general.alignment"] = "64",
+            ["split.count"] = "2",
+            [""] = "no key",
+            ["text"] = "",
         };
         await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(
             new SafetensorsBuilder().AddMetadata(metadata).Add("b", "I64", [1], new byte[8]).Add("a", "F64", [], new byte[8]).ToBytes()));
@@ -213,8 +224,8 @@ public sealed class GgufConversionTests : IDisposable
     [Theory]
     [InlineData("F8_E4M3", new long[] { 4 }, "t", null, "'t' (F8_E4M3); choose a --dtype")]
     [InlineData("F32", new long[] { 4 }, "t", DType.F8_E5M2, "'t' (F8_E5M2); choose another --dtype")]
-    [InlineData("BOOL", new long[] { 4 }, "t", null, "'t' (BOOL)")]
-    [InlineData("F32", new long[] { 1, 1, 2, 1, 1 }, "t", null, "'t' (5 dimensions, and GGUF has 4 at most)")]
+    [InlineData("BOOL", new long[] { 4 }, "t", null, "'t' (BOOL); leave them out with --exclude.")]
+    [InlineData("F32", new long[] { 1, 1, 2, 1, 1 }, "t", null, "'t' (5 dimensions, and GGUF has 4 at most); leave them out")]
     [InlineData("F32", new long[] { 1 }, "", null, "'' (a name that GGUF does not allow)")]
     [InlineData("F32", new long[] { 1 }, "model.layers.10.self_attention.query_key_value_projection.weight", null, "(a name of 64 bytes, and GGUF has 63 at most)")]
     public async Task What_gguf_cannot_hold_is_named_with_the_reason(string stored, long[] shape, string name, DType? dtype, string expected)
