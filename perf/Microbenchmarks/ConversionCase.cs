@@ -13,7 +13,7 @@ internal sealed class ConversionCase : IDisposable
     public ConversionCase(DType from, DType to, long outputBytes = OutputBytes)
     {
         (From, To) = (from, to);
-        _codec = CodecOf(from);
+        _codec = Codecs.Of(from);
         Count = outputBytes / to.BlockSize;
         Input = new TouchedMemory(from.ByteCount(Count));
         Output = new TouchedMemory(outputBytes);
@@ -45,7 +45,7 @@ internal sealed class ConversionCase : IDisposable
         }
         else
         {
-            CodecOf(DType.F32).DecodeScalar(bytes, pattern, from);
+            Codecs.Of(DType.F32).DecodeScalar(bytes, pattern, from);
         }
 
         for (var offset = 0; offset < Input.Span.Length; offset += pattern.Length)
@@ -88,7 +88,4 @@ internal sealed class ConversionCase : IDisposable
         Input.Dispose();
         Output.Dispose();
     }
-
-    private static Codec CodecOf(DType dtype) =>
-        Codecs.TryGet(dtype, out var codec) ? codec : throw new ArgumentException($"{dtype.Name} has no codec.", nameof(dtype));
 }

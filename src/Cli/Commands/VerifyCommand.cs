@@ -1,6 +1,7 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
@@ -14,6 +15,10 @@ internal sealed class VerifyCommand : CommandBase
     };
 
     private readonly CheckpointArguments _checkpoint = new();
+    private readonly Option<bool> _values = new("--values")
+    {
+        Description = "Also read every tensor: values that are NaN or infinite, and scales of quantised blocks that make such, are invalid.",
+    };
 
     /// <inheritdoc/>
     public override string Name => "verify";
@@ -23,12 +28,13 @@ internal sealed class VerifyCommand : CommandBase
         "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message'. Never stops at the first.";
 
     /// <inheritdoc/>
-    public override string Example => "verify models/llama models/other.safetensors";
+    public override string Example => "verify models/llama models/other.gguf --values";
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_paths);
+        command.Add(_values);
         _checkpoint.AddTo(command);
     }
 
@@ -40,6 +46,11 @@ internal sealed class VerifyCommand : CommandBase
         foreach (var path in parsed.GetValue(_paths)!)
         {
             var result = await CheckpointVerifier.VerifyAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+            if (result.IsValid && parsed.GetValue(_values))
+            {
+                result = result with { Failure = await FindBadValuesAsync(path, parsed, console, cancellationToken).ConfigureAwait(false) };
+            }
+
             results.Add(result);
             exitCode = Math.Max(exitCode, ExitCodeFor(result.Failure));
             WriteWarnings(console, result.Warnings);
@@ -66,6 +77,31 @@ internal sealed class VerifyCommand : CommandBase
         }
 
         return exitCode;
+    }
+
+    private async Task<Exception?> FindBadValuesAsync(string path, ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var checkpoint = await Checkpoint.OpenAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+            await using (checkpoint.ConfigureAwait(false))
+            {
+                await ProgressDisplay.RunAsync(
+                    console,
+                    "values",
+                    async progress =>
+                    {
+                        await FiniteValues.EnsureAsync(checkpoint, null, progress, cancellationToken).ConfigureAwait(false);
+                        return true;
+                    }).ConfigureAwait(false);
+            }
+
+            return null;
+        }
+        catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
+        {
+            return exception;
+        }
     }
 
     // The line begins with the path; a message that begins with the same path need not repeat it.

@@ -172,7 +172,10 @@ public sealed class Checkpoint : IAsyncDisposable
         {
             if (files.Length > 1 && files[0].File.Header is GgufHeader)
             {
-                files = GgufSplit.Check(files);
+                GgufSplit.Check([.. files.Select(file => (file.File, file.Content))]);
+                // What a later part says beside its number is no business of the model's.
+                var none = new Dictionary<string, object>();
+                files = [files[0], .. files.Skip(1).Select(file => file with { Content = file.Content with { Metadata = none } })];
             }
 
             var warnings = selection.Warnings.ToList();
@@ -327,7 +330,7 @@ public sealed class Checkpoint : IAsyncDisposable
 
         foreach (var file in files)
         {
-            warnings.AddRange(file.Content.Warnings);
+            warnings.AddRange(file.Content.Warnings.Select(warning => new CheckpointWarning(file.File.Path, warning)));
         }
 
         if (index is not null)

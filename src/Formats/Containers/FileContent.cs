@@ -13,6 +13,6 @@ internal sealed record FileContent(
     /// <summary>Tensors of unknown types, in the order of the file, where they are asked for.</summary>
     public IReadOnlyList<UnreadableTensor> Unreadable { get; init; } = [];
 
-    /// <summary>What is odd but valid.</summary>
-    public IReadOnlyList<CheckpointWarning> Warnings { get; init; } = [];
+    /// <summary>What is odd but valid, in sentences.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 }

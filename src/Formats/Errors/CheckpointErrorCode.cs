@@ -65,6 +65,8 @@ public enum CheckpointErrorCode
     UnknownFormat,
     /// <summary>The format or feature is known but cannot be read by this version.</summary>
     Unsupported,
+    /// <summary>A tensor has values that are NaN or infinite, or scales that make such.</summary>
+    ValueNotFinite,
     /// <summary>A manifest of hashes is not what it must be.</summary>
     ManifestInvalid,
     /// <summary>Tensors are not those that a manifest describes.</summary>

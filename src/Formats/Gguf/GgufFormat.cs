@@ -51,7 +51,7 @@ internal sealed class GgufFormat(GgufLimits limits, bool listsUnknownTypes) : Ch
                 opened,
                 tensor.Offset,
                 GgufTypes.Refusal(tensor.Entry.TypeId)))],
-            Warnings = [.. parsed.Warnings.Select(warning => new CheckpointWarning(file.Path, warning))],
+            Warnings = parsed.Warnings,
         };
     }
 

@@ -59,15 +59,14 @@ internal static partial class GgufSplit
     }
 
     /// <summary>Checks that opened files are all the parts of one model, in their order.</summary>
-    /// <param name="files">The files.</param>
-    /// <returns>The files; of the metadata, the first part's counts alone.</returns>
+    /// <param name="files">The files and what their headers say.</param>
     /// <exception cref="InvalidCheckpointException">A number or the count of tensors is wrong, or two parts have one tensor.</exception>
-    public static OpenedFile[] Check(IReadOnlyList<OpenedFile> files)
+    public static void Check(IReadOnlyList<(CheckpointFile File, FileContent Content)> files)
     {
-        var names = new Dictionary<string, OpenedFile>();
+        var names = new Dictionary<string, CheckpointFile>();
         for (var i = 0; i < files.Count; i++)
         {
-            var (file, content) = (files[i].File, files[i].Content);
+            var (file, content) = files[i];
             if (file.Header is not GgufHeader header || header.SplitCount != files.Count || header.SplitNumber != i)
             {
                 var found = file.Header as GgufHeader;
@@ -79,12 +78,12 @@ internal static partial class GgufSplit
 
             foreach (var tensor in content.Tensors.Select(tensor => tensor.Name).Concat(content.Unreadable.Select(tensor => tensor.Name)))
             {
-                if (!names.TryAdd(tensor, files[i]))
+                if (!names.TryAdd(tensor, file))
                 {
                     throw new InvalidCheckpointException(
                         CheckpointErrorCode.DuplicateTensor,
                         file.Path,
-                        $"it is also in {Quoted.Name(names[tensor].File.Name)}: the parts are not of one model; fetch them again.",
+                        $"it is also in {Quoted.Name(names[tensor].Name)}: the parts are not of one model; fetch them again.",
                         GgufConstants.Format,
                         tensor: tensor);
                 }
@@ -97,9 +96,6 @@ internal static partial class GgufSplit
             throw Invalid(
                 first, $"{GgufConstants.SplitTensorsKey} says {claimed} tensors, and all parts have {names.Count}: a part is not of this model.");
         }
-
-        var none = new Dictionary<string, object>();
-        return [.. files.Select((file, i) => i == 0 ? file : file with { Content = file.Content with { Metadata = none } })];
     }
 
     // A set of parts without numbers in their headers would be opened as its first file alone.

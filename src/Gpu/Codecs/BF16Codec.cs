@@ -72,6 +72,19 @@ internal readonly unsafe struct BF16Vectors : IVectorSource, IVectorTarget
         where TStores : struct, IStores =>
         TStores.Store(destination, Halves.Upper(Round(lower), Round(upper)).AsByte());
 
+    /// <summary>Stores what arithmetic has given. Its NaN are quiet, so that the upper halves tell them, and all is done in 16 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreResults<TStores>(byte* destination, Vector512<float> lower, Vector512<float> upper)
+        where TStores : struct, IStores
+    {
+        var kept = Halves.Upper(lower.AsInt32(), upper.AsInt32());
+        var dropped = Halves.Lower(lower.AsInt32(), upper.AsInt32());
+        var odd = kept & Vector512<ushort>.One;
+        var isUp = Vector512.GreaterThan(Vector512.AddSaturate(dropped, odd), Vector512.Create((ushort)0x8000));
+        var isNumber = Vector512.LessThanOrEqual(kept & Vector512.Create((ushort)0x7FFF), Vector512.Create((ushort)0x7F80));
+        TStores.Store(destination, (kept - (isUp & isNumber)).AsByte());
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Widen(Vector128<int> brain) => (brain << 16).AsSingle();
 

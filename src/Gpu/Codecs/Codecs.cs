@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics.CodeAnalysis;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
@@ -71,7 +70,7 @@ public static class Codecs
         new ComplexCodec(DType.C128, new FloatCodec<F64Element, F64Vectors>(DType.F64)),
     ];
 
-    private static readonly ImmutableArray<Codec?> ByType = [.. DType.All.Select(dtype => All.SingleOrDefault(codec => codec.DType == dtype))];
+    private static readonly ImmutableArray<Codec> ByType = [.. DType.All.Select(dtype => All.Single(codec => codec.DType == dtype))];
 
     /// <summary>
     /// The types that values are decoded to, by every codec. F8_E8M0, a scale without a sign, is not among them; nor are F4 and
@@ -86,11 +85,9 @@ public static class Codecs
     internal static string TargetNames { get; } =
         $"{string.Join(", ", Targets.SkipLast(1).Select(target => target.Name))} or {Targets[^1].Name}";
 
-    /// <summary>Finds the codec of a stored type.</summary>
-    /// <returns>False where values of the type cannot be decoded here, only kept as they are.</returns>
-    public static bool TryGet(DType dtype, [NotNullWhen(true)] out Codec? codec)
-    {
-        codec = (uint)dtype < (uint)ByType.Length ? ByType[(int)dtype] : null;
-        return codec is not null;
-    }
+    /// <summary>The codec of a stored type; every <see cref="DType"/> has one.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such type.</exception>
+    public static Codec Of(DType dtype) => (uint)dtype < (uint)ByType.Length
+        ? ByType[(int)dtype]
+        : throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "There is no such dtype.");
 }

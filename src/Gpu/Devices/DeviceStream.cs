@@ -22,7 +22,7 @@ public abstract class DeviceStream : IDisposable
     /// <param name="destination">Memory of this device.</param>
     /// <param name="destinationOffset">Where the elements go, in bytes from the start of the memory.</param>
     /// <param name="target">The type they get.</param>
-    /// <exception cref="ArgumentException">The range is not within the memory, or there is no codec for the types.</exception>
+    /// <exception cref="ArgumentException">The range is not within the memory, or the types are not converted so.</exception>
     public abstract void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target);
 
     /// <summary>Copies elements between two strided views of this device, converting between floating types where they differ.</summary>

@@ -49,7 +49,7 @@ public static class RandomFill
     }
 
     private static Codec FindCodec(DType dtype) =>
-        Codecs.TryGet(DType.F32, out var codec) && codec.CanDecodeTo(dtype)
+        Codecs.Of(DType.F32) is var codec && codec.CanDecodeTo(dtype)
             ? codec
             : throw new ArgumentException($"{dtype.Name} cannot be filled with random values.", nameof(dtype));
 }

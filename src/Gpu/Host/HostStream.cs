@@ -59,7 +59,7 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
     }
 
     private static Codec FindCodec(DType stored, DType target) =>
-        Codecs.TryGet(stored, out var codec) && codec.CanDecodeTo(target)
+        Codecs.Of(stored) is var codec && codec.CanDecodeTo(target)
             ? codec
             : throw new ArgumentException($"There is no conversion from {stored.Name} to {target.Name}.");
 

@@ -38,7 +38,7 @@ public sealed partial class Tensor
             return Empty(dtype, Shape.With(dimension, length), Device);
         }
 
-        if (!Codecs.TryGet(DType, out var codec) || !codec.CanDecodeTo(dtype))
+        if (!Codecs.Of(DType).CanDecodeTo(dtype))
         {
             throw new ArgumentException($"There is no conversion from {DType.Name} to {dtype.Name}.", nameof(dtype));
         }

@@ -113,15 +113,6 @@ public static class CheckpointComparer
 
     private static TensorComparison Describe(TensorComparison comparison, TensorPair pair, in DifferenceCounts counts)
     {
-        if (counts.BytesDiffer)
-        {
-            return comparison with
-            {
-                Differences = comparison.Differences | TensorDifferences.Bytes,
-                Error = ValueDecoder.RefusalOf(pair.Left),
-            };
-        }
-
         var perElement = pair.ValuesPerElement;
         var values = new ValueComparison(
             checked(pair.Left.ElementCount * perElement),

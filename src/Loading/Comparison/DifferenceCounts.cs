@@ -30,9 +30,6 @@ internal struct DifferenceCounts()
     /// <summary>The largest relative difference; negative where there is none.</summary>
     public double LargestRelative = -1;
 
-    /// <summary>Whether bytes differ that cannot be decoded.</summary>
-    public bool BytesDiffer;
-
     /// <summary>Counts one pair.</summary>
     public void Add(long index, StoredValue left, StoredValue right)
     {
@@ -64,7 +61,6 @@ internal struct DifferenceCounts()
         BytesOnly += next.BytesOnly;
         NaNAppeared += next.NaNAppeared;
         NaNDisappeared += next.NaNDisappeared;
-        BytesDiffer |= next.BytesDiffer;
         LargestRelative = Math.Max(LargestRelative, next.LargestRelative);
         if (next.Largest > Largest)
         {

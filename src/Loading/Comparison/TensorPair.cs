@@ -8,8 +8,6 @@ namespace IlgpuLoader.Loading;
 /// <param name="right">The second.</param>
 internal sealed class TensorPair(TensorInfo left, TensorInfo right)
 {
-    private readonly bool _decodesLeft = ValueDecoder.TryGet(left.DType, out _);
-
     /// <summary>The first tensor.</summary>
     public TensorInfo Left => left;
 
@@ -20,7 +18,7 @@ internal sealed class TensorPair(TensorInfo left, TensorInfo right)
     public int ElementsPerPiece { get; } = TensorPieces.ElementsPerPiece(left.DType, right.DType);
 
     /// <summary>Numbers of one element: 2 for complex types.</summary>
-    public int ValuesPerElement => ValueDecoder.TryGet(left.DType, out var decoder) ? decoder.ValuesPerElement : 1;
+    public int ValuesPerElement => ValueDecoder.Of(left.DType).ValuesPerElement;
 
     /// <summary>Why these two cannot be compared by value, or null where they can; of one dtype, their bytes always can.</summary>
     public static string? RefusalOf(TensorInfo left, TensorInfo right)
@@ -81,12 +79,6 @@ internal sealed class TensorPair(TensorInfo left, TensorInfo right)
         var sameType = left.DType == right.DType;
         if (sameType && leftPiece.SequenceEqual(rightPiece))
         {
-            return;
-        }
-
-        if (!_decodesLeft)
-        {
-            counts.BytesDiffer = true;
             return;
         }
 

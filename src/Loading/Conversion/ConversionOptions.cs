@@ -22,8 +22,8 @@ public sealed record ConversionOptions
     public OutputFormat? Format { get; init; }
 
     /// <summary>
-    /// The dtype that tensors of floating types get, quantised blocks among them; null keeps each as it is stored. Integers,
-    /// BOOL and complex numbers are always kept.
+    /// The dtype that tensors of floating types and of block types, which are decoded, get; null keeps each as it is stored.
+    /// Integers, BOOL and complex numbers are always kept.
     /// </summary>
     public DType? DType { get; init; }
 

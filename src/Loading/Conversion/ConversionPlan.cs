@@ -86,10 +86,6 @@ internal sealed class ConversionPlan
             {
                 refused.Add((tensor, "a strided view"));
             }
-            else if (dtype != tensor.DType && !(Codecs.TryGet(tensor.DType, out var codec) && codec.CanDecodeTo(dtype)))
-            {
-                refused.Add((tensor, $"{tensor.DType.Name} to {dtype.Name}"));
-            }
             else if (target.Objection(tensor, dtype) is { } objection)
             {
                 refused.Add((tensor, objection));

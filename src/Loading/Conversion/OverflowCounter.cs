@@ -19,10 +19,12 @@ internal static class OverflowCounter
     public static long Count(ReadOnlySpan<byte> stored, DType from, ReadOnlySpan<byte> converted, DType to)
     {
         // Almost always nothing is infinite or NaN, which one vectorised look tells.
-        if (AllFinite(converted, to) || !Codecs.TryGet(from, out var source) || !Codecs.TryGet(to, out var target))
+        if (AllFinite(converted, to))
         {
             return 0;
         }
+
+        var (source, target) = (Codecs.Of(from), Codecs.Of(to));
 
         const int bytes = ValuesAtATime * sizeof(double);
         var before = ArrayPool<byte>.Shared.Rent(bytes);

@@ -51,7 +51,7 @@ public static class TensorHasher
         ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(device);
         var tensors = Choose(checkpoint, choice);
-        var decodable = tensors.Where(CanDecode).ToHashSet();
+        var decodable = tensors.Where(tensor => tensor.IsWholeStorage).ToHashSet();
         var loader = new CheckpointLoader();
         var options = new LoadOptions { Device = device, DType = DType.F32, ConvertAllTypes = true };
         var plan = LoadPlanner.Plan(checkpoint, options, decodable.Contains);
@@ -67,7 +67,7 @@ public static class TensorHasher
         return [.. tensors.Select(tensor => new TensorHash(
             tensor,
             hashes.GetValueOrDefault(tensor.Name),
-            decodable.Contains(tensor) ? null : $"{tensor.DType.Name} cannot be decoded to F32 by this version."))];
+            ValueDecoder.RefusalOf(tensor)))];
     }
 
     /// <summary>The manifest that hashes of stored bytes make.</summary>
@@ -83,9 +83,6 @@ public static class TensorHasher
 
     private static ImmutableArray<TensorInfo> Choose(Checkpoint checkpoint, TensorChoice? choice) =>
         choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))];
-
-    private static bool CanDecode(TensorInfo tensor) =>
-        tensor.DType == DType.F32 || (Codecs.TryGet(tensor.DType, out var codec) && codec.CanDecodeTo(DType.F32));
 
     private static async Task<TensorHash> HashStoredAsync(TensorInfo tensor, CancellationToken cancellationToken)
     {

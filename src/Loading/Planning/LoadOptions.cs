@@ -21,14 +21,14 @@ public sealed record LoadOptions
 
     /// <summary>
     /// The dtype that tensors of floating types get, one of <see cref="Codecs.Targets"/>; null keeps each as it is stored.
-    /// Integers, BOOL, complex numbers and block types are kept unless <see cref="ConvertAllTypes"/> is set. Scales of their
+    /// Block types are floats, quantised: they are decoded. Integers, BOOL and complex numbers are kept unless <see cref="ConvertAllTypes"/> is set. Scales of their
     /// own, as F8_E8M0 tensors beside F4 ones, are floats like any other: they are converted, not applied.
     /// </summary>
     public DType? DType { get; init; }
 
     /// <summary>
-    /// Whether <see cref="DType"/> also applies to integers, BOOL and block types, and to complex numbers as pairs in one
-    /// more dimension of two. A type without a codec is then refused.
+    /// Whether <see cref="DType"/> also applies to integers and BOOL, and to complex numbers as pairs in one more dimension of
+    /// two.
     /// </summary>
     public bool ConvertAllTypes { get; init; }
 

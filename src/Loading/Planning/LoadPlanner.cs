@@ -123,17 +123,8 @@ internal sealed class LoadPlanner
             return new PlannedTensor(tensor, tensor.DType, shape) { Slice = slice };
         }
 
-        if (!Codecs.TryGet(tensor.DType, out var codec) || !codec.CanDecodeTo(target))
-        {
-            throw new UnsupportedCheckpointException(
-                $"{tensor.DType.Name} to {target.Name}",
-                tensor.File.Path,
-                $"{tensor.DType.Name} cannot be converted to {target.Name} by this version; keep it as it is stored (--dtype keep), or exclude it.",
-                tensor.File.Format,
-                tensor.Name);
-        }
-
-        shape = codec.ValuesPerElement == 1 ? shape : new Shape([.. shape, codec.ValuesPerElement]);
+        var valuesPerElement = Codecs.Of(tensor.DType).ValuesPerElement;
+        shape = valuesPerElement == 1 ? shape : new Shape([.. shape, valuesPerElement]);
         return new PlannedTensor(tensor, target, shape) { Slice = slice };
     }
 

@@ -35,7 +35,7 @@ public static class StatisticsReader
     /// <param name="progress">Told after each piece; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <inheritdoc cref="ReadAsync(Checkpoint, TensorChoice?, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
-    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view, or its type has no codec.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view.</exception>
     public static async Task<ValueStatistics> ReadAsync(
         TensorInfo tensor, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {

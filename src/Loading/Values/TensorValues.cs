@@ -24,7 +24,7 @@ public static class TensorValues
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <returns>One value an element; of a complex type two, real part first.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The tensor does not have these elements.</exception>
-    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view, or its type has no codec.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view.</exception>
     /// <exception cref="IOException">The bytes cannot be read.</exception>
     /// <exception cref="InvalidCheckpointException">The file was cut or replaced.</exception>
     public static async Task<ImmutableArray<StoredValue>> ReadAsync(

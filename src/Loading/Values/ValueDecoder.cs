@@ -34,17 +34,10 @@ internal readonly struct ValueDecoder
 
     /// <summary>Why the values of a tensor cannot be read, or null where they can.</summary>
     public static string? RefusalOf(TensorInfo tensor) =>
-        !tensor.IsWholeStorage ? "It is a strided view, whose values this version does not read."
-        : !TryGet(tensor.DType, out _) ? $"{tensor.DType.Name} cannot be decoded to F32 by this version."
-        : null;
+        tensor.IsWholeStorage ? null : "It is a strided view, whose values this version does not read.";
 
-    /// <summary>Finds the decoder of a type.</summary>
-    public static bool TryGet(DType dtype, out ValueDecoder decoder)
-    {
-        var found = Codecs.TryGet(dtype, out var codec) && codec.CanDecodeTo(DType.F32) && codec.CanDecodeTo(DType.F64);
-        decoder = found ? new ValueDecoder(codec!) : default;
-        return found;
-    }
+    /// <summary>The decoder of a type.</summary>
+    public static ValueDecoder Of(DType dtype) => new(Codecs.Of(dtype));
 
     /// <summary>The decoder of a tensor's type.</summary>
     /// <exception cref="UnsupportedCheckpointException">The tensor's values cannot be read.</exception>
@@ -52,12 +45,10 @@ internal readonly struct ValueDecoder
     {
         if (RefusalOf(tensor) is { } refusal)
         {
-            throw new UnsupportedCheckpointException(
-                tensor.IsWholeStorage ? $"{tensor.DType.Name} values" : "views into a storage", tensor.File.Path, refusal, tensor.File.Format, tensor.Name);
+            throw new UnsupportedCheckpointException("views into a storage", tensor.File.Path, refusal, tensor.File.Format, tensor.Name);
         }
 
-        _ = TryGet(tensor.DType, out var decoder);
-        return decoder;
+        return Of(tensor.DType);
     }
 
     /// <summary>Decodes whole elements or blocks to floats; exact where <see cref="FitsSingle"/>.</summary>

@@ -88,9 +88,8 @@ public sealed class DiffCommandTests
     }
 
     [Fact]
-    public async Task Bytes_without_a_codec_are_compared_as_bytes()
+    public async Task Values_of_four_bits_are_compared()
     {
-        // Block types never come in safetensors files; of the types that do, one without codec may be left, or none.
         using var folder = new TemporaryFolder();
         var left = folder.Write("a.safetensors", new SafetensorsBuilder().Add("half", "F4", [2], [0x12]).ToBytes());
         var right = folder.Write("b.safetensors", new SafetensorsBuilder().Add("half", "F4", [2], [0x13]).ToBytes());

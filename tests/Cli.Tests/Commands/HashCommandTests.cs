@@ -58,11 +58,11 @@ public sealed class HashCommandTests
     public async Task What_cannot_be_decoded_has_an_error_instead_of_a_hash_and_exit_code_5()
     {
         await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(SampleFiles.Mixed(), "f"));
-        var odd = new TensorHash(new TensorInfo("longer", DType.Q8_K, new Shape(256), checkpoint.Files[0], 0, 292), null, "no codec");
+        var odd = new TensorHash(new TensorInfo("longer", DType.Q8_K, new Shape(256), checkpoint.Files[0], 0, 292), null, "a view");
         var fine = new TensorHash(checkpoint.Tensors[0], new string('a', 64), null);
         Assert.Equal((5, 0), (HashCommand.ExitCodeFor([fine, odd]), HashCommand.ExitCodeFor([fine])));
         var described = HashCommand.Describe(odd);
-        Assert.Equal(("longer", "Q8_K", null, "no codec"), (described.Name, described.Dtype, described.Sha256, described.Error));
+        Assert.Equal(("longer", "Q8_K", null, "a view"), (described.Name, described.Dtype, described.Sha256, described.Error));
 
         var (output, errors) = (new StringWriter(), new StringWriter());
         HashCommand.WriteText(new CommandConsole(output, errors, false), "f", [fine, odd], withPath: false);
@@ -73,7 +73,7 @@ public sealed class HashCommandTests
 
             """,
             output.ToString());
-        Assert.Equal("error: f: tensor 'longer': no codec\n", errors.ToString());
+        Assert.Equal("error: f: tensor 'longer': a view\n", errors.ToString());
     }
 
     [Fact]

@@ -108,23 +108,4 @@ public sealed class ShowCommandTests
             tensor.GetProperty("statistics").GetRawText());
         Assert.DoesNotContain("statistics", (await ToolRun.OfAsync("inspect", file, "--json")).Out, StringComparison.Ordinal);
     }
-
-    // Whether a type has a codec changes with the version; what is said where it has none does not.
-    [Theory]
-    [InlineData("F4", 0x12)]
-    [InlineData("F8_E8M0", 0x12)]
-    public async Task A_type_without_codec_ends_with_5_and_its_facts(string dtype, byte value)
-    {
-        using var folder = new TemporaryFolder();
-        ulong elements = dtype == "F4" ? 2u : 1u;
-        var file = folder.Write("a.safetensors", new SafetensorsBuilder().Add("odd", dtype, [elements], [value]).ToBytes());
-        var decodes = Gpu.Codecs.TryGet(Enum.Parse<Formats.DType>(dtype), out _);
-        foreach (var args in new[] { new[] { "show", file, "odd" }, ["inspect", file, "--stats"] })
-        {
-            var run = await ToolRun.OfAsync(args);
-            Assert.Equal(decodes ? (0, "") : (5, $"error: tensor 'odd': {dtype} cannot be decoded to F32 by this version.\n"), (run.ExitCode, run.Error));
-            Assert.Contains(dtype, run.Out, StringComparison.Ordinal);
-            Assert.Equal(!decodes, (await ToolRun.OfAsync([.. args, "--json"])).Out.Contains("cannot be decoded", StringComparison.Ordinal));
-        }
-    }
 }

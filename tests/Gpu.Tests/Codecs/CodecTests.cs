@@ -13,12 +13,12 @@ public sealed class CodecTests
     {
         Assert.All(Codecs.All, codec =>
         {
-            Assert.True(Codecs.TryGet(codec.DType, out var found));
-            Assert.Same(codec, found);
+            Assert.Same(codec, Codecs.Of(codec.DType));
         });
         Assert.Equal(Codecs.All.Length, Codecs.All.Select(codec => codec.DType).Distinct().Count());
-        Assert.False(Codecs.TryGet((DType)999, out _));
-        Assert.False(Codecs.TryGet((DType)(-1), out _));
+        Assert.Equal(DType.All.Order(), Codecs.All.Select(codec => codec.DType).Order());
+        Assert.Throws<ArgumentOutOfRangeException>(() => Codecs.Of((DType)999));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Codecs.Of((DType)(-1)));
     }
 
     [Fact]

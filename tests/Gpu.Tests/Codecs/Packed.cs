@@ -43,11 +43,7 @@ internal static class Packed
         return bytes;
     }
 
-    public static Codec CodecOf(DType dtype)
-    {
-        Assert.True(Codecs.TryGet(dtype, out var codec));
-        return codec;
-    }
+    public static Codec CodecOf(DType dtype) => Codecs.Of(dtype);
 
     /// <summary>Decodes by the scalar body and by the fast path, and holds the second against the first.</summary>
     public static ulong[] Decode(ulong[] patterns, DType from, DType to)

@@ -92,8 +92,8 @@ public sealed class TensorDecodeTests
             Assert.Throws<ArgumentException>(() => tensor.Decode(DType.I8, 1, 1, 2));
             Assert.Throws<ArgumentException>(() => tensor.Decode(DType.I8, 1, 2, 2));
             Assert.Contains(
-                "from Q8_K to F32",
-                Assert.Throws<ArgumentException>(() => blocks.Decode(DType.F32, 1, 1, 2)).Message,
+                "from Q8_K to I32",
+                Assert.Throws<ArgumentException>(() => blocks.Decode(DType.I32, 1, 1, 2)).Message,
                 StringComparison.Ordinal);
             Assert.Contains(
                 nameof(Tensor.Decode), Assert.Throws<ArgumentException>(() => tensor.Narrow(1, 1, 2)).Message, StringComparison.Ordinal);

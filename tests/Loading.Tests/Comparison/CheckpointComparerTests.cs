@@ -41,8 +41,8 @@ public sealed class CheckpointComparerTests
         changed[^1] ^= 0xff;
         var found = (await CompareAsync(sample, Sample.Of(changed))).Tensors.Single(tensor => tensor.Name == "a");
         Assert.NotEqual(TensorDifferences.None, found.Differences);
-        Assert.Equal(Codecs.TryGet(dtype, out _), found.Error is null);
-        Assert.Equal(found.Error is null, found.Values is not null);
+        Assert.Null(found.Error);
+        Assert.NotNull(found.Values);
     }
 
     [Fact]
@@ -88,7 +88,7 @@ public sealed class CheckpointComparerTests
     {
         var sample = Sample.Make(5, ("a", DType.BF16, [40, 1000]));
         var floats = new float[40_000];
-        Assert.True(Codecs.TryGet(DType.BF16, out var codec));
+        var codec = Codecs.Of(DType.BF16);
         codec.DecodeScalar(sample.Tensors["a"], MemoryMarshal.AsBytes(floats.AsSpan()), DType.F32);
         var copy = (await CompareAsync(sample, Floats(floats))).Tensors.Single();
         Assert.Equal((TensorDifferences.DType, 0L, 0L), (copy.Differences, copy.Values!.DifferentCount, copy.Values.BytesOnlyCount));

@@ -66,7 +66,7 @@ public sealed class CheckpointConverterTests : IDisposable
         foreach (var lanes in (int[])[1, 2, 8])
         {
             await using var checkpoint = await sample.OpenAsync(inner => new ShortReadSource(inner, 5003));
-            var options = new ConversionOptions { DType = DType.F32, Lanes = lanes, StagingBytes = 64 << 10, Choice = Decodable(checkpoint), Overwrite = true };
+            var options = new ConversionOptions { DType = DType.F32, Lanes = lanes, StagingBytes = 64 << 10, Overwrite = true };
             await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.safetensors"], options);
             await AssertConvertedAsync(sample, checkpoint, _folder["out.safetensors"], DType.F32);
         }
@@ -80,7 +80,7 @@ public sealed class CheckpointConverterTests : IDisposable
         var sample = Sample.MakeRandom(7, longest: 9000);
         var device = new LateDevice { Lateness = lateness, SlotBytes = 4096 };
         await using var checkpoint = await sample.OpenAsync();
-        var options = new ConversionOptions { DType = DType.BF16, Device = device, Choice = Decodable(checkpoint) };
+        var options = new ConversionOptions { DType = DType.BF16, Device = device };
         await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.safetensors"], options);
         await AssertConvertedAsync(sample, checkpoint, _folder["out.safetensors"], DType.BF16);
         Assert.Empty(device.Violations);
@@ -335,10 +335,6 @@ public sealed class CheckpointConverterTests : IDisposable
             .Add("embed", "BF16", [2], [0x80, 0x3f, 0x00, 0xc0])
             .Add("other", "BF16", [2], [0x80, 0x3f, 0x00, 0xc0])
             .ToBytes()));
-
-    // A type without a codec to F32 stays outside.
-    private static TensorChoice Decodable(Checkpoint checkpoint) => new(
-        [], [.. checkpoint.Tensors.Where(tensor => tensor.DType.Kind == DTypeKind.Float && !Codecs.TryGet(tensor.DType, out _)).Select(tensor => tensor.Name)]);
 
     private static int HeaderBytes(string path)
     {

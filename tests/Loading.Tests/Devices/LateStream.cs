@@ -36,8 +36,9 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
             {
                 bytes.CopyTo(room);
             }
-            else if (Codecs.TryGet(stored, out var codec))
+            else
             {
+                var codec = Codecs.Of(stored);
                 var values = length / stored.BlockSize * stored.BlockLength * codec.ValuesPerElement;
                 codec.DecodeScalar(bytes, room[..(int)target.ByteCount(values)], target);
             }

@@ -284,7 +284,7 @@ public sealed class SlicedLoadTests
             return stored;
         }
 
-        Assert.True(Codecs.TryGet(dtype, out var codec));
+        var codec = Codecs.Of(dtype);
         var values = new byte[stored.Length / dtype.BlockSize * target.BlockSize];
         codec.DecodeScalar(stored, values, target);
         return values;

@@ -1,10 +1,9 @@
-using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>
-/// A checkpoint with a tensor of a type that safetensors cannot hold, as formats with quantised blocks have it.
+/// A checkpoint with a tensor of a quantised type, which safetensors cannot hold.
 /// </summary>
 public static class BlockSample
 {
@@ -17,14 +16,5 @@ public static class BlockSample
         var bytes = inner["bytes"];
         return Checkpoint.OfTensors(
             inner.Files[0], [inner["fine"], new TensorInfo(blockName, DType.Q8_K, new Shape(256), bytes.File, bytes.Offset, bytes.ByteLength)]);
-    }
-
-    /// <summary>The values of the block: of Q8_K, a float32 scale times 256 signed bytes.</summary>
-    public static async Task<float[]> ValuesAsync(TensorInfo block)
-    {
-        var bytes = new byte[292];
-        await block.File.Source.ReadExactlyAsync(block.Offset, bytes);
-        var scale = MemoryMarshal.Read<float>(bytes);
-        return [.. bytes.Skip(sizeof(float)).Take(256).Select(quant => scale * (sbyte)quant)];
     }
 }

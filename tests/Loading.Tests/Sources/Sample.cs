@@ -88,7 +88,7 @@ public sealed class Sample
             return stored;
         }
 
-        Assert.True(Codecs.TryGet(planned.Source.DType, out var codec));
+        var codec = Codecs.Of(planned.Source.DType);
         var elements = stored.Length / planned.Source.DType.BlockSize * planned.Source.DType.BlockLength;
         var values = new byte[elements * codec.ValuesPerElement * planned.DType.BlockSize];
         codec.DecodeScalar(stored, values, planned.DType);

@@ -8,7 +8,8 @@ namespace IlgpuLoader.Gpu;
 /// </summary>
 /// <remarks>
 /// A scale (11 bits of F16, times a block scale of at most 6) times a quant (8 bits) is exact in float32, so that a product
-/// and a sum are rounded once, fused or not, as in ggml. Where a scale is not finite, the NaN that comes out is that of
+/// and a sum are rounded once, fused or not, as in ggml. Q8_K's scale has 24 bits: its products are rounded, but nothing is
+/// added to them. MXFP4's products may be infinite. Where a scale is not finite, the NaN that comes out is that of
 /// ggml on x64: the scale's own, made quiet, or FFC00000 where infinity met zero or infinity; other processors have other
 /// NaNs, so it is made here.
 /// </remarks>

@@ -33,7 +33,7 @@ internal readonly unsafe struct IQ4_NLVectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block)));
+        var scale = HalfScale.Load(block);
         output.Write(0, NibbleValues.LookUpNonlinear(Nibbles.Load(block + 2)), scale, scale);
     }
 }

@@ -15,8 +15,8 @@ internal interface IQuantOutput
     /// <param name="upperScale">The scale of the last 16.</param>
     void Write(int unit, Vector256<sbyte> quants, float lowerScale, float upperScale);
 
-    /// <summary>quant * scale plus or minus a term, with a scale and a term for each half of the unit.</summary>
-    /// <typeparam name="TTerm">Plus or minus.</typeparam>
+    /// <summary>quant * scale minus a term, with a scale and a term for each half of the unit.</summary>
+    /// <typeparam name="TTerm">Minus.</typeparam>
     void Write<TTerm>(int unit, Vector256<sbyte> quants, float lowerScale, float lowerTerm, float upperScale, float upperTerm)
         where TTerm : struct, ITerm;
 }

@@ -14,7 +14,9 @@ internal static unsafe class Nibbles
     public static Vector256<byte> Load(byte* source)
     {
         var stored = Vector128.Load(source);
-        return Vector256.Create(stored, stored >>> 4) & Vector256.Create((byte)0xF);
+
+        // Shifted by words: there is no shift of bytes, and what comes over from the neighbour is masked anyway.
+        return Vector256.Create(stored, (stored.AsUInt16() >>> 4).AsByte()) & Vector256.Create((byte)0xF);
     }
 
     /// <summary>The low four bits of 8 bytes, then their high four bits, and the same of the next 8: how NVFP4 lays them out.</summary>
@@ -24,6 +26,6 @@ internal static unsafe class Nibbles
         var stored = Vector128.Load(source);
         var twice = Vector256.Shuffle(Vector256.Create(stored, stored).AsInt64(), Vector256.Create(0L, 0, 3, 3)).AsByte();
         var isUpper = Vector256.Create(0L, -1, 0, -1).AsByte();
-        return Vector256.ConditionalSelect(isUpper, twice >>> 4, twice) & Vector256.Create((byte)0xF);
+        return Vector256.ConditionalSelect(isUpper, (twice.AsUInt16() >>> 4).AsByte(), twice) & Vector256.Create((byte)0xF);
     }
 }

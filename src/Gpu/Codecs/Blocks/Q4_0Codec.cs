@@ -34,7 +34,7 @@ internal readonly unsafe struct Q4_0Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block)));
+        var scale = HalfScale.Load(block);
         var quants = Nibbles.Load(block + 2) - Vector256.Create((byte)8);
         output.Write(0, quants.AsSByte(), scale, scale);
     }

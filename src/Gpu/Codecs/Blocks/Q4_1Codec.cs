@@ -35,8 +35,8 @@ internal readonly unsafe struct Q4_1Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block)));
-        var minimum = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block + 2)));
-        output.Write<Plus>(0, Nibbles.Load(block + 4).AsSByte(), scale, minimum, scale, minimum);
+        var scale = HalfScale.Load(block);
+        var negated = HalfScale.LoadNegated(block + 2);
+        output.Write<Minus>(0, Nibbles.Load(block + 4).AsSByte(), scale, negated, scale, negated);
     }
 }

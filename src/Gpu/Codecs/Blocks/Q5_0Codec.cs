@@ -37,10 +37,10 @@ internal readonly unsafe struct Q5_0Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block)));
+        var scale = HalfScale.Load(block);
 
         // Where the fifth bit is not set, the quant is its nibble - 16: all higher bits set.
-        var negative = FifthBits.AreClear(block + 2) & Vector256.Create((byte)0xF0);
+        var negative = Vector256.AndNot(Vector256.Create((byte)0xF0), FifthBits.AreSet(block + 2));
         output.Write(0, (Nibbles.Load(block + 6) | negative).AsSByte(), scale, scale);
     }
 }

@@ -38,9 +38,9 @@ internal readonly unsafe struct Q5_1Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block)));
-        var minimum = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block + 2)));
-        var fifth = Vector256.AndNot(Vector256.Create((byte)0x10), FifthBits.AreClear(block + 4));
-        output.Write<Plus>(0, (Nibbles.Load(block + 8) | fifth).AsSByte(), scale, minimum, scale, minimum);
+        var scale = HalfScale.Load(block);
+        var negated = HalfScale.LoadNegated(block + 2);
+        var fifth = FifthBits.AreSet(block + 4) & Vector256.Create((byte)0x10);
+        output.Write<Minus>(0, (Nibbles.Load(block + 8) | fifth).AsSByte(), scale, negated, scale, negated);
     }
 }

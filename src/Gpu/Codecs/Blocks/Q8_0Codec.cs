@@ -28,7 +28,7 @@ internal readonly unsafe struct Q8_0Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block)));
+        var scale = HalfScale.Load(block);
         output.Write(0, Vector256.Load((sbyte*)block + 2), scale, scale);
     }
 }

@@ -14,7 +14,7 @@ internal readonly unsafe struct QuantOutput512<TTarget, TStores>(byte* destinati
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write(int unit, Vector256<sbyte> quants, float lowerScale, float upperScale) =>
-        TTarget.Store<TStores>(
+        Store(
             _destination + (unit * Unit.Length * TTarget.Size),
             Multiply(quants.GetLower(), lowerScale),
             Multiply(quants.GetUpper(), upperScale));
@@ -22,10 +22,23 @@ internal readonly unsafe struct QuantOutput512<TTarget, TStores>(byte* destinati
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write<TTerm>(int unit, Vector256<sbyte> quants, float lowerScale, float lowerTerm, float upperScale, float upperTerm)
         where TTerm : struct, ITerm =>
-        TTarget.Store<TStores>(
+        Store(
             _destination + (unit * Unit.Length * TTarget.Size),
             TTerm.Apply(Multiply(quants.GetLower(), lowerScale), Vector512.Create(lowerTerm)),
             TTerm.Apply(Multiply(quants.GetUpper(), upperScale), Vector512.Create(upperTerm)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(byte* destination, Vector512<float> lower, Vector512<float> upper)
+    {
+        if (typeof(TTarget) == typeof(BF16Vectors))
+        {
+            BF16Vectors.StoreResults<TStores>(destination, lower, upper);
+        }
+        else
+        {
+            TTarget.Store<TStores>(destination, lower, upper);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Multiply(Vector128<sbyte> quants, float scale)

@@ -55,7 +55,7 @@ internal readonly unsafe struct TQ1_0Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block + 52)));
+        var scale = HalfScale.Load(block + 52);
 
         // With 128 taken away, a byte times three is still a byte times three, mod 256, and can be compared as signed.
         var first = Vector256.Load(block) ^ Vector256.Create((byte)0x80);

@@ -35,7 +35,7 @@ internal readonly unsafe struct TQ2_0Vectors : IBlockVectors
     public static void Decode<TOutput>(byte* block, TOutput output)
         where TOutput : struct, IQuantOutput
     {
-        var scale = BitConverter.Int32BitsToSingle(FloatBits.HalfToSingle(Unsafe.ReadUnaligned<ushort>(block + 64)));
+        var scale = HalfScale.Load(block + 64);
         Decode(0, Vector256.Load(block), scale, output);
         Decode(4, Vector256.Load(block + 32), scale, output);
     }
