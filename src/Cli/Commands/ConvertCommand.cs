@@ -5,18 +5,19 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
-/// <summary>Writes a checkpoint as safetensors, in another dtype and other shards.</summary>
+/// <summary>Writes a checkpoint as safetensors or GGUF, in another dtype and other shards.</summary>
 internal sealed class ConvertCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly Argument<string> _output = new("OUT")
     {
-        Description = "A file named .safetensors, or a folder, which gets shards, their index, and the configuration, tokenizer and "
-            + "generation files beside the weights. It appears whole or not at all.",
+        Description = "A file named .safetensors or .gguf, or a folder, which gets shards, their index, and the configuration, tokenizer "
+            + "and generation files beside the weights. It appears whole or not at all.",
     };
 
     private readonly CheckpointArguments _checkpoint = new();
     private readonly Option<string> _dtype = DTypeOption.Create();
+    private readonly Option<string?> _format = CreateFormatOption();
     private readonly Option<string?> _maximumShardSize = new("--max-shard-size")
     {
         Description = "The largest shard of a folder, such as 2GB; by default 5GB.",
@@ -25,7 +26,8 @@ internal sealed class ConvertCommand : CommandBase
 
     private readonly Option<bool> _duplicateTies = new("--duplicate-ties")
     {
-        Description = "Write tensors that share their bytes in full, each of them, instead of naming them as ties in the metadata.",
+        Description = "Write tensors that share their bytes in full, each of them, instead of naming them as ties in the metadata; "
+            + "in GGUF they always are.",
     };
 
     private readonly Option<string> _device = DeviceOption.Create("The device that converts.");
@@ -36,8 +38,9 @@ internal sealed class ConvertCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Writes a checkpoint as safetensors: in another dtype, in one file or in shards, with the tensors that are chosen. "
-        + "Streams, so that memory does not grow with the model.";
+        "Writes a checkpoint as safetensors or GGUF: in another dtype, in one file or in shards, with the tensors that are chosen. "
+        + "Streams, so that memory does not grow with the model. Names and metadata are carried over as they are, which makes no model "
+        + "for one program out of another's.";
 
     /// <inheritdoc/>
     public override string Example => "convert models/llama models/llama-fp8 --dtype f8_e4m3 --max-shard-size 2GB";
@@ -47,6 +50,7 @@ internal sealed class ConvertCommand : CommandBase
     {
         command.Add(_path);
         command.Add(_output);
+        command.Add(_format);
         command.Add(_dtype);
         command.Add(_maximumShardSize);
         command.Add(_duplicateTies);
@@ -87,6 +91,7 @@ internal sealed class ConvertCommand : CommandBase
             }
 
             WarnOfOverflows(console, options, result);
+            WarnOfWhatTheFormatHasNot(console, result);
             Write(console, checkpoint, options, result);
         }
 
@@ -97,6 +102,7 @@ internal sealed class ConvertCommand : CommandBase
     {
         var options = new ConversionOptions
         {
+            Format = Enum.TryParse<OutputFormat>(parsed.GetValue(_format), ignoreCase: true, out var format) ? format : null,
             DType = DTypeOption.Parse(parsed.GetValue(_dtype)!),
             Choice = _checkpoint.Choice(parsed),
             DuplicateTies = parsed.GetValue(_duplicateTies),
@@ -124,6 +130,42 @@ internal sealed class ConvertCommand : CommandBase
         catch (ArgumentException exception) when (exception.ParamName == nameof(options))
         {
             throw UsageException.From(exception);
+        }
+    }
+
+    private static Option<string?> CreateFormatOption()
+    {
+        var names = Enum.GetValues<OutputFormat>().Select(NameOf).ToArray();
+        var option = new Option<string?>("--format")
+        {
+            Description = $"What a folder is written as: {string.Join(" or ", names)}; by default {NameOf(OutputFormat.Safetensors)}. A file's name says it itself.",
+            HelpName = "FORMAT",
+        };
+        option.AcceptOnlyFromAmong(names);
+        return option;
+    }
+
+    private static string NameOf(OutputFormat format) => format.ToString().ToLowerInvariant();
+
+    private static void WarnOfWhatTheFormatHasNot(CommandConsole console, ConversionResult result)
+    {
+        const int shown = 3;
+        var format = result.Format == OutputFormat.Gguf ? "GGUF" : NameOf(result.Format);
+        if (result.DuplicatedTensors > 0)
+        {
+            console.Warn(
+                $"{format} has no ties: {Sizes.Count(result.DuplicatedTensors, "tensor")} that "
+                + $"{(result.DuplicatedTensors == 1 ? "shares its bytes with another is" : "share their bytes with others are")} written in full, "
+                + $"{Sizes.Format(result.DuplicatedBytes)} more. Readers that tie them themselves need none of it: see --exclude.");
+        }
+
+        if (!result.OmittedMetadata.IsEmpty)
+        {
+            var names = string.Join(", ", result.OmittedMetadata.Take(shown).Select(Quoted.Name));
+            var more = result.OmittedMetadata.Length > shown ? $" and {result.OmittedMetadata.Length - shown} more" : "";
+            console.Warn(
+                $"{(result.OmittedMetadata.Length == 1 ? "one metadata entry has" : $"{Sizes.Count(result.OmittedMetadata.Length)} metadata entries have")} "
+                + $"no place in a {format} file and {(result.OmittedMetadata.Length == 1 ? "is" : "are")} left out: {names}{more}.");
         }
     }
 
@@ -163,7 +205,11 @@ internal sealed class ConvertCommand : CommandBase
                 seconds,
                 result.BytesRead / seconds / 1e9,
                 result.BytesWritten / seconds / 1e9,
-                PeakMemory.Read());
+                PeakMemory.Read(),
+                NameOf(result.Format),
+                result.DuplicatedTensors,
+                result.DuplicatedBytes,
+                result.OmittedMetadata);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.ConvertDocument);
             return;
         }

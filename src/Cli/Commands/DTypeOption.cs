@@ -15,7 +15,7 @@ internal static class DTypeOption
     {
         var option = new Option<string>("--dtype")
         {
-            Description = "The dtype that floating tensors get; integers, BOOL and complex numbers are kept. One of "
+            Description = "The dtype that floating tensors get, quantised blocks among them; integers, BOOL and complex numbers are kept. One of "
                 + $"{Keep}, {string.Join(", ", Codecs.Targets.Select(NameOf))}.",
             HelpName = "DTYPE",
             DefaultValueFactory = _ => Keep,

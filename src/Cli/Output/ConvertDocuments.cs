@@ -18,6 +18,10 @@ internal sealed record ConvertDocument(
     double Seconds,
     double ReadGigabytesPerSecond,
     double WriteGigabytesPerSecond,
-    long PeakMemoryBytes) : Document("ilgpu-loader/convert/1");
+    long PeakMemoryBytes,
+    string Format,
+    int DuplicatedTensors,
+    long DuplicatedBytes,
+    IReadOnlyList<string> OmittedMetadata) : Document("ilgpu-loader/convert/1");
 
 internal sealed record OverflowedTensor(string Name, long Values);

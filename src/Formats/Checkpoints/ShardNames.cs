@@ -5,7 +5,7 @@ namespace IlgpuLoader.Formats;
 
 /// <summary>
 /// How the files of a sharded checkpoint are named and indexed, as transformers writes it and every loader reads it
-/// (formats.md 1.6). Reading an index is <see cref="Checkpoint.OpenAsync(string, CheckpointOptions?, CancellationToken)"/>'s business.
+/// (formats.md 1.6), and how llama.cpp names the parts of a split GGUF model, which is the same (formats.md 2.2). Reading an index is <see cref="Checkpoint.OpenAsync(string, CheckpointOptions?, CancellationToken)"/>'s business.
 /// </summary>
 public static class ShardNames
 {
@@ -13,28 +13,41 @@ public static class ShardNames
     public const string Index = "model.safetensors.index.json";
 
     private const string Extension = ".safetensors";
-    private const string Single = "model" + Extension;
+    private const string Stem = "model";
+
+    private static readonly string[] Extensions = [Extension, ".gguf"];
 
     private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The name of a shard: <c>model-00001-of-00004.safetensors</c>, or <c>model.safetensors</c> for the only one.</summary>
     /// <param name="index">Which shard, from 0.</param>
     /// <param name="count">How many there are.</param>
+    /// <param name="extension">The ending of the names, <c>.safetensors</c> or <c>.gguf</c>.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such shard.</exception>
-    public static string OfShard(int index, int count)
+    public static string OfShard(int index, int count, string extension = Extension)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);
-        return count == 1 ? Single : $"model-{index + 1:D5}-of-{count:D5}{Extension}";
+        return count == 1 ? Stem + extension : $"{Stem}-{index + 1:D5}-of-{count:D5}{extension}";
     }
 
     /// <summary>Whether a file of this base name is one that a sharded checkpoint is written as: a shard, or the index.</summary>
     public static bool Includes(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        const string first = "model-";
+        const string first = Stem + "-";
         const string between = "-of-";
-        if (name is Index or Single)
+        if (name == Index)
+        {
+            return true;
+        }
+
+        if (Array.Find(Extensions, ending => name.EndsWith(ending, StringComparison.Ordinal)) is not { } extension)
+        {
+            return false;
+        }
+
+        if (name.Length == Stem.Length + extension.Length && name.StartsWith(Stem, StringComparison.Ordinal))
         {
             return true;
         }
@@ -42,11 +55,10 @@ public static class ShardNames
         // Five digits and more, as many on both sides.
         var middle = name.IndexOf(between, StringComparison.Ordinal);
         return name.StartsWith(first, StringComparison.Ordinal)
-            && name.EndsWith(Extension, StringComparison.Ordinal)
             && middle >= first.Length + 5
             && IsNumber(name.AsSpan(first.Length..middle))
-            && name.Length - Extension.Length - middle - between.Length >= 5
-            && IsNumber(name.AsSpan((middle + between.Length)..^Extension.Length));
+            && name.Length - extension.Length - middle - between.Length >= 5
+            && IsNumber(name.AsSpan((middle + between.Length)..^extension.Length));
     }
 
     /// <summary>The content of an index.</summary>

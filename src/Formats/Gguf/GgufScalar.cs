@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace IlgpuLoader.Formats.Gguf;
 
-/// <summary>Reads metadata values of fixed size.</summary>
+/// <summary>Reads and writes metadata values of fixed size.</summary>
 internal static class GgufScalar
 {
     /// <summary>A value in its own CLR type.</summary>
@@ -24,4 +24,49 @@ internal static class GgufScalar
         GgufValueType.FLOAT64 => isBigEndian ? BinaryPrimitives.ReadDoubleBigEndian(bytes) : BinaryPrimitives.ReadDoubleLittleEndian(bytes),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Values of this type differ in size."),
     };
+
+    /// <summary>Writes a value, little-endian.</summary>
+    /// <param name="value">In a CLR type of fixed size that <see cref="GgufValueType"/> names.</param>
+    /// <param name="bytes">At least the bytes of the value.</param>
+    public static void Write(object value, Span<byte> bytes)
+    {
+        switch (value)
+        {
+            case byte number:
+                bytes[0] = number;
+                break;
+            case sbyte number:
+                bytes[0] = (byte)number;
+                break;
+            case bool truth:
+                bytes[0] = truth ? (byte)1 : (byte)0;
+                break;
+            case ushort number:
+                BinaryPrimitives.WriteUInt16LittleEndian(bytes, number);
+                break;
+            case short number:
+                BinaryPrimitives.WriteInt16LittleEndian(bytes, number);
+                break;
+            case uint number:
+                BinaryPrimitives.WriteUInt32LittleEndian(bytes, number);
+                break;
+            case int number:
+                BinaryPrimitives.WriteInt32LittleEndian(bytes, number);
+                break;
+            case float number:
+                BinaryPrimitives.WriteSingleLittleEndian(bytes, number);
+                break;
+            case ulong number:
+                BinaryPrimitives.WriteUInt64LittleEndian(bytes, number);
+                break;
+            case long number:
+                BinaryPrimitives.WriteInt64LittleEndian(bytes, number);
+                break;
+            case double number:
+                BinaryPrimitives.WriteDoubleLittleEndian(bytes, number);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(value), value.GetType().Name, "Values of this type differ in size, or are none of GGUF's.");
+        }
+    }
 }

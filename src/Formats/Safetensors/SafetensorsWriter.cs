@@ -12,34 +12,26 @@ namespace IlgpuLoader.Formats.Safetensors;
 /// bytes, whole or not at all (<see cref="AtomicFile"/>). The bytes of the tensors may come in any order and from
 /// several threads; <see cref="CommitAsync"/> insists that all of them came.
 /// </summary>
-public sealed class SafetensorsWriter : IAsyncDisposable
+public sealed class SafetensorsWriter : ITensorWriter
 {
-    private readonly AtomicFile _file;
-    private readonly Dictionary<string, int> _indexes;
-    private readonly long[] _offsets;
-    private readonly long[] _written;
+    private readonly TensorRegions _regions;
 
     private SafetensorsWriter(AtomicFile file, ImmutableArray<SafetensorsTensor> tensors, long[] offsets)
     {
-        _file = file;
         Tensors = tensors;
-        _offsets = offsets;
-        _written = new long[tensors.Length];
-        _indexes = new Dictionary<string, int>(tensors.Length);
-        for (var i = 0; i < tensors.Length; i++)
-        {
-            _indexes.Add(tensors[i].Name, i);
-        }
+        Length = offsets[^1];
+        _regions = new TensorRegions(
+            file, [.. tensors.Select((tensor, i) => new TensorRegion(tensor.Name, offsets[i], offsets[i + 1] - offsets[i]))]);
     }
 
     /// <summary>The tensors in the order of their bytes; writing in this order is sequential.</summary>
     public ImmutableArray<SafetensorsTensor> Tensors { get; }
 
-    /// <summary>Where the file will appear.</summary>
-    public string Path => _file.Path;
+    /// <inheritdoc/>
+    public string Path => _regions.Path;
 
-    /// <summary>The size the file will have, in bytes.</summary>
-    public long Length => _offsets[^1];
+    /// <inheritdoc/>
+    public long Length { get; }
 
     /// <summary>Begins a file: takes the space and writes the header.</summary>
     /// <param name="path">Where the file will appear.</param>
@@ -133,44 +125,15 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         return byDType != 0 ? byDType : Encoding.UTF8.GetBytes(a.Name).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(b.Name));
     });
 
-    /// <summary>Writes bytes of a tensor.</summary>
-    /// <param name="name">The tensor.</param>
-    /// <param name="offset">Where in the tensor, in bytes from its start. Ranges must not overlap.</param>
-    /// <param name="bytes">Row-major, little-endian.</param>
-    /// <param name="cancellationToken">Cancels the write; the file can then only be disposed.</param>
-    /// <exception cref="ArgumentException">There is no such tensor, or the range is not within it.</exception>
-    public async ValueTask WriteAsync(string name, long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
-    {
-        var position = Locate(name, offset, bytes.Length, out var index);
-        await _file.WriteAsync(position, bytes, cancellationToken).ConfigureAwait(false);
-        Interlocked.Add(ref _written[index], bytes.Length);
-    }
+    /// <inheritdoc/>
+    public ValueTask WriteAsync(string name, long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) =>
+        _regions.WriteAsync(name, offset, bytes, cancellationToken);
 
-    /// <summary>Writes bytes of a tensor on the calling thread, which a thread that has just made them does cheapest.</summary>
-    /// <inheritdoc cref="WriteAsync" path="/param"/>
-    /// <inheritdoc cref="WriteAsync" path="/exception"/>
-    public void Write(string name, long offset, ReadOnlySpan<byte> bytes)
-    {
-        _file.Write(Locate(name, offset, bytes.Length, out var index), bytes);
-        Interlocked.Add(ref _written[index], bytes.Length);
-    }
+    /// <inheritdoc/>
+    public void Write(string name, long offset, ReadOnlySpan<byte> bytes) => _regions.Write(name, offset, bytes);
 
-    /// <summary>Forces the file to disk and gives it its name.</summary>
-    /// <exception cref="InvalidOperationException">A tensor was not written whole.</exception>
-    public ValueTask CommitAsync(CancellationToken cancellationToken = default)
-    {
-        for (var i = 0; i < Tensors.Length; i++)
-        {
-            var expected = _offsets[i + 1] - _offsets[i];
-            if (_written[i] != expected)
-            {
-                throw new InvalidOperationException(
-                    $"{_file.Path}: {_written[i]} of {expected} bytes of tensor {Quoted.Name(Tensors[i].Name)} were written.");
-            }
-        }
-
-        return _file.CommitAsync(cancellationToken);
-    }
+    /// <inheritdoc/>
+    public ValueTask CommitAsync(CancellationToken cancellationToken = default) => _regions.CommitAsync(cancellationToken);
 
     /// <summary>Whether a tensor may have this name: not that of the metadata, no NUL character, no half of a surrogate pair.</summary>
     public static bool CanName(string name)
@@ -179,26 +142,26 @@ public sealed class SafetensorsWriter : IAsyncDisposable
         return name != SafetensorsConstants.MetadataKey && CanBeWritten(name);
     }
 
-    /// <summary>Closes the file and, if it was not committed, removes it.</summary>
-    public ValueTask DisposeAsync() => _file.DisposeAsync();
-
-    private long Locate(string name, long offset, int length, out int index)
+    /// <summary>Whether the metadata may have this entry: no NUL character, no half of a surrogate pair.</summary>
+    public static bool CanDescribe(string key, string value)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        if (!_indexes.TryGetValue(name, out index))
-        {
-            throw new ArgumentException($"There is no tensor {Quoted.Name(name)} in this file.", nameof(name));
-        }
-
-        var size = _offsets[index + 1] - _offsets[index];
-        if (length > size || offset > size - length)
-        {
-            throw new ArgumentException(
-                $"Tensor {Quoted.Name(name)} has {size} bytes; {length} at {offset} are beyond it.", nameof(offset));
-        }
-
-        return _offsets[index] + offset;
+        ArgumentNullException.ThrowIfNull(key);
+        ArgumentNullException.ThrowIfNull(value);
+        return CanBeWritten(key) && CanBeWritten(value);
     }
+
+    /// <summary>Why a file cannot hold a tensor, in a few words for a message; null where it can.</summary>
+    public static string? Objection(SafetensorsTensor tensor)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        return !CanName(tensor.Name) ? "a name that safetensors does not allow"
+            : !tensor.DType.IsSafetensors ? tensor.DType.Name
+            : !tensor.DType.FillsBytes(tensor.Shape.ElementCount) ? $"{tensor.DType.Name} {tensor.Shape}"
+            : null;
+    }
+
+    /// <summary>Closes the file and, if it was not committed, removes it.</summary>
+    public ValueTask DisposeAsync() => _regions.DisposeAsync();
 
     private static void CheckNames(ImmutableArray<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
@@ -223,7 +186,7 @@ public sealed class SafetensorsWriter : IAsyncDisposable
             }
         }
 
-        if (metadata?.FirstOrDefault(pair => !CanBeWritten(pair.Key) || !CanBeWritten(pair.Value)) is { Key: not null } bad)
+        if (metadata?.FirstOrDefault(pair => !CanDescribe(pair.Key, pair.Value)) is { Key: not null } bad)
         {
             throw new ArgumentException(
                 $"The metadata entry {Quoted.Name(bad.Key)} holds a NUL character or half of a surrogate pair.", nameof(metadata));

@@ -113,7 +113,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
         {
             throw new IOException(
                 $"{path}: it goes with the weights and cannot be copied: {exception.Message} Mend or remove it, or convert into a single "
-                + ".safetensors file, which carries nothing along.",
+                + "file, which carries nothing along.",
                 exception);
         }
     }

@@ -1,22 +1,25 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Writes a checkpoint as safetensors, in another dtype and other shards if wanted: piece by piece, so that the memory it
+/// Writes a checkpoint as safetensors or GGUF, in another dtype and other shards if wanted: piece by piece, so that the memory it
 /// takes does not grow with the model, and whole or not at all.
 /// </summary>
 public static class CheckpointConverter
 {
-    private const string Extension = ".safetensors";
-
-    /// <summary>Whether an output of this name is written as a folder: whatever is not named <c>.safetensors</c>, or is a folder already.</summary>
-    public static bool IsFolder(string output) =>
-        !output.EndsWith(Extension, StringComparison.OrdinalIgnoreCase) || Directory.Exists(output);
+    /// <summary>
+    /// Whether an output of this name is written as a folder: whatever is not named <c>.safetensors</c> or <c>.gguf</c>, or is a
+    /// folder already.
+    /// </summary>
+    public static bool IsFolder(string output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        return FormatOfFile(output) is null || Directory.Exists(output);
+    }
 
     /// <summary>
     /// Whether a file of this base name is one that a converted folder has: a shard, the index, or a file that is carried along.
@@ -25,15 +28,19 @@ public static class CheckpointConverter
     public static bool MayReplace(string name) => ShardNames.Includes(name) || CarriedFiles.Includes(name);
 
     /// <summary>
-    /// Converts a checkpoint. A folder gets an index where there are several shards, and the configuration, tokenizer and
-    /// generation files beside the weights.
+    /// Converts a checkpoint. A folder gets an index where there are several shards of safetensors, and the configuration,
+    /// tokenizer and generation files beside the weights. Names of tensors stay, and metadata as far as the format has a place
+    /// for it: this makes no model of one program into one of another.
     /// </summary>
     /// <param name="checkpoint">The checkpoint; stays open and the caller's. It may be the output itself, if that is replaced.</param>
-    /// <param name="output">A file named <c>.safetensors</c>, or a folder; appears whole or not at all.</param>
+    /// <param name="output">A file named <c>.safetensors</c> or <c>.gguf</c>, or a folder; appears whole or not at all.</param>
     /// <param name="options">What is written; null for everything as it is stored.</param>
     /// <param name="progress">Bytes read and tensors written; called from the lanes' threads, in order; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk; nothing is left behind.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or one file would exceed the shard size.</exception>
+    /// <exception cref="ArgumentException">
+    /// An option is out of range or contradicts the output's name, or the shard size asks for a file that is too large or for too
+    /// many.
+    /// </exception>
     /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written as wanted; the message names them.</exception>
     /// <exception cref="CheckpointException">A file is not what it was when it was opened, or a header would be too long.</exception>
     /// <exception cref="DeviceMemoryException">Host or device has not the memory for staging.</exception>
@@ -55,12 +62,14 @@ public static class CheckpointConverter
         }
 
         var started = Stopwatch.GetTimestamp();
-        var plan = ConversionPlan.Make(checkpoint, options, IsFolder(output));
+        var format = FormatOf(output, options);
+        var target = ConversionTarget.Of(format, checkpoint);
+        var plan = ConversionPlan.Make(checkpoint, target, options, IsFolder(output));
         var layout = ConversionLayout.Fit(options, plan);
         var conversion = new Conversion(checkpoint, plan, layout, options, new ProgressTally(progress, plan.BytesToRead, plan.TensorCount));
         var (weights, carried) = IsFolder(output)
-            ? await WriteFolderAsync(conversion, output, cancellationToken).ConfigureAwait(false)
-            : await WriteFileAsync(conversion, output, cancellationToken).ConfigureAwait(false);
+            ? await WriteFolderAsync(conversion, target, output, cancellationToken).ConfigureAwait(false)
+            : await WriteFileAsync(conversion, target, output, cancellationToken).ConfigureAwait(false);
         return new ConversionResult(
             output,
             weights,
@@ -72,21 +81,43 @@ public static class CheckpointConverter
             plan.BytesToWrite,
             conversion.Overflows,
             Stopwatch.GetElapsedTime(started),
-            layout.Lanes);
+            layout.Lanes,
+            format,
+            plan.DuplicateCount,
+            plan.DuplicateBytes,
+            [.. target.OmittedMetadata]);
     }
 
+    private static OutputFormat FormatOf(string output, ConversionOptions options)
+    {
+        var named = IsFolder(output) ? null : FormatOfFile(output);
+        return options.Format is { } asked && named is { } other && asked != other
+            ? throw new ArgumentException(
+                $"{Path.GetFileName(output)} is the name of a {NameOf(other)} file, and {NameOf(asked)} is asked for: "
+                + "name the file after the format, or give a folder.",
+                nameof(options))
+            : options.Format ?? named ?? OutputFormat.Safetensors;
+    }
+
+    private static OutputFormat? FormatOfFile(string output) =>
+        output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? OutputFormat.Safetensors
+        : output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? OutputFormat.Gguf
+        : null;
+
+    private static string NameOf(OutputFormat format) => format == OutputFormat.Gguf ? "GGUF" : "safetensors";
+
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFileAsync(
-        Conversion conversion, string output, CancellationToken cancellationToken)
+        Conversion conversion, ConversionTarget target, string output, CancellationToken cancellationToken)
     {
         // Of one file: it takes all its space when it begins, which is before anything is read.
         await conversion.RunAsync(
-            (shard, metadata) => SafetensorsWriter.CreateAsync(output, shard, metadata, conversion.Options.Overwrite, cancellationToken),
+            _ => target.CreateAsync(output, conversion.Plan, conversion.Options.Overwrite, cancellationToken),
             cancellationToken).ConfigureAwait(false);
         return ([Path.GetFileName(output)], []);
     }
 
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFolderAsync(
-        Conversion conversion, string output, CancellationToken cancellationToken)
+        Conversion conversion, ConversionTarget target, string output, CancellationToken cancellationToken)
     {
         var plan = conversion.Plan;
         var source = Path.GetDirectoryName(Path.GetFullPath(conversion.Checkpoint.Files[0].Path))!;
@@ -94,12 +125,10 @@ public static class CheckpointConverter
         await using var closeCarried = carried.ConfigureAwait(false);
         using var folder = AtomicFolder.Create(output, conversion.Options.Overwrite);
         ThrowIfDiskIsTooSmall(folder.Path, checked(plan.BytesToWrite + carried.ByteLength));
-        ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => ShardNames.OfShard(i, plan.Shards.Length))];
-        var next = 0;
+        ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => target.NameOfShard(i, plan.Shards.Length))];
         await conversion.RunAsync(
-            (shard, metadata) => SafetensorsWriter.CreateAsync(folder, weights[next++], shard, metadata, cancellationToken),
-            cancellationToken).ConfigureAwait(false);
-        if (weights.Length > 1)
+            shard => target.CreateAsync(folder, plan, shard, cancellationToken), cancellationToken).ConfigureAwait(false);
+        if (target.HasIndex && weights.Length > 1)
         {
             var shards = plan.Shards.SelectMany((shard, i) => shard.Tensors.Select(tensor => KeyValuePair.Create(tensor.Name, weights[i])));
             await folder.WriteAllBytesAsync(ShardNames.Index, ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);

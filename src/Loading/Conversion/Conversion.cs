@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Loading;
 
@@ -21,13 +20,10 @@ internal sealed class Conversion(
     public ImmutableArray<TensorOverflow> Overflows =>
         [.. _overflows.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => new TensorOverflow(pair.Key, pair.Value))];
 
-    /// <summary>Begins a file for the tensors of the next shard, with its metadata.</summary>
-    public delegate Task<SafetensorsWriter> ShardFactory(IEnumerable<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string> metadata);
-
     /// <summary>Writes every shard and forces it to disk, the disk working on one while the lanes fill the next.</summary>
-    /// <param name="create">Begins a file; called once a shard, in order.</param>
+    /// <param name="create">Begins the file of a shard, by its number from 0; called once a shard, in order.</param>
     /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk.</param>
-    public async Task RunAsync(ShardFactory create, CancellationToken cancellationToken)
+    public async Task RunAsync(Func<int, Task<ITensorWriter>> create, CancellationToken cancellationToken)
     {
         var lanes = new List<ConversionLane>();
         var finishing = Task.CompletedTask;
@@ -39,13 +35,12 @@ internal sealed class Conversion(
                 lanes.Add(new ConversionLane(options.Device, layout));
             }
 
-            foreach (var shard in plan.Shards)
+            for (var shard = 0; shard < plan.Shards.Length; shard++)
             {
-                var writer = await create(
-                    shard.Tensors.Select(tensor => new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Source.Shape)), Metadata(shard)).ConfigureAwait(false);
+                var writer = await create(shard).ConfigureAwait(false);
                 try
                 {
-                    await FillAsync(writer, shard, lanes, stop.Token).ConfigureAwait(false);
+                    await FillAsync(writer, plan.Shards[shard], lanes, stop.Token).ConfigureAwait(false);
                     await finishing.ConfigureAwait(false);
                 }
                 catch
@@ -71,7 +66,7 @@ internal sealed class Conversion(
         }
     }
 
-    private async Task FillAsync(SafetensorsWriter writer, OutputShard shard, List<ConversionLane> lanes, CancellationToken cancellationToken)
+    private async Task FillAsync(ITensorWriter writer, OutputShard shard, List<ConversionLane> lanes, CancellationToken cancellationToken)
     {
         using var pieces = new PieceQueue(shard, checkpoint.Files, layout.SlotBytes);
         await LaneThreads.RunAsync(
@@ -92,7 +87,7 @@ internal sealed class Conversion(
     }
 
     // A failure ends the lanes, which are at the next shard by now.
-    private static async Task FinishAsync(SafetensorsWriter writer, CancellationTokenSource stop)
+    private static async Task FinishAsync(ITensorWriter writer, CancellationTokenSource stop)
     {
         await using (writer.ConfigureAwait(false))
         {
@@ -106,26 +101,5 @@ internal sealed class Conversion(
                 throw;
             }
         }
-    }
-
-    // Only text fits a safetensors file; other formats' numbers and lists describe their own files.
-    private Dictionary<string, string> Metadata(OutputShard shard)
-    {
-        var metadata = new Dictionary<string, string>();
-        foreach (var (key, value) in checkpoint.Metadata)
-        {
-            // Ties are the plan's: those of the input may name tensors that are left out, or written in full.
-            if (value is string text && key != SafetensorsTies.MetadataKey)
-            {
-                metadata.Add(key, text);
-            }
-        }
-
-        if (shard.Ties.Count > 0)
-        {
-            metadata[SafetensorsTies.MetadataKey] = SafetensorsTies.Write(shard.Ties);
-        }
-
-        return metadata;
     }
 }

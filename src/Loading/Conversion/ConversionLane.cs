@@ -1,6 +1,5 @@
 using System.Buffers;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -48,7 +47,7 @@ internal sealed class ConversionLane : IDisposable
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <exception cref="IOException">A read or a write failed; the message names tensor, file and offset.</exception>
     /// <exception cref="InvalidCheckpointException">A file is not what it was when it was opened.</exception>
-    public async Task RunAsync(PieceQueue pieces, SafetensorsWriter writer, Action<Piece, long> written, CancellationToken cancellationToken)
+    public async Task RunAsync(PieceQueue pieces, ITensorWriter writer, Action<Piece, long> written, CancellationToken cancellationToken)
     {
         while (pieces.TryTake(out var piece))
         {
@@ -110,7 +109,7 @@ internal sealed class ConversionLane : IDisposable
 
     private static StridedView Bytes(DeviceMemory memory, int length) => new(memory, DType.U8, new Shape(length), [1], 0);
 
-    private static void Write(SafetensorsWriter writer, Piece piece, ReadOnlySpan<byte> bytes)
+    private static void Write(ITensorWriter writer, Piece piece, ReadOnlySpan<byte> bytes)
     {
         try
         {

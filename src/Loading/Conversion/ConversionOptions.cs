@@ -16,6 +16,12 @@ public sealed record ConversionOptions
     public static ConversionOptions Default { get; } = new();
 
     /// <summary>
+    /// What is written; null for what the output's name says: a file named <c>.gguf</c> is GGUF, one named
+    /// <c>.safetensors</c> and every folder safetensors.
+    /// </summary>
+    public OutputFormat? Format { get; init; }
+
+    /// <summary>
     /// The dtype that tensors of floating types and of block types, which are decoded, get; null keeps each as it is stored.
     /// Integers, BOOL and complex numbers are always kept.
     /// </summary>
@@ -32,7 +38,8 @@ public sealed record ConversionOptions
 
     /// <summary>
     /// Whether tensors that share their bytes are each written in full. By default the first is written, and the metadata
-    /// key <c>ties</c> names the others, which <see cref="Checkpoint"/> gives back tied.
+    /// key <c>ties</c> names the others, which <see cref="Checkpoint"/> gives back tied; GGUF has no ties, and each is
+    /// written in full there in any case.
     /// </summary>
     public bool DuplicateTies { get; init; }
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -11,7 +10,12 @@ internal sealed class ConversionPlan
     // Names in a message about many tensors: enough to see which kind they are.
     private const int NamesShown = 5;
 
-    private ConversionPlan(ImmutableArray<OutputShard> shards) => Shards = shards;
+    private ConversionPlan(ImmutableArray<OutputShard> shards, IReadOnlyList<OutputTensor> duplicates)
+    {
+        Shards = shards;
+        DuplicateCount = duplicates.Count;
+        DuplicateBytes = duplicates.Sum(tensor => tensor.ByteLength);
+    }
 
     /// <summary>The files to write, at least one.</summary>
     public ImmutableArray<OutputShard> Shards { get; }
@@ -22,17 +26,23 @@ internal sealed class ConversionPlan
 
     public int TieCount => Shards.Sum(shard => shard.Ties.Count);
 
+    /// <summary>Tensors that share the bytes of another and are written in full, since the format has no ties.</summary>
+    public int DuplicateCount { get; }
+
+    public long DuplicateBytes { get; }
+
     public long BytesToRead => Tensors.Sum(tensor => tensor.Source.ByteLength);
 
     public long BytesToWrite => Tensors.Sum(tensor => tensor.ByteLength);
 
     /// <summary>Makes the plan.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="target">What is written into.</param>
     /// <param name="options">What is wanted.</param>
     /// <param name="intoFolder">Whether the output is a folder, which may have several shards.</param>
     /// <exception cref="ArgumentException">An option is out of range, or one file would exceed the shard size.</exception>
     /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written; the message names them.</exception>
-    public static ConversionPlan Make(Checkpoint checkpoint, ConversionOptions options, bool intoFolder)
+    public static ConversionPlan Make(Checkpoint checkpoint, ConversionTarget target, ConversionOptions options, bool intoFolder)
     {
         if (options.MaximumShardBytes is < 1)
         {
@@ -45,12 +55,18 @@ internal sealed class ConversionPlan
         }
 
         var chosen = checkpoint.Tensors.Where(tensor => options.Choice.Includes(tensor.Name)).ToArray();
-        RefuseWhatCannotBeWritten(checkpoint, options, chosen);
-        var (tensors, ties) = SeparateTies(options, chosen);
+        RefuseWhatCannotBeWritten(checkpoint, target, options, chosen);
+        var (tensors, ties, duplicates) = SeparateTies(target, options, chosen);
         var maximum = intoFolder ? options.MaximumShardBytes ?? ConversionOptions.DefaultMaximumShardBytes : long.MaxValue;
         var shards = Split(tensors, ties, maximum);
+        if (shards.Length > target.MaximumShards)
+        {
+            throw new ArgumentException(
+                $"The tensors would take {shards.Length} shards, and {target.Name} has {target.MaximumShards} at most: allow larger ones.", nameof(options));
+        }
+
         return intoFolder || options.MaximumShardBytes is not { } limit || shards[0].ByteLength <= limit
-            ? new ConversionPlan(shards)
+            ? new ConversionPlan(shards, duplicates)
             : throw new ArgumentException(
                 $"The tensors take {shards[0].ByteLength} bytes, more than a shard of {limit}: give a folder as output, which can hold several.",
                 nameof(options));
@@ -59,23 +75,20 @@ internal sealed class ConversionPlan
     private static DType TargetOf(TensorInfo tensor, ConversionOptions options) =>
         options.DType is { } target && tensor.DType.HoldsFloats ? target : tensor.DType;
 
-    private static void RefuseWhatCannotBeWritten(Checkpoint checkpoint, ConversionOptions options, TensorInfo[] tensors)
+    private static void RefuseWhatCannotBeWritten(
+        Checkpoint checkpoint, ConversionTarget target, ConversionOptions options, TensorInfo[] tensors)
     {
         var refused = new List<(TensorInfo Tensor, string Reason)>();
         foreach (var tensor in tensors)
         {
-            var target = TargetOf(tensor, options);
+            var dtype = TargetOf(tensor, options);
             if (!tensor.IsWholeStorage)
             {
                 refused.Add((tensor, "a strided view"));
             }
-            else if (!SafetensorsWriter.CanName(tensor.Name))
+            else if (target.Objection(tensor, dtype) is { } objection)
             {
-                refused.Add((tensor, "a name that safetensors does not allow"));
-            }
-            else if (!target.IsSafetensors)
-            {
-                refused.Add((tensor, tensor.DType.Name));
+                refused.Add((tensor, objection));
             }
         }
 
@@ -86,20 +99,26 @@ internal sealed class ConversionPlan
 
         var names = string.Join(", ", refused.Take(NamesShown).Select(entry => $"{Quoted.Name(entry.Tensor.Name)} ({entry.Reason})"));
         var more = refused.Count > NamesShown ? $" and {refused.Count - NamesShown} more" : "";
+        // Names, dimensions and integers stay what they are, whatever is asked for.
+        var helps = refused.Exists(entry =>
+            entry.Tensor.IsWholeStorage && entry.Tensor.DType.HoldsFloats && target.Objection(entry.Tensor, DType.F32) is null);
+        var advice = helps ? $"choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, or " : "";
         throw new UnsupportedCheckpointException(
             "conversion",
             checkpoint.Path,
-            $"{(refused.Count == 1 ? "one tensor" : $"{refused.Count} tensors")} cannot be written to a safetensors file by this version: "
-            + $"{names}{more}; choose another --dtype, or leave them out with --exclude.",
+            $"{(refused.Count == 1 ? "one tensor" : $"{refused.Count} tensors")} cannot be written to a {target.Name} file by this version: "
+            + $"{names}{more}; {advice}leave them out with --exclude.",
             checkpoint.Format);
     }
 
     // Tensors tie where they are the same bytes seen in the same way; the first in the order of the checkpoint is written.
-    private static (List<OutputTensor> Tensors, Dictionary<string, List<string>> Ties) SeparateTies(ConversionOptions options, TensorInfo[] chosen)
+    private static (List<OutputTensor> Tensors, Dictionary<string, List<string>> Ties, List<OutputTensor> Duplicates) SeparateTies(
+        ConversionTarget target, ConversionOptions options, TensorInfo[] chosen)
     {
         var written = new Dictionary<(CheckpointFile File, long Offset, long ByteLength, DType DType, Shape Shape), string>();
         var tensors = new List<OutputTensor>(chosen.Length);
         var ties = new Dictionary<string, List<string>>();
+        var duplicates = new List<OutputTensor>();
         foreach (var tensor in chosen)
         {
             var storage = (tensor.File, tensor.Offset, tensor.ByteLength, tensor.DType, tensor.Shape);
@@ -107,6 +126,11 @@ internal sealed class ConversionPlan
             if (tensor.ByteLength == 0 || options.DuplicateTies || written.TryAdd(storage, tensor.Name))
             {
                 tensors.Add(new OutputTensor(tensor, TargetOf(tensor, options)));
+            }
+            else if (!target.HasTies)
+            {
+                tensors.Add(new OutputTensor(tensor, TargetOf(tensor, options)));
+                duplicates.Add(tensors[^1]);
             }
             else if (ties.TryGetValue(written[storage], out var aliases))
             {
@@ -118,7 +142,7 @@ internal sealed class ConversionPlan
             }
         }
 
-        return (tensors, ties);
+        return (tensors, ties, duplicates);
     }
 
     // In the order of the checkpoint, a new shard where the next tensor would exceed the size: what transformers does.

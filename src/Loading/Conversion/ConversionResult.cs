@@ -4,7 +4,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>What a conversion wrote. Immutable.</summary>
 /// <param name="Output">The file or folder.</param>
-/// <param name="WeightFiles">The base names of the safetensors files, in the order of their shards.</param>
+/// <param name="WeightFiles">The base names of the files with tensors, in the order of their shards.</param>
 /// <param name="CarriedFiles">The base names of what was carried along: configuration, tokenizer.</param>
 /// <param name="Tensors">Tensors written, those that are only named as ties not counted.</param>
 /// <param name="ConvertedTensors">How many of them changed their dtype.</param>
@@ -14,6 +14,12 @@ namespace IlgpuLoader.Loading;
 /// <param name="Overflows">Tensors with finite values beyond the dtype they were converted to, by name.</param>
 /// <param name="Elapsed">The time that passed, forcing to disk included.</param>
 /// <param name="Lanes">How many lanes there were.</param>
+/// <param name="Format">What was written.</param>
+/// <param name="DuplicatedTensors">
+/// Tensors that share the bytes of another in the checkpoint and were written in full, as the format has no ties.
+/// </param>
+/// <param name="DuplicatedBytes">The bytes that this took.</param>
+/// <param name="OmittedMetadata">Keys of the metadata that the format has no place for, which were left out.</param>
 public sealed record ConversionResult(
     string Output,
     ImmutableArray<string> WeightFiles,
@@ -25,4 +31,8 @@ public sealed record ConversionResult(
     long BytesWritten,
     ImmutableArray<TensorOverflow> Overflows,
     TimeSpan Elapsed,
-    int Lanes);
+    int Lanes,
+    OutputFormat Format,
+    int DuplicatedTensors,
+    long DuplicatedBytes,
+    ImmutableArray<string> OmittedMetadata);

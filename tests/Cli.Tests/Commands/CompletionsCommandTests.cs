@@ -28,6 +28,7 @@ public sealed class CompletionsCommandTests
     {
         { "ilgpu-loader conv", "convert" },
         { "ilgpu-loader convert a b --max", "--max-shard-size" },
+        { "ilgpu-loader convert a b --format g", "gguf" },
         { "ilgpu-loader convert a b --dtype f8_e5", "f8_e5m2 f8_e5m2fnuz" },
         { "ilgpu-loader load a --device h", "host" },
         { "ilgpu-loader show TENSORS block", "block.$(id) block.1" },

@@ -34,7 +34,8 @@ public sealed class ConvertCommandTests : IDisposable
         Assert.Equal(0, run.ExitCode);
         Assert.Equal(
             ["schema", "path", "output", "dtype", "device", "tensors", "convertedTensors", "ties", "bytesRead", "bytesWritten", "files", "carriedFiles", "overflows",
-                "lanes", "seconds", "readGigabytesPerSecond", "writeGigabytesPerSecond", "peakMemoryBytes"],
+                "lanes", "seconds", "readGigabytesPerSecond", "writeGigabytesPerSecond", "peakMemoryBytes", "format", "duplicatedTensors", "duplicatedBytes",
+                "omittedMetadata"],
             document.EnumerateObject().Select(field => field.Name));
         Assert.Equal((Mixed, _folder["out"], "f16", "host"), (Text("path"), Text("output"), Text("dtype"), Text("device")));
         Assert.Equal((5, 2, 0), (Number("tensors"), Number("convertedTensors"), Number("ties")));
@@ -60,6 +61,10 @@ public sealed class ConvertCommandTests : IDisposable
     [InlineData(2, "Usage", "mixed.safetensors", "out", "--max-shard-size", "0")]
     [InlineData(2, "Usage", "mixed.safetensors", "out.safetensors", "--max-shard-size", "10")]
     [InlineData(2, "Usage", "mixed.safetensors", "out", "--device", "meta")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out.safetensors", "--format", "gguf")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out.gguf", "--format", "safetensors")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--format", "npz")]
+    [InlineData(5, "Unsupported", "mixed.safetensors", "out.gguf")]
     [InlineData(7, "DeviceUnavailable", "mixed.safetensors", "out", "--device", "cuda:99")]
     public async Task Failures_have_their_exit_code_and_leave_nothing(int exitCode, string code, string path, string output, params string[] options)
     {
@@ -117,6 +122,30 @@ public sealed class ConvertCommandTests : IDisposable
         Assert.Equal(0, scaled.ExitCode);
         Assert.StartsWith("warning: the configuration says that the weights are quantised (fp8)", scaled.Error, StringComparison.Ordinal);
         Assert.Equal("", (await ToolRun.OfAsync("convert", _folder["model"], _folder["quiet"], "--dtype", "bf16", "--quiet")).Error);
+    }
+
+    [Fact]
+    public async Task Gguf_is_written_and_read_again_with_every_value()
+    {
+        string[] chosen = ["--include", "*32", "--include", "*16", "--include", "*64"];
+        Assert.Equal((0, ""), Ended(await ToolRun.OfAsync(["convert", Mixed, _folder["kept.safetensors"], .. chosen])));
+        var expected = await HashesAsync(_folder["kept.safetensors"]);
+        Assert.Equal(3, expected.Length);
+        Assert.Equal((0, ""), Ended(await ToolRun.OfAsync(["convert", Mixed, _folder["out.gguf"], .. chosen])));
+        Assert.Equal(expected, await HashesAsync(_folder["out.gguf"]));
+        Assert.Equal((0, ""), Ended(await ToolRun.OfAsync("convert", _folder["out.gguf"], _folder["parts"], "--format", "gguf", "--max-shard-size", "8")));
+        Assert.Equal(
+            Enumerable.Range(1, 3).Select(part => _folder[$"parts/model-{part:D5}-of-00003.gguf"]),
+            Directory.EnumerateFileSystemEntries(_folder["parts"]).Order(StringComparer.Ordinal));
+        Assert.Equal(0, (await ToolRun.OfAsync("verify", _folder["parts"])).ExitCode);
+        // Any part opens them all.
+        Assert.Equal((0, ""), Ended(await ToolRun.OfAsync("convert", _folder["parts/model-00002-of-00003.gguf"], _folder["back.safetensors"])));
+        Assert.Equal(expected, await HashesAsync(_folder["back.safetensors"]));
+        // A folder of parts is a checkpoint that may be replaced.
+        Assert.Equal((0, ""), Ended(await ToolRun.OfAsync("convert", _folder["out.gguf"], _folder["parts"], "--format", "gguf", "--force")));
+        Assert.Equal([_folder["parts/model.gguf"]], Directory.EnumerateFileSystemEntries(_folder["parts"]));
+
+        static (int ExitCode, string Error) Ended(ToolRun run) => (run.ExitCode, run.Error);
     }
 
     private string[] Entries() => [.. Directory.EnumerateFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).Order()];

@@ -18,6 +18,7 @@ internal static class GoldenInputs
         folder.Write("hostile.safetensors", SampleFiles.HostileNames());
         folder.Write("truncated.safetensors", SampleFiles.Truncated());
         folder.Write("model.h5", SampleFiles.Hdf5());
+        folder.Write("blocks.gguf", Blocks());
         folder.Write("fp8/model.safetensors", SafetensorsBuilder.Tiny());
         folder.Write("fp8/config.json", """{"quantization_config":{"quant_method":"fp8"}}""");
         Directory.CreateDirectory(folder["empty"]);
@@ -41,6 +42,17 @@ internal static class GoldenInputs
         .Add("model.embed_tokens.weight", "F32", [4, 2], Floats(0, 1, 2, 3, 4, 5, 6, 7))
         .Add("model.norm.weight", "F32", [2], Floats(1, 1))
         .ToBytes();
+
+    // Two blocks of Q4_0, each with a scale of 1 as F16, and metadata of each kind.
+    private static byte[] Blocks() => new GgufBuilder()
+        .Add("general.architecture", "llama")
+        .Add("general.file_type", 2u)
+        .Add("tokens", (string[])["a", "b"])
+        .Tensor("blk.0.attn_q.weight", 2, [32, 2], [.. Block(), .. Block()])
+        .Tensor("blk.0.attn_norm.weight", 0, [2], Floats(1, 2))
+        .ToBytes();
+
+    private static byte[] Block() => [0, 0x3c, .. Enumerable.Range(0, 16).Select(i => (byte)(i * 17))];
 
     private static byte[] Left() => new SafetensorsBuilder()
         .AddMetadata(new Dictionary<string, string> { ["format"] = "pt" })

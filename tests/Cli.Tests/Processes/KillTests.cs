@@ -67,7 +67,7 @@ public sealed class KillTests
         using var input = new TemporaryFolder();
         using var folder = new TemporaryFolder();
         Assert.Equal(0, (await ToolRun.OfAsync("synth", "llama", input["m"], "--hidden", "1024", "--vocab", "50000")).ExitCode);
-        foreach (var output in (string[])["out", "out.safetensors"])
+        foreach (var output in (string[])["out", "out.safetensors", "out.gguf"])
         {
             // A quarter of a gigabyte becomes half of one, of which an eighth is written; shards of 64 MiB.
             string[] shards = output == "out" ? ["--max-shard-size", "64MiB"] : [];

@@ -15,6 +15,13 @@ public sealed class ShardNamesTests
         Assert.True(ShardNames.Includes(name));
     }
 
+    [Fact]
+    public void A_part_of_a_gguf_model_is_named_the_same_with_its_own_ending()
+    {
+        Assert.Equal("model.gguf", ShardNames.OfShard(0, 1, ".gguf"));
+        Assert.Equal("model-00002-of-00003.gguf", ShardNames.OfShard(1, 3, ".gguf"));
+    }
+
     [Theory]
     [InlineData(-1, 1)]
     [InlineData(1, 1)]
@@ -24,6 +31,12 @@ public sealed class ShardNamesTests
 
     [Theory]
     [InlineData("model.safetensors.index.json", true)]
+    [InlineData("model.gguf", true)]
+    [InlineData("model-00002-of-00003.gguf", true)]
+    [InlineData("model-2-of-3.gguf", false)]
+    [InlineData("llama-q4_k_m.gguf", false)]
+    [InlineData("xmodel.gguf", false)]
+    [InlineData("model.gguf.index.json", false)]
     [InlineData("my-lora.safetensors", false)]
     [InlineData("model-lora.safetensors", false)]
     [InlineData("model-1-of-2.safetensors", false)]

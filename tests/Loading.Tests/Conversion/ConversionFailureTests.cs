@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading.Tests;
 public sealed class ConversionFailureTests : IDisposable
 {
     private static readonly Sample Tensors = Sample.Make(
-        5, ("first", DType.F32, [1000]), ("large", DType.F32, [700_000]), ("third", DType.U8, [5000]), ("last", DType.F16, [100]));
+        5, ("first", DType.F32, [1000]), ("large", DType.F32, [700_000]), ("third", DType.I8, [5000]), ("last", DType.F16, [100]));
 
     private readonly TemporaryFolder _folder = new();
     private readonly HostDevice _device = new();
@@ -26,6 +26,7 @@ public sealed class ConversionFailureTests : IDisposable
     [Theory]
     [InlineData("out")]
     [InlineData("out.safetensors")]
+    [InlineData("out.gguf")]
     public async Task A_failing_read_names_tensor_file_and_offset(string output)
     {
         await using var checkpoint = await Tensors.OpenAsync(inner => ThrowingSource.AfterBytes(inner, DataBegins + 4000 + (2 << 20) + 17));
@@ -58,6 +59,7 @@ public sealed class ConversionFailureTests : IDisposable
     [Theory]
     [InlineData("out")]
     [InlineData("out.safetensors")]
+    [InlineData("out.gguf")]
     public async Task Cancelling_ends_within_a_piece_of_each_lane(string output)
     {
         using var stop = new CancellationTokenSource();
@@ -149,6 +151,7 @@ public sealed class ConversionFailureTests : IDisposable
 
     [Theory]
     [InlineData("out.safetensors", "out.safetensors")]
+    [InlineData("out.gguf", "out.gguf")]
     [InlineData("out", "out/theirs")]
     public async Task What_comes_to_the_target_meanwhile_is_kept_unless_it_may_be_replaced(string output, string theirs)
     {

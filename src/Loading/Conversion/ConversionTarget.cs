@@ -1,0 +1,47 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>What one conversion writes into: what the format can hold, and how its files are named, described and begun.</summary>
+internal abstract class ConversionTarget
+{
+    /// <summary>The format's name in messages.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether one tensor's bytes can have several names; else each is written in full.</summary>
+    public abstract bool HasTies { get; }
+
+    /// <summary>The most files of one checkpoint.</summary>
+    public abstract int MaximumShards { get; }
+
+    /// <summary>Whether several shards need an index beside them.</summary>
+    public abstract bool HasIndex { get; }
+
+    /// <summary>Keys of the checkpoint's metadata that the format has no place for, in its order.</summary>
+    public abstract IReadOnlyList<string> OmittedMetadata { get; }
+
+    /// <summary>The ending of the files' names.</summary>
+    protected abstract string Extension { get; }
+
+    /// <summary>The target for a checkpoint.</summary>
+    /// <param name="format">What is written.</param>
+    /// <param name="checkpoint">What is read, whose metadata is carried over as far as the format allows.</param>
+    public static ConversionTarget Of(OutputFormat format, Checkpoint checkpoint) => format switch
+    {
+        OutputFormat.Safetensors => new SafetensorsTarget(checkpoint),
+        OutputFormat.Gguf => new GgufTarget(checkpoint),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
+    };
+
+    /// <summary>Why a tensor cannot be held, in a few words for a message; null where it can.</summary>
+    public abstract string? Objection(TensorInfo tensor, DType dtype);
+
+    /// <summary>The base name of a shard in a folder.</summary>
+    public string NameOfShard(int shard, int count) => ShardNames.OfShard(shard, count, Extension);
+
+    /// <summary>Begins the only file of an output that is no folder.</summary>
+    public abstract Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken);
+
+    /// <summary>Begins a shard of a folder.</summary>
+    public abstract Task<ITensorWriter> CreateAsync(AtomicFolder folder, ConversionPlan plan, int shard, CancellationToken cancellationToken);
+}

@@ -1,0 +1,14 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>A format that a conversion writes.</summary>
+public enum OutputFormat
+{
+    /// <summary>safetensors: the 22 types of its headers, ties named in the metadata, an index beside several shards.</summary>
+    Safetensors,
+
+    /// <summary>
+    /// GGUF of version 3: the types that ggml has, blocks among them; no ties, at most four dimensions and names of 63 bytes; the
+    /// parts of a split model are numbered in their metadata.
+    /// </summary>
+    Gguf,
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Safetensors;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Writes safetensors. Its metadata is text: numbers and truth values of a GGUF file become text that no culture changes, its
+/// arrays have no place, and what it says of its own layout is left behind.
+/// </summary>
+internal sealed class SafetensorsTarget : ConversionTarget
+{
+    private readonly Dictionary<string, string> _metadata = [];
+    private readonly List<string> _omitted = [];
+
+    public SafetensorsTarget(Checkpoint checkpoint)
+    {
+        var isGguf = checkpoint.Files[0].Header is GgufHeader;
+        foreach (var (key, value) in checkpoint.Metadata)
+        {
+            // Ties are the plan's: those of the input may name tensors that are left out, or written in full.
+            if (key == SafetensorsTies.MetadataKey || (isGguf && (GgufFileKeys.IsAlignment(key) || GgufFileKeys.IsSplit(key))))
+            {
+                continue;
+            }
+
+            if (Text(value) is { } text && SafetensorsWriter.CanDescribe(key, text))
+            {
+                _metadata.Add(key, text);
+            }
+            else
+            {
+                _omitted.Add(key);
+            }
+        }
+    }
+
+    public override string Name => "safetensors";
+
+    public override bool HasTies => true;
+
+    public override int MaximumShards => int.MaxValue;
+
+    public override bool HasIndex => true;
+
+    public override IReadOnlyList<string> OmittedMetadata => _omitted;
+
+    protected override string Extension => ".safetensors";
+
+    public override string? Objection(TensorInfo tensor, DType dtype) => SafetensorsWriter.Objection(new SafetensorsTensor(tensor.Name, dtype, tensor.Shape));
+
+    public override async Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken) =>
+        await SafetensorsWriter.CreateAsync(path, Tensors(plan.Shards[0]), Metadata(plan.Shards[0]), overwrite, cancellationToken).ConfigureAwait(false);
+
+    public override async Task<ITensorWriter> CreateAsync(AtomicFolder folder, ConversionPlan plan, int shard, CancellationToken cancellationToken) =>
+        await SafetensorsWriter.CreateAsync(
+            folder, NameOfShard(shard, plan.Shards.Length), Tensors(plan.Shards[shard]), Metadata(plan.Shards[shard]), cancellationToken).ConfigureAwait(false);
+
+    private static IEnumerable<SafetensorsTensor> Tensors(OutputShard shard) =>
+        shard.Tensors.Select(tensor => new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Source.Shape));
+
+    private static string? Text(object value) => value switch
+    {
+        string text => text,
+        bool truth => truth ? "true" : "false",
+        GgufArray => null,
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture),
+    };
+
+    private Dictionary<string, string> Metadata(OutputShard shard)
+    {
+        var metadata = new Dictionary<string, string>(_metadata);
+        if (shard.Ties.Count > 0)
+        {
+            metadata[SafetensorsTies.MetadataKey] = SafetensorsTies.Write(shard.Ties);
+        }
+
+        return metadata;
+    }
+}
