@@ -136,6 +136,23 @@ public sealed class GgufWeightsOwnershipTests
     }
 
     [Fact]
+    public async Task What_a_weight_was_copied_from_is_gone_when_it_is_given()
+    {
+        var device = new HostDevice();
+        await using var checkpoint = await new GgufSample().Add("moved", 8, 4, 32).OpenAsync();
+        var taken = 0;
+        await foreach (var weight in Weights(checkpoint, device).ReadAsync())
+        {
+            // Of the first, which is the type, and of the second, the moved rows, nothing is left but what the loop has.
+            Assert.Equal(1, device.LiveAllocations);
+            weight.Dispose();
+            taken++;
+        }
+
+        Assert.Equal(2, taken);
+    }
+
+    [Fact]
     public async Task Progress_counts_once_over_what_goes_to_the_device_and_what_the_host_computes()
     {
         foreach (var device in new Device[] { new HostDevice(), new LateDevice() })
