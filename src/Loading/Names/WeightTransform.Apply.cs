@@ -9,7 +9,8 @@ public sealed partial record WeightTransform
     // Values changed at a time: a span counts in 32 bits, and a norm, the only tensor that is changed in practice, is far shorter.
     private const int ChunkElements = 1 << 24;
 
-    private bool ChangesValues => Kind is WeightTransformKind.MinusOne or WeightTransformKind.PlusOne;
+    /// <summary>Whether values are others afterwards, and not only elsewhere.</summary>
+    internal bool ChangesValues => Kind is WeightTransformKind.MinusOne or WeightTransformKind.PlusOne;
 
     private bool MovesRows => Kind is WeightTransformKind.Unpermute or WeightTransformKind.Permute;
 
@@ -43,7 +44,7 @@ public sealed partial record WeightTransform
             return AddToValues(source, target);
         }
 
-        if (MovesElementsOfGroups(source))
+        if (MovesElementsOfGroups(source.DType, source.Shape))
         {
             using var decoded = Decode(source, target);
             return Apply(decoded);
@@ -87,21 +88,25 @@ public sealed partial record WeightTransform
                 $"The transform {this} makes {shape} of a tensor of shape {source.Shape}, and the destination is {destination.Shape}.", nameof(destination));
         }
 
-        if (MovesRows && !MovesElementsOfGroups(source))
+        if (MovesRows && !MovesElementsOfGroups(source.DType, source.Shape))
         {
             MoveRows(source, destination);
             return;
         }
 
-        using var result = ChangesValues || MovesElementsOfGroups(source) ? Apply(source, destination.DType) : Part(source);
+        using var result = NeedsValues(source.DType, source.Shape) ? Apply(source, destination.DType) : Part(source);
         destination.CopyFrom(result);
     }
 
+    /// <summary>Whether this is done to decoded values alone: it changes them, or moves elements that share bytes.</summary>
+    /// <param name="dtype">The type of the GGUF tensor.</param>
+    /// <param name="source">Its shape, which fits (<see cref="ShapeOf"/>).</param>
+    internal bool NeedsValues(DType dtype, Shape source) => ChangesValues || MovesElementsOfGroups(dtype, source);
+
     // Elements that share bytes cannot be moved apart: those of F4, F6 and the blocks.
-    private bool MovesElementsOfGroups(Tensor source) =>
-        source.DType.BlockLength != 1
-        && (Kind == WeightTransformKind.Transpose
-            || (MovesRows && (source.Shape.Rank == 1 || !source.DType.FillsBytes(source.Shape[^1]))));
+    private bool MovesElementsOfGroups(DType dtype, Shape source) =>
+        dtype.BlockLength != 1
+        && (Kind == WeightTransformKind.Transpose || (MovesRows && (source.Rank == 1 || !dtype.FillsBytes(source[^1]))));
 
     // Everything that is a view.
     private Tensor Part(Tensor source) => Kind switch

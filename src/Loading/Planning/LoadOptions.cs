@@ -62,4 +62,7 @@ public sealed record LoadOptions
 
     /// <summary>Names to leave out, with the same patterns; wins over <see cref="Include"/>.</summary>
     public ImmutableArray<string> Exclude { get; init; } = [];
+
+    /// <summary>The dtype that a tensor gets which is stored as this one.</summary>
+    internal DType DTypeOf(DType stored) => DType is { } asked && (stored.HoldsFloats || ConvertAllTypes) ? asked : stored;
 }

@@ -13,14 +13,17 @@ internal sealed class LoadPlanner
     private readonly Checkpoint _checkpoint;
     private readonly LoadOptions _options;
     private readonly Func<TensorInfo, TensorSlice?> _slice;
+    private readonly Func<TensorInfo, DType> _dtype;
 
-    private LoadPlanner(Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, TensorSlice?>? slice)
+    private LoadPlanner(
+        Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, TensorSlice?>? slice, Func<TensorInfo, DType>? dtype)
     {
         _checkpoint = checkpoint;
         _options = options;
         CheckOptions();
         _slice = slice
             ?? (options.TensorParallel is { } parallel ? new ParallelRule(parallel, checkpoint.Config).SliceOf : _ => null);
+        _dtype = dtype ?? (tensor => options.DTypeOf(tensor.DType));
     }
 
     /// <summary>Makes the plan.</summary>
@@ -37,11 +40,16 @@ internal sealed class LoadPlanner
     /// <param name="options">The options.</param>
     /// <param name="isChosen">Which tensors are loaded.</param>
     /// <param name="slice">The part of each chosen tensor that is loaded, null for all of it; without, what the options say of ranks.</param>
+    /// <param name="dtype">The dtype that each chosen tensor gets; without, what the options say of dtypes.</param>
     /// <exception cref="ArgumentOutOfRangeException">A slice is not within its tensor.</exception>
     /// <inheritdoc cref="Plan(Checkpoint, LoadOptions)" path="/exception"/>
     public static LoadPlan Plan(
-        Checkpoint checkpoint, LoadOptions options, Func<TensorInfo, bool> isChosen, Func<TensorInfo, TensorSlice?>? slice = null) =>
-        new LoadPlanner(checkpoint, options, slice).Plan(isChosen);
+        Checkpoint checkpoint,
+        LoadOptions options,
+        Func<TensorInfo, bool> isChosen,
+        Func<TensorInfo, TensorSlice?>? slice = null,
+        Func<TensorInfo, DType>? dtype = null) =>
+        new LoadPlanner(checkpoint, options, slice, dtype).Plan(isChosen);
 
     private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
@@ -118,7 +126,8 @@ internal sealed class LoadPlanner
 
         var slice = FindSlice(tensor);
         var shape = slice is { } part ? tensor.Shape.With(part.Dimension, part.Length) : tensor.Shape;
-        if (_options.DType is not { } target || target == tensor.DType || !(tensor.DType.HoldsFloats || _options.ConvertAllTypes))
+        var target = _dtype(tensor);
+        if (target == tensor.DType)
         {
             return new PlannedTensor(tensor, tensor.DType, shape) { Slice = slice };
         }

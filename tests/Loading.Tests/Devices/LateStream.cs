@@ -48,9 +48,18 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
     public override void Copy(in StridedView source, in StridedView destination)
     {
         var (from, to) = (source, destination);
-        Give(() => ((LateMemory)from.Memory).Bytes
-            .AsSpan((int)from.ByteOffset, (int)from.DType.ByteCount(from.Shape.ElementCount))
-            .CopyTo(((HostMemory)to.Memory).AsSpan(to.ByteOffset, (int)to.DType.ByteCount(to.Shape.ElementCount))));
+        Give(() =>
+        {
+            if (from.IsContiguous && to.IsContiguous)
+            {
+                var length = (int)from.DType.ByteCount(from.Shape.ElementCount);
+                Bytes(from, 0, length).CopyTo(Bytes(to, 0, length));
+            }
+            else
+            {
+                CopyOneByOne(from, to);
+            }
+        });
     }
 
     public override Fence Record()
@@ -77,6 +86,27 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
             if (_work.Count > 0)
             {
                 device.Note($"a stream ended with {_work.Count} pieces of work to do");
+            }
+        }
+    }
+
+    private static Span<byte> Bytes(StridedView view, long offset, int length) => view.Memory is LateMemory late
+        ? late.Bytes.AsSpan((int)(view.ByteOffset + offset), length)
+        : ((HostMemory)view.Memory).AsSpan(view.ByteOffset + offset, length);
+
+    // Element by element, or block by block: slow, and nothing to get wrong.
+    private static void CopyOneByOne(StridedView from, StridedView to)
+    {
+        var (size, sizes) = (from.DType.BlockSize, from.Shape.Dimensions.ToArray());
+        sizes[^1] /= from.DType.BlockLength;
+        var index = new long[sizes.Length];
+        for (var left = sizes.Aggregate(1L, (product, one) => product * one); left > 0; left--)
+        {
+            Bytes(from, size * index.Zip(from.Strides, (i, stride) => i * stride).Sum(), size)
+                .CopyTo(Bytes(to, size * index.Zip(to.Strides, (i, stride) => i * stride).Sum(), size));
+            for (var d = sizes.Length - 1; d >= 0 && ++index[d] == sizes[d]; d--)
+            {
+                index[d] = 0;
             }
         }
     }
