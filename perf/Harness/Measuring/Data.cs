@@ -1,4 +1,5 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Loading;
 
@@ -43,6 +44,42 @@ internal static class Data
                 .ToArray();
             await using var writer = await SafetensorsWriter.CreateAsync(path, tensors, cancellationToken: cancellationToken);
             var ones = new byte[256];
+            ones.AsSpan().Fill(1);
+            foreach (var tensor in writer.Tensors)
+            {
+                await writer.WriteAsync(tensor.Name, 0, ones, cancellationToken);
+            }
+
+            await writer.CommitAsync(cancellationToken);
+        }
+
+        return path;
+    }
+
+    /// <summary>
+    /// A GGUF file with a vocabulary as the models of 2024 have it: 150,000 tokens with scores and types, 300,000 merges, and 300
+    /// tensors; a header of about 10 MB.
+    /// </summary>
+    public static async Task<string> VocabularyAsync(HarnessOptions options, CancellationToken cancellationToken)
+    {
+        const int tokens = 150_000;
+        const int merges = 300_000;
+        const int count = 300;
+        var path = Path.Combine(options.DataFolder, "vocabulary.gguf");
+        if (!File.Exists(path))
+        {
+            Directory.CreateDirectory(options.DataFolder);
+            KeyValuePair<string, object>[] metadata =
+            [
+                new("general.architecture", "llama"),
+                new("tokenizer.ggml.tokens", GgufArray.Create([.. Enumerable.Range(0, tokens).Select(i => $"token{i}")])),
+                new("tokenizer.ggml.scores", GgufArray.Create(new float[tokens])),
+                new("tokenizer.ggml.token_type", GgufArray.Create(new int[tokens])),
+                new("tokenizer.ggml.merges", GgufArray.Create([.. Enumerable.Range(0, merges).Select(i => $"to{i} ken{i}")])),
+            ];
+            var tensors = Enumerable.Range(0, count).Select(i => new GgufTensor($"blk.{i}.attn_q.weight", DType.Q8_0, new Shape(4, 32)));
+            await using var writer = await GgufWriter.CreateAsync(path, tensors, metadata, cancellationToken: cancellationToken);
+            var ones = new byte[DType.Q8_0.ByteCount(4 * 32)];
             ones.AsSpan().Fill(1);
             foreach (var tensor in writer.Tensors)
             {

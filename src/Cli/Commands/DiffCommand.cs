@@ -1,6 +1,4 @@
-using System.Collections;
 using System.CommandLine;
-using System.Globalization;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
@@ -213,10 +211,5 @@ internal sealed class DiffCommand : CommandBase
             : Quoted.Plain(text);
     }
 
-    private static string? Text(object? value) => value switch
-    {
-        null => null,
-        IEnumerable list and not string => $"[{string.Join(", ", list.Cast<object?>().Select(Text))}]",
-        _ => Convert.ToString(value, CultureInfo.InvariantCulture),
-    };
+    private static string? Text(object? value) => value is null ? null : new MetadataValue(value, IsFull: false).ToText();
 }

@@ -127,11 +127,7 @@ internal sealed class InspectCommand : CommandBase
                     config.VocabularySize,
                     config.QuantizationMethod)
                 : null,
-            new InspectedTotals(
-                tensors.Length,
-                Stored(tensors).Sum(tensor => tensor.ElementCount),
-                Stored(tensors).Sum(tensor => tensor.ByteLength),
-                [.. TotalsByDType(tensors)]),
+            Total(tensors),
             [.. tensors.Select(tensor => new InspectedTensor(
                 tensor.Name,
                 tensor.DType.Name,
@@ -149,11 +145,26 @@ internal sealed class InspectCommand : CommandBase
                     tensor.Name, tensor.TypeName, tensor.TypeId, tensor.Shape, tensor.File.Name, tensor.Offset))]);
     }
 
+    private static InspectedTotals Total(TensorInfo[] tensors)
+    {
+        var (elements, bytes) = Sum(tensors);
+        return new InspectedTotals(tensors.Length, elements, bytes, BitsPerWeight(elements, bytes), [.. TotalsByDType(tensors)]);
+    }
+
     private static IEnumerable<InspectedDType> TotalsByDType(IEnumerable<TensorInfo> tensors) =>
         tensors.GroupBy(tensor => tensor.DType)
-            .Select(group => new InspectedDType(
-                group.Key.Name, group.Count(), Stored([.. group]).Sum(tensor => tensor.ElementCount), Stored([.. group]).Sum(tensor => tensor.ByteLength)))
+            .Select(group =>
+            {
+                var (elements, bytes) = Sum([.. group]);
+                return new InspectedDType(group.Key.Name, group.Count(), elements, bytes, BitsPerWeight(elements, bytes));
+            })
             .OrderByDescending(entry => entry.Bytes);
+
+    private static (long Elements, long Bytes) Sum(TensorInfo[] tensors) =>
+        (Stored(tensors).Sum(tensor => tensor.ElementCount), Stored(tensors).Sum(tensor => tensor.ByteLength));
+
+    // Scales included, as people compare quantised files.
+    private static double? BitsPerWeight(long elements, long bytes) => elements == 0 ? null : bytes * 8.0 / elements;
 
     // Bytes that several of these share are there once, also where the tensor that they are named after is not among them.
     private static IEnumerable<TensorInfo> Stored(TensorInfo[] tensors) => tensors.DistinctBy(tensor => tensor.TiedTo ?? tensor.Name);
@@ -295,18 +306,18 @@ internal sealed class InspectCommand : CommandBase
     {
         output.WriteLine();
         output.WriteLine("totals");
-        var table = new TextTable("lrrr");
-        table.Add("", "tensors", "parameters", "bytes");
-        foreach (var entry in TotalsByDType(tensors))
+        var total = Total(tensors);
+        var table = new TextTable("lrrrr");
+        table.Add("", "tensors", "parameters", "bytes", "bits/weight");
+        foreach (var entry in total.ByDtype)
         {
-            table.Add(entry.Dtype, Sizes.Count(entry.Tensors), Sizes.Count(entry.Elements), Sizes.Format(entry.Bytes));
+            Add(entry.Dtype, entry.Tensors, entry.Elements, entry.Bytes, entry.BitsPerWeight);
         }
 
-        table.Add(
-            "all",
-            Sizes.Count(tensors.Length),
-            Sizes.Count(Stored(tensors).Sum(tensor => tensor.ElementCount)),
-            Sizes.Format(Stored(tensors).Sum(tensor => tensor.ByteLength)));
+        Add("all", total.Tensors, total.Parameters, total.Bytes, total.BitsPerWeight);
         table.WriteTo(output, "  ");
+
+        void Add(string name, int count, long parameters, long bytes, double? bits) => table.Add(
+            name, Sizes.Count(count), Sizes.Count(parameters), Sizes.Format(bytes), bits is { } known ? $"{known:0.00}" : "");
     }
 }

@@ -45,9 +45,10 @@ internal sealed record InspectedConfig(
     long? VocabularySize,
     string? Quantization);
 
-internal sealed record InspectedTotals(int Tensors, long Parameters, long Bytes, IReadOnlyList<InspectedDType> ByDtype);
+internal sealed record InspectedTotals(
+    int Tensors, long Parameters, long Bytes, double? BitsPerWeight, IReadOnlyList<InspectedDType> ByDtype);
 
-internal sealed record InspectedDType(string Dtype, int Tensors, long Elements, long Bytes);
+internal sealed record InspectedDType(string Dtype, int Tensors, long Elements, long Bytes, double? BitsPerWeight);
 
 /// <summary>Statistics and their error are there with --stats only.</summary>
 internal sealed record InspectedTensor(

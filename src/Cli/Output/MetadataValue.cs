@@ -32,7 +32,12 @@ internal readonly record struct MetadataValue(object Value, bool IsFull)
         return $"{array.ElementType}[{array.Count}] {string.Join(", ", shown)}{(isFull || array.Count <= FirstElements ? "" : ", …")}";
     }
 
-    private static string Scalar(object value) => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
+    private static string Scalar(object value) => value switch
+    {
+        true => "true",
+        false => "false",
+        _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
+    };
 
     internal sealed class Converter : JsonConverter<MetadataValue>
     {

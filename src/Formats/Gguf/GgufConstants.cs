@@ -21,6 +21,12 @@ internal static class GgufConstants
     /// <summary>The key of the model's architecture, such as <c>llama</c>.</summary>
     public const string ArchitectureKey = "general.architecture";
 
+    /// <summary>
+    /// The key of the type that most tensors have, a UINT32. llama.cpp shows it and computes nothing from it: 0 is F32, 1 F16,
+    /// 32 BF16, the others name mixtures of block types (llama_ftype in llama.h).
+    /// </summary>
+    public const string FileTypeKey = "general.file_type";
+
     /// <summary>The key of a part's number in a split model, from 0.</summary>
     public const string SplitNumberKey = "split.no";
 

@@ -3,7 +3,8 @@ using System.Collections.Immutable;
 namespace IlgpuLoader.Formats.Gguf;
 
 /// <summary>
-/// The metadata keys that describe a file and not the model in it: its alignment, and which part of a split model it is.
+/// The metadata keys that describe a file and not the model in it: its alignment, the type of its tensors, and which part of a
+/// split model it is.
 /// Immutable and safe for any thread.
 /// </summary>
 public static class GgufFileKeys
@@ -17,6 +18,18 @@ public static class GgufFileKeys
     /// <summary>Whether this key tells which part of a split model a file is.</summary>
     public static bool IsSplit(string key) =>
         key is GgufConstants.SplitNumberKey or GgufConstants.SplitCountKey or GgufConstants.SplitTensorsKey;
+
+    /// <summary>Whether this key names the type that most tensors have: <c>general.file_type</c>, which programs show.</summary>
+    public static bool IsFileType(string key) => key == GgufConstants.FileTypeKey;
+
+    /// <summary>What <c>general.file_type</c> says where all tensors of floats have one type; null for types without a number.</summary>
+    public static uint? FileTypeOf(DType dtype) => dtype switch
+    {
+        DType.F32 => 0,
+        DType.F16 => 1,
+        DType.BF16 => 32,
+        _ => null,
+    };
 
     /// <summary>
     /// The metadata of one part of a split model, as llama.cpp's gguf-split writes it (tools/gguf-split/gguf-split.cpp): all of

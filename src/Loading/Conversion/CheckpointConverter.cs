@@ -63,7 +63,7 @@ public static class CheckpointConverter
 
         var started = Stopwatch.GetTimestamp();
         var format = FormatOf(output, options);
-        var target = ConversionTarget.Of(format, checkpoint);
+        var target = ConversionTarget.Of(format, checkpoint, options.DType);
         var plan = ConversionPlan.Make(checkpoint, target, options, IsFolder(output));
         var layout = ConversionLayout.Fit(options, plan);
         var conversion = new Conversion(checkpoint, plan, layout, options, new ProgressTally(progress, plan.BytesToRead, plan.TensorCount));

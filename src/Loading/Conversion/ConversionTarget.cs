@@ -26,10 +26,11 @@ internal abstract class ConversionTarget
     /// <summary>The target for a checkpoint.</summary>
     /// <param name="format">What is written.</param>
     /// <param name="checkpoint">What is read, whose metadata is carried over as far as the format allows.</param>
-    public static ConversionTarget Of(OutputFormat format, Checkpoint checkpoint) => format switch
+    /// <param name="dtype">What floats and blocks are converted to; null where they are kept.</param>
+    public static ConversionTarget Of(OutputFormat format, Checkpoint checkpoint, DType? dtype) => format switch
     {
         OutputFormat.Safetensors => new SafetensorsTarget(checkpoint),
-        OutputFormat.Gguf => new GgufTarget(checkpoint),
+        OutputFormat.Gguf => new GgufTarget(checkpoint, dtype),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
     };
 

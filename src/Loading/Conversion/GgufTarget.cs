@@ -7,14 +7,14 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Writes GGUF. The metadata of a GGUF checkpoint is carried over as it is, in its order and types, and with it the alignment;
-/// only the numbers of its parts are made anew. Text of a safetensors checkpoint becomes STRING values.
+/// only the numbers of its parts, and the type that most tensors have where that is another one now, are made anew. Text of a safetensors checkpoint becomes STRING values.
 /// </summary>
 internal sealed class GgufTarget : ConversionTarget
 {
     private readonly List<KeyValuePair<string, object>> _metadata = [];
     private readonly List<string> _omitted = [];
 
-    public GgufTarget(Checkpoint checkpoint)
+    public GgufTarget(Checkpoint checkpoint, DType? dtype)
     {
         var headers = checkpoint.Files.Select(file => file.Header).OfType<GgufHeader>().ToArray();
         var keys = headers.Length > 0 ? headers.SelectMany(header => header.Keys).Distinct() : checkpoint.Metadata.Keys;
@@ -28,13 +28,17 @@ internal sealed class GgufTarget : ConversionTarget
                 continue;
             }
 
-            if (GgufWriter.CanName(key))
+            if (!GgufWriter.CanName(key))
+            {
+                _omitted.Add(key);
+            }
+            else if (!GgufFileKeys.IsFileType(key) || dtype is not { } converted)
             {
                 _metadata.Add(KeyValuePair.Create(key, value));
             }
-            else
+            else if (GgufFileKeys.FileTypeOf(converted) is { } fileType)
             {
-                _omitted.Add(key);
+                _metadata.Add(KeyValuePair.Create<string, object>(key, fileType));
             }
         }
     }

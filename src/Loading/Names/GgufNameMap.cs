@@ -182,7 +182,7 @@ public sealed partial class GgufNameMap
 
     private static void AddRow(NameIndex index, NameRow row, string prefix, ArchitectureMetadata numbers, int experts)
     {
-        foreach (var (ending, transform) in (ReadOnlySpan<(string, RowTransform)>)[(".weight", row.Weight), (".bias", row.Bias)])
+        foreach (var (ending, transform) in (ReadOnlySpan<(string, RowTransform)>)[(".weight", row.OfWeight), (".bias", row.OfBias)])
         {
             var name = WithPrefix(row.Checkpoint, prefix) + ending;
             ImmutableArray<TargetTemplate> targets = transform switch

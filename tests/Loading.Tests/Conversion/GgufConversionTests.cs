@@ -95,6 +95,22 @@ public sealed class GgufConversionTests : IDisposable
             hashes.Select(hash => $"{hash.Tensor.Name} {hash.Sha256}").Order(StringComparer.Ordinal);
     }
 
+    [Theory]
+    [InlineData(null, 15u)]
+    [InlineData(DType.F32, 0u)]
+    [InlineData(DType.F16, 1u)]
+    [InlineData(DType.BF16, 32u)]
+    [InlineData(DType.F64, null)]
+    public async Task The_type_that_most_tensors_have_is_named_anew_where_they_are_converted(DType? dtype, uint? fileType)
+    {
+        var file = new GgufBuilder().Add("general.file_type", 15u).Add("x", 1u).Tensor("t", 12, [256], new byte[DType.Q4_K.BlockSize]).ToBytes();
+        await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(file));
+        await CheckpointConverter.ConvertAsync(checkpoint, _folder["new.gguf"], new ConversionOptions { DType = dtype });
+        await using var converted = await Checkpoint.OpenAsync(_folder["new.gguf"]);
+        Assert.Equal(fileType, (uint?)converted.Metadata.GetValueOrDefault("general.file_type"));
+        Assert.Equal(1u, converted.Metadata["x"]);
+    }
+
     [Fact]
     public async Task A_model_that_is_split_has_numbered_parts_and_becomes_the_same_file_again()
     {
