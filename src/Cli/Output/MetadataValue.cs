@@ -28,7 +28,9 @@ internal readonly record struct MetadataValue(object Value, bool IsFull)
         }
 
         var isFull = IsFull;
-        var shown = (isFull ? array : array.Take(FirstElements)).Select(element => new MetadataValue(element, isFull).ToText());
+        // Tokens may be empty, blank or have a comma in them.
+        var shown = (isFull ? array : array.Take(FirstElements))
+            .Select(element => element is string text ? $"'{text}'" : new MetadataValue(element, isFull).ToText());
         return $"{array.ElementType}[{array.Count}] {string.Join(", ", shown)}{(isFull || array.Count <= FirstElements ? "" : ", …")}";
     }
 
