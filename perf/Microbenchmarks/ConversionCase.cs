@@ -83,9 +83,39 @@ internal sealed class ConversionCase : IDisposable
         32 * From.BlockLength * To.BlockSize,
         (nint)(Count / 32 / From.BlockLength));
 
+    /// <summary>As <see cref="Streaming"/>, on all cores: each has a part of its own.</summary>
+    public void StreamingOnAllCores() => OnAllCores((input, output) =>
+        _codec.Decode(Input.Span[input], Output.Span[output], To, bypassCache: true));
+
+    public unsafe ulong ReadOnAllCores()
+    {
+        ulong sum = 0;
+        OnAllCores((input, _) => Interlocked.Add(
+            ref sum, MemoryYardstick.Read(Input.Address + input.Start.Value, input.End.Value - input.Start.Value)));
+        return sum;
+    }
+
+    public unsafe void FillOnAllCores() => OnAllCores((_, output) =>
+        MemoryYardstick.FillStreaming(Output.Address + output.Start.Value, output.End.Value - output.Start.Value));
+
     public void Dispose()
     {
         Input.Dispose();
         Output.Dispose();
+    }
+
+    // Parts of whole steps: 256 values fill whole vectors of every type and, of blocks, 32 fill whole lines.
+    private void OnAllCores(Action<Range, Range> work)
+    {
+        var step = 256L * From.BlockLength;
+        var cores = Environment.ProcessorCount;
+        var steps = Count / step;
+        Parallel.For(0, cores, core =>
+        {
+            var (first, end) = (core * steps / cores * step, core == cores - 1 ? Count : (core + 1) * steps / cores * step);
+            work(
+                (int)From.ByteCount(first)..(int)From.ByteCount(end),
+                (int)To.ByteCount(first)..(int)To.ByteCount(end));
+        });
     }
 }

@@ -25,8 +25,10 @@ internal static class ConversionRounds
     public static void Run(TextWriter output, int rounds, long outputBytes, string? only)
     {
         output.WriteLine($"{outputBytes >> 20} MiB of output, medians of {rounds} rounds, GB/s of input + output");
-        output.WriteLine("bound: input read, then output filled by streaming stores; joint: both in one loop");
-        output.WriteLine("pair                   scalar    best  stream |    read    fill   bound   joint | best/bound stream/bound best/joint stream/joint");
+        output.WriteLine("cached: the best path; stream: with streaming stores, as large outputs are written");
+        output.WriteLine("bound: input read, then output filled by streaming stores; joint: both in one loop; all: the same on all cores");
+        output.WriteLine(
+            "pair                   scalar  cached  stream |    read    fill   bound   joint | cached/bound stream/bound stream/joint |   all    bound all/bound all/one");
         foreach (var (from, to) in Pairs)
         {
             var name = $"{from.Name}-{to.Name}";
@@ -48,6 +50,9 @@ internal static class ConversionRounds
             () => conversion.Read(),
             conversion.Fill,
             () => conversion.ReadAndFill(),
+            conversion.StreamingOnAllCores,
+            () => conversion.ReadOnAllCores(),
+            conversion.FillOnAllCores,
         ];
 
         var seconds = ways.Select(_ => new double[rounds]).ToArray();
@@ -67,11 +72,13 @@ internal static class ConversionRounds
         var (scalar, best, streaming, read, fill, joint) = (
             Median(seconds[0]), Median(seconds[1]), Median(seconds[2]), Median(seconds[3]), Median(seconds[4]), Median(seconds[5]));
         var bound = read + fill;
+        var (all, allBound) = (Median(seconds[6]), Median(seconds[7]) + Median(seconds[8]));
         string Speed(double bytes, double time) => (bytes / time / 1e9).ToString("F1", CultureInfo.InvariantCulture).PadLeft(8);
         double total = conversion.TotalBytes;
         return $"{name,-21}{Speed(total, scalar)}{Speed(total, best)}{Speed(total, streaming)} |"
             + $"{Speed(conversion.Input.Span.Length, read)}{Speed(conversion.Output.Span.Length, fill)}{Speed(total, bound)}{Speed(total, joint)} |"
-            + $"{bound / best,11:F2}{bound / streaming,13:F2}{joint / best,11:F2}{joint / streaming,13:F2}";
+            + $"{bound / best,13:F2}{bound / streaming,13:F2}{joint / streaming,13:F2} |"
+            + $"{Speed(total, all)}{Speed(total, allBound)}{allBound / all,10:F2}{streaming / all,8:F2}";
     }
 
     private static double Median(double[] values)

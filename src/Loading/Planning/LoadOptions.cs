@@ -20,9 +20,9 @@ public sealed record LoadOptions
     public Device Device { get; init; } = HostDevice.Shared;
 
     /// <summary>
-    /// The dtype that tensors of floating types get, one of <see cref="Codecs.Targets"/>; null keeps each as it is stored.
-    /// Block types are floats, quantised: they are decoded. Integers, BOOL and complex numbers are kept unless <see cref="ConvertAllTypes"/> is set. Scales of their
-    /// own, as F8_E8M0 tensors beside F4 ones, are floats like any other: they are converted, not applied.
+    /// The dtype that tensors of floating types and of block types, which are decoded, get: one of <see cref="Codecs.Targets"/>.
+    /// Null keeps each as it is stored. Integers, BOOL and complex numbers are kept unless <see cref="ConvertAllTypes"/> is set.
+    /// Scales of their own, as F8_E8M0 tensors beside F4 ones, are floats like any other: they are converted, not applied.
     /// </summary>
     public DType? DType { get; init; }
 

@@ -45,7 +45,7 @@ internal readonly record struct SliceSegments(long Count, long FirstByte, long B
                 $"slices within {(dtype.IsBlock ? "blocks" : "bytes")} of {dtype.Name}",
                 tensor.File.Path,
                 $"{slice.Start} to {slice.Start + slice.Length} of dimension {slice.Dimension} of {tensor.Shape} cuts a group of "
-                + $"{dtype.BlockLength} elements of {dtype.Name}, which are stored together; load it whole, or over fewer ranks.",
+                + $"{dtype.BlockLength} elements of {dtype.Name}, which are stored together; load it whole and decode the part, or load it over fewer ranks.",
                 tensor.File.Format,
                 tensor.Name);
         }

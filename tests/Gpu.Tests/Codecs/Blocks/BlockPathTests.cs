@@ -62,8 +62,11 @@ public sealed unsafe class BlockPathTests
             try
             {
                 var source = new Span<byte>(first, stored.Length + Margin);
+                // Every place of the source beside aligned stores, which are the only streaming ones, and some of the destination.
+                (int Source, int Destination)[] shifts =
+                    [.. Enumerable.Range(0, Margin).Select(shift => (shift, 0)), (0, 1), (2, 4), (3, 16), (17, 1), (31, 32), (5, 63)];
                 var begin = first + ((stored.Length + (2 * Margin) - 1) / Margin * Margin);
-                foreach (var (sourceShift, shift) in new[] { (0, 0), (1, 0), (2, 4), (3, 16), (17, 1), (31, 32) })
+                foreach (var (sourceShift, shift) in shifts)
                 {
                     stored.CopyTo(source[sourceShift..]);
                     foreach (var width in Widths)

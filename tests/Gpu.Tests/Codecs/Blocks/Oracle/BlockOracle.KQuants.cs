@@ -3,8 +3,6 @@ namespace IlgpuLoader.Gpu.Tests;
 /// <summary>Super-blocks of 256 with block scales of their own: Q2_K to Q6_K and IQ4_XS.</summary>
 internal static partial class BlockOracle
 {
-    private static readonly sbyte[] IQ4Values = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-
     private static void Q2_K(ReadOnlySpan<byte> block, Span<float> values)
     {
         var scale = Half(block, 80);
@@ -74,7 +72,7 @@ internal static partial class BlockOracle
             var low = (block[4 + (number / 2)] >> (number % 2 * 4)) & 15;
             var high = (highBits >> (number * 2)) & 3;
             var index = (block[8 + (number * 16) + (i % 16)] >> (i % 32 / 16 * 4)) & 15;
-            values[i] = scale * ((high * 16) + low - 32) * IQ4Values[index];
+            values[i] = scale * ((high * 16) + low - 32) * Nonlinear[index];
         }
     }
 

@@ -4,7 +4,8 @@ namespace IlgpuLoader.Gpu.Tests;
 
 /// <summary>
 /// Whole-block scalar decoding of every ggml type, as plainly as the layouts of formats.md 2.4 can be written down: an
-/// implementation of its own that shares nothing with the codecs, held against ggml's values itself.
+/// implementation of its own, held against ggml's values itself. It shares no code with the codecs; of data it shares the grids of
+/// the IQ types, which a test of their own holds against ggml's by hash.
 /// </summary>
 internal static partial class BlockOracle
 {
