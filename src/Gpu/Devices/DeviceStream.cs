@@ -25,6 +25,18 @@ public abstract class DeviceStream : IDisposable
     /// <exception cref="ArgumentException">The range is not within the memory, or the types are not converted so.</exception>
     public abstract void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target);
 
+    /// <summary>Decodes some of the elements of staged groups: a part that begins or ends inside a block, or inside a byte of F4.</summary>
+    /// <inheritdoc cref="Place"/>
+    /// <param name="staged">Whole blocks or bytes, in a slot of this device's staging pool, as for <see cref="Place"/>.</param>
+    /// <param name="stored">The type of the staged elements, one value each.</param>
+    /// <param name="skip">How many elements come before the wanted ones.</param>
+    /// <param name="count">How many are wanted.</param>
+    /// <param name="destination">Memory of this device.</param>
+    /// <param name="destinationOffset">Where the first wanted element goes, in bytes from the start of the memory.</param>
+    /// <param name="target">The type they get, another one than they have.</param>
+    public abstract void PlacePart(
+        ReadOnlySpan<byte> staged, DType stored, long skip, long count, DeviceMemory destination, long destinationOffset, DType target);
+
     /// <summary>Copies elements between two strided views of this device, converting between floating types where they differ.</summary>
     /// <exception cref="ArgumentException">The shapes differ, or there is no conversion.</exception>
     public abstract void Copy(in StridedView source, in StridedView destination);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
@@ -25,6 +26,25 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
         var elements = (long)staged.Length / stored.BlockSize * stored.BlockLength * codec.ValuesPerElement;
         var output = memory.AsSpan(destinationOffset, checked((int)target.ByteCount(elements)));
         codec.Decode(staged, output, target, bypassCache: memory.Length >= BypassCacheBytes);
+    }
+
+    /// <inheritdoc/>
+    public override void PlacePart(
+        ReadOnlySpan<byte> staged, DType stored, long skip, long count, DeviceMemory destination, long destinationOffset, DType target)
+    {
+        var codec = FindCodec(stored, target);
+        var decoded = checked((int)target.ByteCount(staged.Length / stored.BlockSize * (long)stored.BlockLength));
+        var wanted = checked((int)target.ByteCount(skip))..checked((int)target.ByteCount(skip + count));
+        var buffer = ArrayPool<byte>.Shared.Rent(decoded);
+        try
+        {
+            codec.Decode(staged, buffer.AsSpan(0, decoded), target);
+            buffer.AsSpan(wanted).CopyTo(((HostMemory)destination).AsSpan(destinationOffset, wanted.End.Value - wanted.Start.Value));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     /// <inheritdoc/>

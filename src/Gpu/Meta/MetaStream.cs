@@ -11,6 +11,11 @@ internal sealed class MetaStream(MetaDevice device) : DeviceStream
     {
     }
 
+    public override void PlacePart(
+        ReadOnlySpan<byte> staged, DType stored, long skip, long count, DeviceMemory destination, long destinationOffset, DType target)
+    {
+    }
+
     public override void Copy(in StridedView source, in StridedView destination)
     {
     }

@@ -235,11 +235,7 @@ internal sealed class Lane : IAsyncDisposable
     }
 
     // A run with segments is of one tensor.
-    private SliceSegments SegmentsOf(in ReadRun run)
-    {
-        var tensor = _plan.Tensors[_plan.Placements[run.FirstPlacement].Tensor];
-        return SliceSegments.Of(tensor.Source, tensor.Slice!);
-    }
+    private SliceSegments SegmentsOf(in ReadRun run) => _plan.Tensors[_plan.Placements[run.FirstPlacement].Tensor].Segments;
 
     // On the host, while the slot is in the cache of the core that has read it: the device gets whole segments side by side.
     private static void MoveTogether(in SliceSegments segments, Span<byte> slot)
@@ -340,19 +336,43 @@ internal sealed class Lane : IAsyncDisposable
         for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
         {
             var placement = _plan.Placements[i];
+            var planned = _plan.Tensors[placement.Tensor];
+            var segments = planned.Slice is null ? default : planned.Segments;
             var tensor = _destinations[placement.Tensor];
-            var stored = _plan.Tensors[placement.Tensor].Source.DType;
+            var stored = planned.Source.DType;
             var position = tensor.ByteOffset + placement.DestinationOffset;
             if (tensor.Memory is HostMemory memory)
             {
-                var elements = placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
-                var perElement = tensor.ElementCount / Math.Max(1, _plan.Tensors[placement.Tensor].SourceElementCount);
+                var elements = segments.CutsGroups
+                    ? placement.ByteLength / segments.ByteLength * segments.KeptElements
+                    : placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
+                var perElement = tensor.ElementCount / Math.Max(1, planned.SourceElementCount);
                 _session.Clock.AddFirstTouch(memory.Populate(position, tensor.DType.ByteCount(elements * perElement)));
             }
 
             var started = Stopwatch.GetTimestamp();
-            _stream.Place(bytes.Slice(placement.RunOffset, placement.ByteLength), stored, tensor.Memory, position, tensor.DType);
+            var staged = bytes.Slice(placement.RunOffset, placement.ByteLength);
+            if (segments.CutsGroups)
+            {
+                PlaceParts(staged, stored, segments, tensor, position);
+            }
+            else
+            {
+                _stream.Place(staged, stored, tensor.Memory, position, tensor.DType);
+            }
+
             _session.Clock.AddPlacing(Stopwatch.GetElapsedTime(started));
+        }
+    }
+
+    private void PlaceParts(ReadOnlySpan<byte> staged, DType stored, in SliceSegments segments, Tensor tensor, long position)
+    {
+        var length = (int)segments.ByteLength;
+        var kept = tensor.DType.ByteCount(segments.KeptElements);
+        for (; !staged.IsEmpty; staged = staged[length..], position += kept)
+        {
+            _stream.PlacePart(
+                staged[..length], stored, segments.SkippedElements, segments.KeptElements, tensor.Memory, position, tensor.DType);
         }
     }
 }

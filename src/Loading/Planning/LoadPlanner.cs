@@ -124,9 +124,9 @@ internal sealed class LoadPlanner
                 "views into a storage", tensor.File.Path, "it is a strided view, which this version does not load.", tensor.File.Format, tensor.Name);
         }
 
-        var slice = FindSlice(tensor);
-        var shape = slice is { } part ? tensor.Shape.With(part.Dimension, part.Length) : tensor.Shape;
         var target = _dtype(tensor);
+        var slice = FindSlice(tensor, isDecoded: target != tensor.DType);
+        var shape = slice is { } part ? tensor.Shape.With(part.Dimension, part.Length) : tensor.Shape;
         if (target == tensor.DType)
         {
             return new PlannedTensor(tensor, tensor.DType, shape) { Slice = slice };
@@ -138,14 +138,14 @@ internal sealed class LoadPlanner
     }
 
     // A slice that is the whole tensor is none; one that cannot be cut out is refused before anything is read.
-    private TensorSlice? FindSlice(TensorInfo tensor)
+    private TensorSlice? FindSlice(TensorInfo tensor, bool isDecoded)
     {
         if (_slice(tensor) is not { } slice)
         {
             return null;
         }
 
-        _ = SliceSegments.Of(tensor, slice);
+        _ = SliceSegments.Of(tensor, slice, isDecoded);
         return slice.Start == 0 && slice.Length == tensor.Shape[slice.Dimension] ? null : slice;
     }
 }

@@ -28,6 +28,12 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
         ? Source.ElementCount
         : Source.ElementCount / Source.Shape[slice.Dimension] * slice.Length;
 
-    /// <summary>The size of what is loaded in bytes, as it is stored.</summary>
-    public long SourceByteLength => Slice is null ? Source.ByteLength : Source.DType.ByteCount(SourceElementCount);
+    /// <summary>
+    /// The size of what is loaded in bytes, as it is stored: with the whole of the blocks that a slice begins or ends in.
+    /// </summary>
+    public long SourceByteLength => Slice is null ? Source.ByteLength : Segments.Count * Segments.ByteLength;
+
+    /// <summary>Where a slice's bytes lie in the storage.</summary>
+    internal SliceSegments Segments => SliceSegments.Of(
+        Source, Slice ?? throw new InvalidOperationException($"{Name} is not sliced."), isDecoded: DType != Source.DType);
 }

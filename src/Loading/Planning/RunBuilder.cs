@@ -31,18 +31,18 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
     /// <param name="file">Its file's index in the checkpoint.</param>
     public void Add(int index, PlannedTensor tensor, int file)
     {
-        if (tensor.Slice is not { } slice)
+        if (tensor.Slice is null)
         {
             AddRange(index, tensor, file, tensor.Source.Offset, tensor.Source.ByteLength, 0);
             return;
         }
 
-        var segments = SliceSegments.Of(tensor.Source, slice);
-        if (segments.Count == 1)
+        var segments = tensor.Segments;
+        if (segments.Count == 1 && !segments.CutsGroups)
         {
             AddRange(index, tensor, file, tensor.Source.Offset + segments.FirstByte, segments.ByteLength, 0);
         }
-        else if (segments.Count > 1)
+        else if (segments.Count > 0)
         {
             AddSegments(index, tensor, file, segments);
         }
@@ -129,6 +129,18 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
     private void AddSegments(int index, PlannedTensor tensor, int file, SliceSegments segments)
     {
         var isLong = segments.ByteLength >= ReadCostBytes;
+        if (segments.CutsGroups && segments.ByteLength > slotBytes)
+        {
+            // A part of a row is decoded from one slot; a row of a hundred thousand weights fits the smallest.
+            throw new UnsupportedCheckpointException(
+                $"slices within blocks of {tensor.Source.DType.Name}",
+                tensor.Source.File.Path,
+                $"its rank's part of a row takes {segments.ByteLength} bytes and begins or ends inside a block, and a staging slot has {slotBytes}; "
+                + "allow more memory for staging, or load it whole.",
+                tensor.Source.File.Format,
+                tensor.Name);
+        }
+
         if (segments.ByteLength > slotBytes || (isLong && CanBeDirect(tensor)))
         {
             for (long i = 0; i < segments.Count; i++)
@@ -151,7 +163,8 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
             var kind = count == 1 ? RunKind.Staged : apart ? RunKind.Gathered : RunKind.Sieved;
             var offset = tensor.Source.Offset + segments.FirstByte + (i * segments.StrideBytes);
             _runs.Add(new ReadRun(file, offset, read, kept, _placements.Count, 1, kind));
-            _placements.Add(new Placement(index, 0, kept, DestinationOffset(tensor, i * length)));
+            var destination = segments.CutsGroups ? tensor.DType.ByteCount(i * segments.KeptElements) : DestinationOffset(tensor, i * length);
+            _placements.Add(new Placement(index, 0, kept, destination));
         }
     }
 

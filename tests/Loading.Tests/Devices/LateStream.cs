@@ -16,7 +16,36 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
 
     public override Device Device => device;
 
-    public override unsafe void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target)
+    public override void Place(ReadOnlySpan<byte> staged, DType stored, DeviceMemory destination, long destinationOffset, DType target) =>
+        Give(staged, destination, destinationOffset, (bytes, room) =>
+        {
+            if (stored == target)
+            {
+                bytes.CopyTo(room);
+            }
+            else
+            {
+                var values = Decode(bytes, stored, target);
+                values.CopyTo(room);
+            }
+        });
+
+    public override void PlacePart(
+        ReadOnlySpan<byte> staged, DType stored, long skip, long count, DeviceMemory destination, long destinationOffset, DType target) =>
+        Give(staged, destination, destinationOffset, (bytes, room) =>
+            Decode(bytes, stored, target).AsSpan((int)target.ByteCount(skip), (int)target.ByteCount(count)).CopyTo(room));
+
+    private static byte[] Decode(ReadOnlySpan<byte> bytes, DType stored, DType target)
+    {
+        var codec = Codecs.Of(stored);
+        var values = new byte[target.ByteCount(bytes.Length / stored.BlockSize * stored.BlockLength * codec.ValuesPerElement)];
+        codec.DecodeScalar(bytes, values, target);
+        return values;
+    }
+
+    private delegate void Placing(ReadOnlySpan<byte> bytes, Span<byte> room);
+
+    private unsafe void Give(ReadOnlySpan<byte> staged, DeviceMemory destination, long destinationOffset, Placing place)
     {
         // Slots are pinned: the address is what a driver keeps.
         var address = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(staged));
@@ -30,18 +59,7 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
                 return;
             }
 
-            var bytes = new ReadOnlySpan<byte>((byte*)address, length);
-            var room = memory.Bytes.AsSpan((int)destinationOffset);
-            if (stored == target)
-            {
-                bytes.CopyTo(room);
-            }
-            else
-            {
-                var codec = Codecs.Of(stored);
-                var values = length / stored.BlockSize * stored.BlockLength * codec.ValuesPerElement;
-                codec.DecodeScalar(bytes, room[..(int)target.ByteCount(values)], target);
-            }
+            place(new ReadOnlySpan<byte>((byte*)address, length), memory.Bytes.AsSpan((int)destinationOffset));
         });
     }
 
