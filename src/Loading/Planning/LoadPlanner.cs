@@ -22,7 +22,7 @@ internal sealed class LoadPlanner
         _options = options;
         CheckOptions();
         _slice = slice
-            ?? (options.TensorParallel is { } parallel ? new ParallelRule(parallel, checkpoint.Config).SliceOf : _ => null);
+            ?? (options.TensorParallel is { } parallel ? new ParallelRule(parallel, checkpoint).SliceOf : _ => null);
         _dtype = dtype ?? (tensor => options.DTypeOf(tensor.DType));
     }
 

@@ -1,12 +1,13 @@
 using System.Collections.Frozen;
 using System.Text.Json;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 
 namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Which part of each tensor a tensor-parallel rank has, by the names that transformers gives the modules of the Llama,
-/// Mistral, Qwen, Gemma and Mixtral families. The scheme is Megatron's: projections into a layer are split by their
+/// Mistral, Qwen, Gemma and Mixtral families, or llama.cpp's converter gives them in GGUF files. The scheme is Megatron's: projections into a layer are split by their
 /// outputs, the one out of it by its inputs, so that a layer needs one reduction. Immutable and safe for any thread.
 /// </summary>
 internal sealed class ParallelRule
@@ -39,18 +40,55 @@ internal sealed class ParallelRule
         ["w3"] = ParallelSplit.Outputs,
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
+    // llama.cpp's names, of the architectures whose layers are known to be made of these.
+    private static readonly FrozenSet<string> GgufArchitectures = ["llama", "qwen2", "qwen3", "gemma", "phi3", "gpt2"];
+    private static readonly FrozenDictionary<string, ParallelSplit> GgufModules = new Dictionary<string, ParallelSplit>(StringComparer.Ordinal)
+    {
+        // Rows of a head may be in another order than transformers', but heads are not.
+        ["attn_q"] = ParallelSplit.Heads,
+        ["attn_k"] = ParallelSplit.KeyValueHeads,
+        ["attn_v"] = ParallelSplit.KeyValueHeads,
+        ["attn_output"] = ParallelSplit.HeadInputs,
+        ["ffn_gate"] = ParallelSplit.Outputs,
+        ["ffn_up"] = ParallelSplit.Outputs,
+        ["ffn_down"] = ParallelSplit.Inputs,
+        ["token_embd"] = ParallelSplit.Vocabulary,
+        ["output"] = ParallelSplit.Vocabulary,
+        ["attn_qkv"] = ParallelSplit.Packed,
+        ["ffn_gate_exps"] = ParallelSplit.Packed,
+        ["ffn_up_exps"] = ParallelSplit.Packed,
+        ["ffn_down_exps"] = ParallelSplit.Packed,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
     // Encoders beside the language model have heads of their own and are small: each rank has them whole.
     private static readonly string[] Encoders = ["vision", "visual", "audio"];
 
     private readonly TensorParallel _parallel;
+    private readonly string? _architecture;
+    private readonly string _headsField = "num_attention_heads";
+    private readonly string _keyValueHeadsField = "num_key_value_heads";
     private readonly long? _heads;
     private readonly long? _keyValueHeads;
 
-    public ParallelRule(TensorParallel parallel, ModelConfig? config)
+    public ParallelRule(TensorParallel parallel, Checkpoint checkpoint)
     {
         _parallel = parallel;
-        _heads = config?.HeadCount ?? TextNumber(config, "num_attention_heads");
-        _keyValueHeads = config?.KeyValueHeadCount ?? TextNumber(config, "num_key_value_heads") ?? _heads;
+        if (checkpoint.Files[0].Header is GgufHeader { Architecture: { } architecture } header && GgufArchitectures.Contains(architecture))
+        {
+            _architecture = architecture;
+            _headsField = $"{_architecture}.attention.head_count";
+            _keyValueHeadsField = $"{_architecture}.attention.head_count_kv";
+            // A number a layer is an array, and none for all of them.
+            _heads = header.TryGetInteger(_headsField, out var heads) ? heads : null;
+            _keyValueHeads = header.TryGetInteger(_keyValueHeadsField, out var shared) ? shared
+                : header.Metadata.ContainsKey(_keyValueHeadsField) ? null
+                : _heads;
+            return;
+        }
+
+        var config = checkpoint.Config;
+        _heads = config?.HeadCount ?? TextNumber(config, _headsField);
+        _keyValueHeads = config?.KeyValueHeadCount ?? TextNumber(config, _keyValueHeadsField) ?? _heads;
     }
 
     /// <summary>The rank's part of a tensor; null for all of it.</summary>
@@ -62,7 +100,7 @@ internal sealed class ParallelRule
             return null;
         }
 
-        var (split, parameter) = Find(tensor.Name);
+        var (split, parameter) = _architecture is null ? Find(tensor.Name) : FindInGguf(tensor.Name, _architecture);
         return split switch
         {
             ParallelSplit.Replicated => null,
@@ -103,6 +141,25 @@ internal sealed class ParallelRule
             : (ParallelSplit.Replicated, "");
     }
 
+    private static (ParallelSplit Split, string Parameter) FindInGguf(string name, string architecture)
+    {
+        var parts = name.Split('.');
+        if (parts.Length < 2)
+        {
+            return (ParallelSplit.Replicated, "");
+        }
+
+        // One tensor an expert, as converters wrote them before they stacked them: blk.0.ffn_up.3.weight.
+        var module = parts.Length == 5 && long.TryParse(parts[^2], out _) ? parts[^3] : parts[^2];
+        if (!GgufModules.TryGetValue(module, out var split))
+        {
+            return (ParallelSplit.Replicated, "");
+        }
+
+        // Phi-3's gate stands above its up projection, in one tensor.
+        return (architecture == "phi3" && module == "ffn_up" ? ParallelSplit.Packed : split, parts[^1]);
+    }
+
     private TensorSlice? SliceWeight(TensorInfo tensor, ParallelSplit split)
     {
         if (tensor.Shape.Rank != 2)
@@ -113,7 +170,7 @@ internal sealed class ParallelRule
         return split switch
         {
             ParallelSplit.Inputs => SliceEvenly(tensor, 1),
-            ParallelSplit.HeadInputs => SliceHeads(tensor, 1, _heads, "num_attention_heads"),
+            ParallelSplit.HeadInputs => SliceHeads(tensor, 1, _heads, _headsField),
             _ => SliceOutputs(tensor, split),
         };
     }
@@ -127,8 +184,8 @@ internal sealed class ParallelRule
 
     private TensorSlice SliceOutputs(TensorInfo tensor, ParallelSplit split) => split switch
     {
-        ParallelSplit.Heads => SliceHeads(tensor, 0, _heads, "num_attention_heads"),
-        ParallelSplit.KeyValueHeads => SliceHeads(tensor, 0, _keyValueHeads, "num_key_value_heads"),
+        ParallelSplit.Heads => SliceHeads(tensor, 0, _heads, _headsField),
+        ParallelSplit.KeyValueHeads => SliceHeads(tensor, 0, _keyValueHeads, _keyValueHeadsField),
         ParallelSplit.Vocabulary => SliceVocabulary(tensor),
         _ => SliceEvenly(tensor, 0),
     };
@@ -147,7 +204,11 @@ internal sealed class ParallelRule
         if (count is not > 0)
         {
             throw Refuse(
-                tensor, "splitting attention without a configuration", $"it is split by attention heads, and there is no config.json with {field} that says how many there are");
+                tensor,
+                "splitting attention without a configuration",
+                _architecture is null
+                    ? $"it is split by attention heads, and there is no config.json with {field} that says how many there are"
+                    : $"it is split by attention heads, and the metadata has no one number {field} that says how many there are");
         }
 
         var (perHead, rest) = Math.DivRem(tensor.Shape[dimension], count.Value);

@@ -168,6 +168,85 @@ public sealed class ParallelRuleTests
         Assert.Equal("TensorParallel", error.ParamName);
     }
 
+    [Theory]
+    [InlineData("llama", 2, 1, "token_embd.weight 0[51..101) attn_q.weight 0[128..256) attn_q.bias 0[128..256) attn_k.weight 0[32..64) attn_output.weight 1[128..256) "
+        + "ffn_up.weight 0[48..96) 3.weight 0[48..96) ffn_down.weight 1[48..96) output.weight 0[51..101)")]
+    [InlineData("qwen3", 4, 3, "token_embd.weight 0[78..101) attn_q.weight 0[192..256) attn_q.bias 0[192..256) attn_k.weight 0[32..64) attn_output.weight 1[192..256) "
+        + "ffn_up.weight 0[72..96) 3.weight 0[72..96) ffn_down.weight 1[72..96) output.weight 0[78..101)")]
+    // No architecture whose layers are known: whole, as any names that nobody knows.
+    [InlineData("unheard-of", 2, 1, "")]
+    public async Task Names_of_GGUF_files_are_split_by_their_architecture(string architecture, int worldSize, int rank, string expected)
+    {
+        await using var checkpoint = await OpenGgufAsync(
+            architecture,
+            ("token_embd.weight", [101, 256]),
+            ("blk.0.attn_norm.weight", [256]),
+            ("blk.0.attn_q.weight", [256, 256]),
+            ("blk.0.attn_q.bias", [256]),
+            ("blk.0.attn_k.weight", [64, 256]),
+            ("blk.0.attn_output.weight", [256, 256]),
+            ("blk.0.ffn_up.weight", [96, 256]),
+            ("blk.0.ffn_gate.3.weight", [96, 256]),
+            ("blk.0.ffn_down.weight", [256, 96]),
+            ("output.weight", [101, 256]));
+        // Decoded: a half of 96 columns begins inside a block.
+        var plan = new CheckpointLoader().Plan(
+            checkpoint, new LoadOptions { DType = DType.F32, TensorParallel = new TensorParallel(worldSize, rank) });
+        Assert.Equal(
+            expected,
+            string.Join(' ', plan.Tensors.Where(tensor => tensor.Slice is not null)
+                .Select(tensor => $"{string.Join('.', tensor.Name.Split('.')[^2..])} {tensor.Slice}")));
+    }
+
+    [Theory]
+    [InlineData("phi3", "blk.0.ffn_up.weight", "packs several weights")]
+    [InlineData("gpt2", "blk.0.attn_qkv.weight", "packs several weights")]
+    [InlineData("llama", "blk.0.ffn_up_exps.weight", "packs several weights")]
+    [InlineData("gemma", "blk.0.attn_v.weight", "2 heads (gemma.attention.head_count_kv) cannot be split over 3 ranks")]
+    public async Task What_a_GGUF_file_packs_or_cannot_split_is_refused(string architecture, string name, string expected)
+    {
+        await using var checkpoint = await OpenGgufAsync(architecture, (name, [96, 256]));
+        var error = Assert.Throws<UnsupportedCheckpointException>(
+            () => new CheckpointLoader().Plan(checkpoint, new LoadOptions { TensorParallel = new TensorParallel(3, 0) }));
+        Assert.Equal(name, error.Tensor);
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Heads_that_differ_from_layer_to_layer_are_no_number_to_split_by()
+    {
+        var file = new GgufBuilder()
+            .Add("general.architecture", "llama")
+            .Add("llama.attention.head_count", 8u)
+            .Add("llama.attention.head_count_kv", (int[])[2, 4])
+            .Tensor("blk.0.attn_k.weight", 0, [4, 8], new byte[128])
+            .ToBytes();
+        await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(file));
+        var error = Assert.Throws<UnsupportedCheckpointException>(
+            () => new CheckpointLoader().Plan(checkpoint, new LoadOptions { TensorParallel = new TensorParallel(2, 0) }));
+        Assert.Contains("no one number llama.attention.head_count_kv", error.Message, StringComparison.Ordinal);
+    }
+
+    // Q8_0 matrices and F32 vectors; 8 heads, 2 key and value heads.
+    private static Task<Checkpoint> OpenGgufAsync(string architecture, params (string Name, long[] Shape)[] tensors)
+    {
+        var builder = new GgufBuilder()
+            .Add("general.architecture", architecture)
+            .Add($"{architecture}.attention.head_count", 8u)
+            .Add($"{architecture}.attention.head_count_kv", 2u);
+        foreach (var (name, shape) in tensors)
+        {
+            var dtype = shape.Length == 1 ? DType.F32 : DType.Q8_0;
+            builder.Tensor(
+                name,
+                dtype == DType.F32 ? 0 : 8,
+                [.. shape.Reverse().Select(size => (ulong)size)],
+                new byte[dtype.ByteCount(shape.Aggregate(1L, (product, size) => product * size))]);
+        }
+
+        return Checkpoint.OpenAsync(new MemorySource(builder.ToBytes()));
+    }
+
     [Fact]
     public async Task Names_of_another_family_are_loaded_whole()
     {
