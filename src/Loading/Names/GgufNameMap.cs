@@ -13,7 +13,8 @@ namespace IlgpuLoader.Loading;
 /// llama.cpp's converter writes. GGUF tensors that it makes from the configuration (<c>rope_freqs.weight</c>,
 /// <c>rope_factors_*.weight</c>, <c>blk.N.attn_rot_embd.weight</c>) are known and left out; tensors of checkpoints that it drops
 /// (<c>rotary_emb.inv_freq</c>, GPT-2's masks) are not missed; where there is no <c>output.weight</c>, the output is tied to the
-/// embedding. Phi-3 files whose query, key and value are apart are not known: no checkpoint has such names, and a transform
+/// embedding, unless the checkpoint is of a model without its head (<see cref="GgufNameMapOptions.ModelPrefix"/>, and GPT-2 as it is
+/// published). Phi-3 files whose query, key and value are apart are not known: no checkpoint has such names, and a transform
 /// takes parts, but joins none.
 /// </remarks>
 public sealed partial class GgufNameMap
@@ -106,7 +107,8 @@ public sealed partial class GgufNameMap
             index,
             options.MaximumParts,
             names.CheckpointOnly.Select(name => WithPrefix(name, prefix)),
-            new NameTie(WithPrefix(names.TiedOutput.Name, prefix), WithPrefix(names.TiedOutput.TiedTo, prefix)));
+            // The prefix is the model's name in the one that has a head beside it: without a prefix there is no head.
+            prefix.Length == 0 ? null : new NameTie(WithPrefix(names.TiedOutput.Name, prefix), WithPrefix(names.TiedOutput.TiedTo, prefix)));
     }
 
     /// <summary>The tensors of the checkpoint that are made from a GGUF tensor.</summary>
