@@ -5,7 +5,7 @@ namespace IlgpuLoader.Loading.Tests;
 
 public sealed class BuiltInNamesTests
 {
-    // The model, its tensors on both sides, and those of the checkpoint that the GGUF does not have.
+    // The model whose listing is reconstructed (names.zip), its tensors on both sides, and those of the checkpoint that the GGUF does not have.
     public static TheoryData<string, int, int, int> Models => new()
     {
         { "TinyLlama-1.1B-Chat-v1.0", 201, 201, 0 },
