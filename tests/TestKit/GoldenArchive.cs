@@ -4,7 +4,7 @@ namespace IlgpuLoader.TestKit;
 
 /// <summary>
 /// A set of golden files, packed into one archive (<c>Golden/*.zip</c>) so that hundreds of small files do not hide the
-/// tree. Files written by reference implementations, and listings of real models; never changed to make a test pass.
+/// tree. Files written by reference implementations, and listings of models' names, reconstructed from their configurations; never changed to make a test pass.
 /// </summary>
 public static class GoldenArchive
 {

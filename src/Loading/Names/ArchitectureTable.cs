@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 /// The names of every architecture that has a built-in map: llama.cpp's tensor names, and transformers' as the checkpoints of
 /// the models have them.
 /// </summary>
-/// <remarks>To add an architecture, add an element; to check it, add a listing of a real model to <c>names.zip</c> of the tests.</remarks>
+/// <remarks>To add an architecture, add an element; to check it, add a model's listing to <c>names.zip</c> of the tests.</remarks>
 internal static class ArchitectureTable
 {
     private static readonly NameTie TiedToEmbedding = new("lm_head.weight", "{model}embed_tokens.weight");

@@ -7,10 +7,7 @@ namespace IlgpuLoader.Loading;
 public sealed partial class GgufNameMap
 {
     private const string Schema = "ilgpu-loader/names/1";
-
-    // Two hundred bytes for each of the 1.2 million tensors that the largest safetensors header names are far more than this;
-    // such a map has placeholders, and takes a few kilobytes.
-    private const long MaximumFileBytes = 64L << 20;
+    private const string Format = "names";
 
     private const string ExpectedTarget =
         "a checkpoint name was expected, or null, or an object or a list of objects with 'name' and 'transform'";
@@ -26,24 +23,40 @@ public sealed partial class GgufNameMap
     /// <para>
     /// Transforms: <c>none</c>; <c>unpermute</c> with <c>heads</c>; <c>minus-one</c>; <c>transpose</c>; <c>rows</c> with <c>start</c> and
     /// <c>count</c>; <c>experts</c> with <c>experts</c>, how many the GGUF tensor holds, and <c>{expert}</c> in the name.
+    /// An unknown property, or one that the transform does not take, is refused.
+    /// </para>
+    /// <para>
+    /// The parts of a list may overlap, and two may be the same: each is made from the GGUF tensor by itself, and a tensor of two
+    /// names is how a map says that they are tied.
     /// </para>
     /// </remarks>
     /// <param name="path">The file.</param>
+    /// <param name="options">
+    /// Choices, of which a file's map has <see cref="GgufNameMapOptions.MaximumFileBytes"/> and <see cref="GgufNameMapOptions.MaximumParts"/>;
+    /// null for the defaults.
+    /// </param>
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="IOException">It cannot be read, or is not there.</exception>
     /// <exception cref="InvalidCheckpointException">It is no map; the message names the entry.</exception>
-    /// <exception cref="CheckpointLimitException">It is larger than any map.</exception>
-    public static async Task<GgufNameMap> ReadAsync(string path, CancellationToken cancellationToken = default)
+    /// <exception cref="CheckpointLimitException">It is longer, or names more experts, than the options allow.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static async Task<GgufNameMap> ReadAsync(string path, GgufNameMapOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= new GgufNameMapOptions();
         var source = new LocalFileSource(path);
         byte[] content;
         await using (source.ConfigureAwait(false))
         {
-            if (source.Length > MaximumFileBytes)
+            if (source.Length > options.MaximumFileBytes)
             {
                 throw new CheckpointLimitException(
-                    "length of a map of names", source.Length, MaximumFileBytes, "the number of maps, each for a part of the names", path);
+                    "length of a map of names in bytes",
+                    source.Length,
+                    options.MaximumFileBytes,
+                    $"{nameof(GgufNameMapOptions)}.{nameof(GgufNameMapOptions.MaximumFileBytes)}",
+                    path,
+                    Format);
             }
 
             content = new byte[source.Length];
@@ -55,7 +68,7 @@ public sealed partial class GgufNameMap
             // A byte-order mark is not JSON, but editors on Windows write it.
             var json = content is [0xEF, 0xBB, 0xBF, ..] ? content.AsMemory(3) : content;
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            return new GgufNameMap(ReadEntries(document.RootElement));
+            return new GgufNameMap(ReadEntries(document.RootElement, path, options.MaximumParts, cancellationToken), options);
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException or FormatException)
         {
@@ -63,12 +76,12 @@ public sealed partial class GgufNameMap
                 CheckpointErrorCode.NameMapInvalid,
                 path,
                 $"it is no valid map of names: {Quoted.Plain(exception.Message)}",
-                "names",
+                Format,
                 innerException: exception);
         }
     }
 
-    private static IEnumerable<NameMapEntry> ReadEntries(JsonElement root)
+    private static IEnumerable<NameMapEntry> ReadEntries(JsonElement root, string path, int maximumParts, CancellationToken cancellationToken)
     {
         if (root.ValueKind != JsonValueKind.Object
             || !root.TryGetProperty("schema", out var schema)
@@ -80,22 +93,37 @@ public sealed partial class GgufNameMap
             throw new JsonException($"a JSON object with the schema '{Schema}' and the object 'tensors' was expected.");
         }
 
+        if (root.EnumerateObject().Select(property => property.Name).FirstOrDefault(name => name is not ("schema" or "tensors")) is { } unknown)
+        {
+            throw new JsonException($"the property {Quoted.Name(unknown)} is not known; there are schema and tensors.");
+        }
+
+        // A hundred bytes of the file may be thousands of experts.
+        var experts = 0L;
+        void AddExperts(long count)
+        {
+            experts += count;
+            CheckParts(experts, maximumParts, path, Format);
+        }
+
         foreach (var entry in tensors.EnumerateObject())
         {
-            yield return new NameMapEntry(entry.Name, ReadTargets(entry.Name, entry.Value));
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return new NameMapEntry(entry.Name, ReadTargets(entry.Name, entry.Value, AddExperts));
         }
     }
 
-    private static IEnumerable<NameMapTarget> ReadTargets(string ggufName, JsonElement value) => value.ValueKind switch
+    private static IEnumerable<NameMapTarget> ReadTargets(string ggufName, JsonElement value, Action<long> addExperts) => value.ValueKind switch
     {
         JsonValueKind.Null => [],
         JsonValueKind.String => [new NameMapTarget(value.GetString()!, WeightTransform.None)],
-        JsonValueKind.Object => ReadTarget(ggufName, value),
-        JsonValueKind.Array when value.GetArrayLength() > 0 => [.. value.EnumerateArray().SelectMany(target => ReadTarget(ggufName, target))],
+        JsonValueKind.Object => ReadTarget(ggufName, value, addExperts),
+        JsonValueKind.Array when value.GetArrayLength() > 0 =>
+            [.. value.EnumerateArray().SelectMany(target => ReadTarget(ggufName, target, addExperts))],
         _ => throw Malformed(ggufName, ExpectedTarget),
     };
 
-    private static IEnumerable<NameMapTarget> ReadTarget(string ggufName, JsonElement value)
+    private static IEnumerable<NameMapTarget> ReadTarget(string ggufName, JsonElement value, Action<long> addExperts)
     {
         if (value.ValueKind != JsonValueKind.Object || !value.TryGetProperty("name", out var text) || text.ValueKind != JsonValueKind.String)
         {
@@ -116,10 +144,17 @@ public sealed partial class GgufNameMap
             "transpose" => ([], _ => [new NameMapTarget(name, WeightTransform.Transpose)]),
             "unpermute" => (["heads"], numbers => [new NameMapTarget(name, WeightTransform.Unpermute(numbers[0]))]),
             "rows" => (["start", "count"], numbers => [new NameMapTarget(name, WeightTransform.Rows(numbers[0], numbers[1]))]),
-            "experts" => (["experts"], numbers => NameMapEntry.SplitExperts(ggufName, name, checked((int)numbers[0])).Targets),
+            "experts" => (["experts"], numbers => SplitExperts(numbers[0])),
             _ => throw Malformed(
                 ggufName, $"the transform {Quoted.Name(transform)} is not known; there are none, unpermute, minus-one, transpose, rows and experts"),
         };
+        if (value.EnumerateObject().Select(property => property.Name).FirstOrDefault(property => !IsTaken(property)) is { } unknown)
+        {
+            throw Malformed(
+                ggufName,
+                $"the transform {transform} takes no property {Quoted.Name(unknown)}, only {string.Join(", ", ["name", "transform", .. row.Numbers])}");
+        }
+
         try
         {
             return row.Make([.. row.Numbers.Select(number => ReadNumber(ggufName, value, number))]);
@@ -127,6 +162,16 @@ public sealed partial class GgufNameMap
         catch (Exception exception) when (exception is ArgumentException or OverflowException)
         {
             throw Malformed(ggufName, exception.Message, exception);
+        }
+
+        bool IsTaken(string property) => property is "name" or "transform" || row.Numbers.Contains(property);
+
+        IEnumerable<NameMapTarget> SplitExperts(long count)
+        {
+            // One entry is held against its own limit first, so that an absurd number is said to be one.
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, GgufNameMapOptions.DefaultMaximumExperts, "experts");
+            addExperts(Math.Max(count, 0));
+            return NameMapEntry.SplitExperts(ggufName, name, checked((int)count)).Targets;
         }
     }
 

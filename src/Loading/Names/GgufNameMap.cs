@@ -13,7 +13,8 @@ namespace IlgpuLoader.Loading;
 /// llama.cpp's converter writes. GGUF tensors that it makes from the configuration (<c>rope_freqs.weight</c>,
 /// <c>rope_factors_*.weight</c>, <c>blk.N.attn_rot_embd.weight</c>) are known and left out; tensors of checkpoints that it drops
 /// (<c>rotary_emb.inv_freq</c>, GPT-2's masks) are not missed; where there is no <c>output.weight</c>, the output is tied to the
-/// embedding. Phi-3 files whose query, key and value are apart are not known: no checkpoint has such names, and a transform
+/// embedding, unless the checkpoint is of a model without its head (<see cref="GgufNameMapOptions.ModelPrefix"/>, and GPT-2 as it is
+/// published). Phi-3 files whose query, key and value are apart are not known: no checkpoint has such names, and a transform
 /// takes parts, but joins none.
 /// </remarks>
 public sealed partial class GgufNameMap
@@ -22,6 +23,7 @@ public sealed partial class GgufNameMap
     internal const int MaximumBlocks = 65_536;
 
     private readonly NameIndex _index;
+    private readonly int _maximumParts;
 
     // What a built-in map leaves out on the checkpoint's side, and its tie.
     private readonly ImmutableHashSet<string> _checkpointOnly = [];
@@ -29,13 +31,15 @@ public sealed partial class GgufNameMap
 
     /// <summary>Makes a map of a caller's own.</summary>
     /// <param name="entries">The entries, in any order.</param>
+    /// <param name="options">Choices, of which a map of one's own has <see cref="GgufNameMapOptions.MaximumParts"/>; null for the defaults.</param>
     /// <exception cref="ArgumentException">
-    /// A GGUF name occurs twice, two entries make the same tensor, or the placeholders of an entry's sides differ; the message
-    /// names them.
+    /// A name is empty, a GGUF name occurs twice, two entries make the same tensor, or the placeholders of an entry's sides differ;
+    /// the message names them.
     /// </exception>
-    public GgufNameMap(IEnumerable<NameMapEntry> entries)
+    public GgufNameMap(IEnumerable<NameMapEntry> entries, GgufNameMapOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(entries);
+        _maximumParts = (options ?? new GgufNameMapOptions()).MaximumParts;
         _index = new NameIndex();
         foreach (var entry in entries)
         {
@@ -43,8 +47,8 @@ public sealed partial class GgufNameMap
         }
     }
 
-    private GgufNameMap(NameIndex index, IEnumerable<string> checkpointOnly, NameTie tiedOutput) =>
-        (_index, _checkpointOnly, _tiedOutput) = (index, [.. checkpointOnly], tiedOutput);
+    private GgufNameMap(NameIndex index, int maximumParts, IEnumerable<string> checkpointOnly, NameTie? tiedOutput) =>
+        (_index, _maximumParts, _checkpointOnly, _tiedOutput) = (index, maximumParts, [.. checkpointOnly], tiedOutput);
 
     /// <summary>The values of <c>general.architecture</c> that have a built-in map.</summary>
     public static ImmutableArray<string> Architectures { get; } = [.. ArchitectureTable.All.Select(names => names.Key)];
@@ -101,8 +105,10 @@ public sealed partial class GgufNameMap
 
         return new GgufNameMap(
             index,
+            options.MaximumParts,
             names.CheckpointOnly.Select(name => WithPrefix(name, prefix)),
-            new NameTie(WithPrefix(names.TiedOutput.Name, prefix), WithPrefix(names.TiedOutput.TiedTo, prefix)));
+            // The prefix is the model's name in the one that has a head beside it: without a prefix there is no head.
+            prefix.Length == 0 ? null : new NameTie(WithPrefix(names.TiedOutput.Name, prefix), WithPrefix(names.TiedOutput.TiedTo, prefix)));
     }
 
     /// <summary>The tensors of the checkpoint that are made from a GGUF tensor.</summary>
@@ -112,15 +118,15 @@ public sealed partial class GgufNameMap
     public bool TryGetTargets(string ggufName, out ImmutableArray<NameMapTarget> targets)
     {
         ArgumentNullException.ThrowIfNull(ggufName);
-        var found = _index.TargetsOf(ggufName);
-        targets = found ?? [];
-        return found is not null;
+        var match = _index.Find(ggufName);
+        targets = match is null ? [] : [.. match.Targets];
+        return match is not null;
     }
 
     /// <summary>The GGUF tensor that a tensor of the checkpoint is made from: the way back.</summary>
     /// <param name="name">The name in the checkpoint.</param>
     /// <param name="source">The GGUF tensor; where converters wrote two names over time, the newer.</param>
-    /// <returns>False where the map has no such name.</returns>
+    /// <returns>False where the map makes no such tensor, also since another entry goes before the one that would.</returns>
     public bool TryGetSource(string name, [NotNullWhen(true)] out NameMapSource? source)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -132,34 +138,51 @@ public sealed partial class GgufNameMap
     /// <param name="tensors">The names and shapes (row-major) of the file.</param>
     /// <param name="expected">The names that the checkpoint should have; null where that is not known.</param>
     /// <param name="file">The GGUF file, for messages.</param>
+    /// <param name="cancellationToken">Ends the work between two tensors.</param>
     /// <exception cref="InvalidCheckpointException">
     /// A transform does not fit a tensor's shape, or two tensors are the same one of the checkpoint; the message names them.
     /// </exception>
-    public NameMapping Resolve(IEnumerable<KeyValuePair<string, Shape>> tensors, IEnumerable<string>? expected = null, string? file = null)
+    /// <exception cref="CheckpointLimitException">
+    /// More tensors of the checkpoint than <see cref="GgufNameMapOptions.MaximumParts"/> are parts of GGUF tensors.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public NameMapping Resolve(
+        IEnumerable<KeyValuePair<string, Shape>> tensors,
+        IEnumerable<string>? expected = null,
+        string? file = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(tensors);
         var mapped = new Dictionary<string, MappedTensor>(StringComparer.Ordinal);
         var (ordered, unmapped, leftOut) = (new List<MappedTensor>(), new List<string>(), new List<string>());
+        var parts = 0L;
         foreach (var (ggufName, shape) in tensors)
         {
-            if (!TryGetTargets(ggufName, out var targets))
+            cancellationToken.ThrowIfCancellationRequested();
+            if (_index.Find(ggufName) is not { } match)
             {
                 unmapped.Add(ggufName);
                 continue;
             }
 
-            if (targets.IsEmpty)
+            var count = match.Templates.Length;
+            if (count == 0)
             {
                 leftOut.Add(ggufName);
             }
-
-            // An empty tensor takes no room in a file, and may not take any here: there are as many names as experts.
-            if (targets.Length > 1 && targets.Length > shape.ElementCount)
+            else if (count > 1)
             {
-                throw Invalid(file, ggufName, $"its shape is {shape}, and {targets.Length} tensors of the checkpoint are parts of it.");
+                // An empty tensor takes no room in a file, and may not take any here: there are as many names as experts.
+                if (count > shape.ElementCount)
+                {
+                    throw Invalid(file, ggufName, $"its shape is {shape}, and {count} tensors of the checkpoint are parts of it.");
+                }
+
+                parts += count;
+                CheckParts(parts, _maximumParts, file, "gguf");
             }
 
-            foreach (var target in targets)
+            foreach (var target in match.Targets)
             {
                 var tensor = new MappedTensor(target.Name, ShapeOf(target, ggufName, shape, file), ggufName, shape, target.Transform);
                 if (!mapped.TryAdd(tensor.Name, tensor))
@@ -207,6 +230,20 @@ public sealed partial class GgufNameMap
     private static string WithPrefix(string name, string prefix) => name.Replace("{model}", prefix, StringComparison.Ordinal);
 
     private bool IsCheckpointOnly(string name) => NameTemplate.Of(name).Any(candidate => _checkpointOnly.Contains(candidate.Template));
+
+    private static void CheckParts(long parts, int maximum, string? file, string format)
+    {
+        if (parts > maximum)
+        {
+            throw new CheckpointLimitException(
+                "number of tensors that are parts of GGUF tensors",
+                parts,
+                maximum,
+                $"{nameof(GgufNameMapOptions)}.{nameof(GgufNameMapOptions.MaximumParts)}",
+                file,
+                format);
+        }
+    }
 
     private static Shape ShapeOf(NameMapTarget target, string ggufName, Shape shape, string? file)
     {

@@ -18,6 +18,11 @@ internal sealed class NameIndex(long? blocks = null, long? experts = null)
     /// <exception cref="ArgumentException">A name is there already, or the placeholders of the two sides differ.</exception>
     public void Add(string ggufName, ImmutableArray<TargetTemplate> targets, bool isOlder = false)
     {
+        if (ggufName.Length == 0)
+        {
+            throw new ArgumentException("The map has the empty GGUF name '', and every tensor has a name.");
+        }
+
         NameTemplate.Check(ggufName);
         if (!_targets.TryAdd(ggufName, targets))
         {
@@ -26,6 +31,11 @@ internal sealed class NameIndex(long? blocks = null, long? experts = null)
 
         foreach (var target in targets)
         {
+            if (string.IsNullOrEmpty(target.Name))
+            {
+                throw new ArgumentException($"The map makes a tensor with an empty name of {Quoted.Name(ggufName)}.");
+            }
+
             NameTemplate.Check(target.Name);
             foreach (var placeholder in (ReadOnlySpan<string>)[NameTemplate.Block, NameTemplate.Expert])
             {
@@ -47,28 +57,15 @@ internal sealed class NameIndex(long? blocks = null, long? experts = null)
         }
     }
 
-    /// <summary>The tensors made from a GGUF tensor; none for one that is left out, null for one that is not known.</summary>
-    public ImmutableArray<NameMapTarget>? TargetsOf(string ggufName)
+    /// <summary>The entry that a GGUF tensor has, or null where it is not known. No tensor made from it is named yet.</summary>
+    public NameMatch? Find(string ggufName)
     {
         foreach (var (template, block, expert) in NameTemplate.Of(ggufName))
         {
-            if (!IsWithin(block, expert) || !_targets.TryGetValue(template, out var templates))
+            if (IsWithin(block, expert) && _targets.TryGetValue(template, out var targets))
             {
-                continue;
+                return targets.All(target => target.TransformOf(block) is not null) ? new NameMatch(template, targets, block, expert) : null;
             }
-
-            var targets = ImmutableArray.CreateBuilder<NameMapTarget>(templates.Length);
-            foreach (var target in templates)
-            {
-                if (target.TransformOf(block) is not { } transform)
-                {
-                    return null;
-                }
-
-                targets.Add(new NameMapTarget(Fill(target.Name, block, expert), transform));
-            }
-
-            return targets.MoveToImmutable();
         }
 
         return null;
@@ -79,11 +76,14 @@ internal sealed class NameIndex(long? blocks = null, long? experts = null)
     {
         foreach (var (template, block, expert) in NameTemplate.Of(name))
         {
-            if (IsWithin(block, expert) && _sources.TryGetValue(template, out var source))
+            if (IsWithin(block, expert) && _sources.TryGetValue(template, out var source) && source.Target.TransformOf(block) is { } transform)
             {
-                return source.Target.TransformOf(block) is { } transform
-                    ? new NameMapSource(Fill(source.GgufName, block, expert), transform)
-                    : null;
+                // The GGUF name may be another entry's, which goes before this one and makes something else of it, or nothing.
+                var ggufName = NameMatch.Fill(source.GgufName, block, expert);
+                if (Find(ggufName) is { } match && match.Template == source.GgufName && (match.Block, match.Expert) == (block, expert))
+                {
+                    return new NameMapSource(ggufName, transform);
+                }
             }
         }
 
@@ -91,10 +91,4 @@ internal sealed class NameIndex(long? blocks = null, long? experts = null)
     }
 
     private bool IsWithin(int? block, int? expert) => (block ?? -1L) < (blocks ?? long.MaxValue) && (expert ?? -1L) < (experts ?? long.MaxValue);
-
-    private static string Fill(string name, int? block, int? expert)
-    {
-        name = block is { } b ? NameTemplate.Fill(name, NameTemplate.Block, b) : name;
-        return expert is { } e ? NameTemplate.Fill(name, NameTemplate.Expert, e) : name;
-    }
 }

@@ -8,7 +8,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <remarks>
 /// In the names, a part between dots may be <c>{block}</c> and, further on, <c>{expert}</c>: any number, the same on both sides.
-/// An exact name goes before one with placeholders.
+/// An exact name goes before one with placeholders. The parts of one GGUF tensor may overlap, and two may be the same: that is how a
+/// map says that two tensors are tied.
 /// </remarks>
 public sealed class NameMapEntry
 {

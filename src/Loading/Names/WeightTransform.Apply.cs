@@ -136,6 +136,12 @@ public sealed partial record WeightTransform
     // Each head's rows seen as [half, pair] on the checkpoint's side and as [pair, half] on the GGUF's.
     private void MoveRows(Tensor source, Tensor destination)
     {
+        if (source.ElementCount == 0)
+        {
+            // Nothing moves, and of no rows there may be any number of heads, also more than a shape can have.
+            return;
+        }
+
         var pairs = source.Shape[0] / Heads / 2;
         var isPairs = Kind == WeightTransformKind.Unpermute;
         var row = source.Shape.Dimensions[1..];

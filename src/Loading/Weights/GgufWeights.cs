@@ -46,6 +46,7 @@ public sealed class GgufWeights
     /// <param name="checkpoint">The opened GGUF checkpoint; stays the caller's.</param>
     /// <param name="map">The names.</param>
     /// <param name="options">What is given and where to; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the work between two tensors.</param>
     /// <exception cref="ArgumentException">An option is out of range, or none that is possible here.</exception>
     /// <exception cref="InvalidCheckpointException">
     /// A transform does not fit a tensor's shape, or two weights have the same name; the message names them.
@@ -53,15 +54,20 @@ public sealed class GgufWeights
     /// <exception cref="UnsupportedCheckpointException">
     /// The checkpoint is of another format, has a tensor of an unknown type, or a transform changes the values of an integer type.
     /// </exception>
-    public GgufWeights(Checkpoint checkpoint, GgufNameMap map, GgufWeightsOptions? options = null)
+    /// <exception cref="CheckpointLimitException">
+    /// More weights than <see cref="GgufNameMapOptions.MaximumParts"/> of the map's options are parts of GGUF tensors.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public GgufWeights(Checkpoint checkpoint, GgufNameMap map, GgufWeightsOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(map);
         _options = options ?? GgufWeightsOptions.Default;
         CheckOptions(_options);
         CheckReadable(checkpoint);
-        Names = map.Resolve(checkpoint.Tensors.Select(tensor => KeyValuePair.Create(tensor.Name, tensor.Shape)), file: checkpoint.Path);
-        var sources = FindSources(checkpoint);
+        Names = map.Resolve(
+            checkpoint.Tensors.Select(tensor => KeyValuePair.Create(tensor.Name, tensor.Shape)), file: checkpoint.Path, cancellationToken: cancellationToken);
+        var sources = FindSources(checkpoint, cancellationToken);
         Types = new ReadOnlyDictionary<string, DType>(new OrderedDictionary<string, DType>(
             sources.SelectMany(source => source.Weights.Select(weight => KeyValuePair.Create(weight.Name, source.Tensor.DType))),
             StringComparer.Ordinal));
@@ -186,13 +192,14 @@ public sealed class GgufWeights
                 ? (QuantisedName.OfType(weight.Name), (long)id)
                 : throw new InvalidOperationException($"{weight.DType} is in a GGUF file, and has no number there."));
 
-    private ImmutableArray<GgufWeightSource> FindSources(Checkpoint checkpoint)
+    private ImmutableArray<GgufWeightSource> FindSources(Checkpoint checkpoint, CancellationToken cancellationToken)
     {
         var choice = new TensorChoice(_options.Load.Include, _options.Load.Exclude);
         var ties = (_options.IncludeTies ? Names.Ties : []).ToLookup(tie => tie.TiedTo, tie => tie.Name, StringComparer.Ordinal);
         var sources = ImmutableArray.CreateBuilder<GgufWeightSource>();
         foreach (var tensor in checkpoint.Tensors)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             ImmutableArray<MappedWeight> weights =
             [
                 .. Names.OfGguf(tensor.Name)

@@ -5,6 +5,8 @@ namespace IlgpuLoader.Loading.Tests;
 
 public sealed class ArchitectureMetadataTests
 {
+    private static readonly string[] Matrices = ["up", "down", "gate"];
+
     // Every type that a number may be boxed in.
     public static TheoryData<object> Fours => [(byte)4, (sbyte)4, (short)4, (ushort)4, 4, 4u, 4L, 4UL];
 
@@ -104,6 +106,43 @@ public sealed class ArchitectureMetadataTests
         var map = GgufNameMap.ForArchitecture("llama", metadata, new GgufNameMapOptions { MaximumExperts = 5000 });
         Assert.True(map.TryGetTargets("blk.0.ffn_up_exps.weight", out var targets));
         Assert.Equal(5000, targets.Length);
+    }
+
+    [Fact]
+    public void Parts_are_limited_together_before_they_are_named()
+    {
+        // 3,000 tensors of 4,096 bytes would be twelve million names; 32 of them are the limit exactly.
+        var map = Llama(("block_count", 1000u), ("attention.head_count", 8u), ("expert_count", 4096u));
+        var taken = 0;
+        IEnumerable<KeyValuePair<string, Shape>> Tensors(int count)
+        {
+            for (taken = 0; taken < count; taken++)
+            {
+                yield return KeyValuePair.Create($"blk.{taken / 3}.ffn_{Matrices[taken % 3]}_exps.weight", new Shape(4096, 1));
+            }
+        }
+
+        var exception = Assert.Throws<CheckpointLimitException>(() => map.Resolve(Tensors(3000), file: "m.gguf"));
+        Assert.Equal((33 * 4096, 131_072, "m.gguf", "gguf"), (exception.Actual, exception.Maximum, exception.File, exception.Format));
+        Assert.Equal("GgufNameMapOptions.MaximumParts", exception.Option);
+        Assert.Equal(32, taken);
+        Assert.Equal(131_072, map.Resolve(Tensors(32)).Tensors.Length);
+    }
+
+    [Fact]
+    public void The_limit_of_parts_may_be_raised_and_does_not_count_whole_tensors()
+    {
+        var metadata = new Dictionary<string, object> { ["llama.block_count"] = 2u, ["llama.attention.head_count"] = 8u, ["llama.expert_count"] = 3u };
+        KeyValuePair<string, Shape>[] tensors =
+        [
+            new("output.weight", new Shape(1)), new("token_embd.weight", new Shape(1)),
+            new("blk.0.ffn_up_exps.weight", new Shape(3, 1)), new("blk.1.ffn_up_exps.weight", new Shape(3, 1)),
+        ];
+        var exception = Assert.Throws<CheckpointLimitException>(() => WithParts(5).Resolve(tensors));
+        Assert.Equal((6, 5), (exception.Actual, exception.Maximum));
+        Assert.Equal(8, WithParts(6).Resolve(tensors).Tensors.Length);
+
+        GgufNameMap WithParts(int maximum) => GgufNameMap.ForArchitecture("llama", metadata, new GgufNameMapOptions { MaximumParts = maximum });
     }
 
     private static GgufNameMap Llama(params (string Key, object Value)[] numbers) =>

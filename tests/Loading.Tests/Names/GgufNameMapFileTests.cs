@@ -40,6 +40,7 @@ public sealed class GgufNameMapFileTests
     [InlineData("[]", "ilgpu-loader/names/1")]
     [InlineData("""{"schema": "ilgpu-loader/names/2", "tensors": {}}""", "ilgpu-loader/names/1")]
     [InlineData("""{"schema": "ilgpu-loader/names/1"}""", "'tensors'")]
+    [InlineData("""{"schema": "ilgpu-loader/names/1", "tensors": {}, "tensor\u001b": {"a": "x"}}""", "'tensor\\u001b'")]
     public async Task Something_else_is_no_map(string content, string part)
     {
         var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => ReadAsync(content));
@@ -63,6 +64,14 @@ public sealed class GgufNameMapFileTests
     [InlineData("\"a\": {\"name\": \"x\", \"transform\": \"rows\", \"start\": -1, \"count\": 1}", "'a'", "start")]
     [InlineData("\"a\": {\"name\": \"x\", \"transform\": \"experts\", \"experts\": 2}", "'a'", "{expert}")]
     [InlineData("\"a\": {\"name\": \"x.{expert}\", \"transform\": \"experts\", \"experts\": 99999999999}", "'a'", "entry")]
+    [InlineData("\"a\": {\"name\": \"x\", \"trasform\": \"transpose\"}", "'a'", "'trasform'")]
+    [InlineData("\"a\": {\"name\": \"x\", \"heads\": 4}", "'a'", "'heads'")]
+    [InlineData("\"a\": {\"name\": \"x\", \"transform\": \"transpose\", \"heads\": 4}", "'a'", "'heads'")]
+    [InlineData("\"a\": {\"name\": \"x\", \"transform\": \"unpermute\", \"heads\": 4, \"count\": 1}", "'a'", "'count'")]
+    [InlineData("\"a\": [{\"name\": \"x\"}, {\"name\": \"y\", \"Name\\u001b\": \"z\"}]", "'a'", "'Name\\u001b'")]
+    [InlineData("\"\": \"x\"", "''", "empty")]
+    [InlineData("\"a\": \"\"", "'a'", "empty")]
+    [InlineData("\"a\": {\"name\": \"\", \"transform\": \"transpose\"}", "'a'", "empty")]
     [InlineData("\"a\": \"x\", \"b\": \"x\"", "'a'", "'b'")]
     [InlineData("\"a\": \"x\", \"a\": \"y\"", "'a'", "uplicate")]
     [InlineData("\"blk.{block}.a\": \"x\"", "'blk.{block}.a'", "{block}")]
@@ -93,7 +102,25 @@ public sealed class GgufNameMapFileTests
         }
 
         var exception = await Assert.ThrowsAsync<CheckpointLimitException>(() => GgufNameMap.ReadAsync(folder["long.json"]));
-        Assert.Equal(64L << 20, exception.Maximum);
+        Assert.Equal((64L << 20, "GgufNameMapOptions.MaximumFileBytes"), (exception.Maximum, exception.Option));
+        var raised = new GgufNameMapOptions { MaximumFileBytes = (64 << 20) + 1 };
+        // Now it is read, and is zeros.
+        await Assert.ThrowsAsync<InvalidCheckpointException>(() => GgufNameMap.ReadAsync(folder["long.json"], raised));
+    }
+
+    [Fact]
+    public async Task Experts_of_all_entries_are_limited_together()
+    {
+        using var folder = new TemporaryFolder();
+        var entries = Enumerable.Range(0, 33).Select(i => $$"""
+            "a{{i}}": {"name": "x{{i}}.{expert}", "transform": "experts", "experts": 4096}
+            """);
+        var path = folder.Write("map.json", $$$"""{"schema": "ilgpu-loader/names/1", "tensors": {{{{string.Join(',', entries)}}}}}""");
+        var exception = await Assert.ThrowsAsync<CheckpointLimitException>(() => GgufNameMap.ReadAsync(path));
+        Assert.Equal((33 * 4096, 131_072, path), (exception.Actual, exception.Maximum, exception.File));
+        Assert.Equal("GgufNameMapOptions.MaximumParts", exception.Option);
+        var map = await GgufNameMap.ReadAsync(path, new GgufNameMapOptions { MaximumParts = 33 * 4096 });
+        Assert.Equal(4096, TargetsOf(map, "a32").Length);
     }
 
     [Fact]
@@ -101,7 +128,7 @@ public sealed class GgufNameMapFileTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("map.json", """{"schema": "ilgpu-loader/names/1", "tensors": {}}""");
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => GgufNameMap.ReadAsync(path, new CancellationToken(canceled: true)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => GgufNameMap.ReadAsync(path, cancellationToken: new CancellationToken(canceled: true)));
     }
 
     private static async Task<GgufNameMap> ReadAsync(string content)

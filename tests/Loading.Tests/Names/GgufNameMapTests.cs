@@ -82,6 +82,93 @@ public sealed class GgufNameMapTests
     }
 
     [Fact]
+    public void Rows_may_overlap_and_a_tensor_may_have_two_names()
+    {
+        var map = new GgufNameMap(
+        [
+            new("a", new NameMapTarget("x", WeightTransform.Rows(0, 3)), new NameMapTarget("y", WeightTransform.Rows(2, 2))),
+            new("embedding", new NameMapTarget("embed.weight", WeightTransform.None), new NameMapTarget("head.weight", WeightTransform.None)),
+        ]);
+        var mapping = map.Resolve([Pair("a", 4, 2), Pair("embedding", 5, 2)]);
+        Assert.Equal(
+            [("x", new Shape(3, 2)), ("y", new Shape(2, 2)), ("embed.weight", new Shape(5, 2)), ("head.weight", new Shape(5, 2))],
+            mapping.Tensors.Select(tensor => (tensor.Name, tensor.Shape)));
+    }
+
+    [Fact]
+    public void The_way_back_is_one_that_leads_here()
+    {
+        var map = new GgufNameMap(
+        [
+            new("blk.{block}.a", "l.{block}.x"),
+            new("blk.3.a", "special"),
+            new("blk.4.a"),
+            new("blk.{block}.conv.0.weight", "layers.{block}.stem.7.weight"),
+            new("blk.{block}.conv.{expert}.weight", "layers.{block}.other.{expert}.weight"),
+        ]);
+        Assert.True(map.TryGetSource("l.2.x", out var source));
+        Assert.Equal("blk.2.a", source.GgufName);
+        Assert.True(map.TryGetSource("special", out source));
+        Assert.Equal("blk.3.a", source.GgufName);
+        // blk.3.a is another tensor, blk.4.a none, and blk.4.conv.0.weight the stem.
+        Assert.False(map.TryGetSource("l.3.x", out _));
+        Assert.False(map.TryGetSource("l.4.x", out _));
+        Assert.False(map.TryGetSource("layers.4.other.0.weight", out _));
+        Assert.True(map.TryGetSource("layers.4.other.1.weight", out _));
+    }
+
+    [Fact]
+    public void The_way_back_takes_the_next_entry_where_the_first_does_not_lead_here()
+    {
+        // The name fits both templates of the checkpoint's side; blk.1.a is an exact entry's.
+        var map = new GgufNameMap([new("blk.{block}.a", "l.{block}.2"), new("blk.1.a", "special"), new("b.{block}", "l.1.{block}")]);
+        Assert.True(map.TryGetTargets("b.2", out var targets));
+        Assert.Equal("l.1.2", Assert.Single(targets).Name);
+        Assert.True(map.TryGetSource("l.1.2", out var source));
+        Assert.Equal("b.2", source.GgufName);
+    }
+
+    [Fact]
+    public void Parts_of_a_callers_own_map_are_limited_too()
+    {
+        NameMapEntry[] entries = [new("blk.{block}.a", new NameMapTarget("l.{block}.x", WeightTransform.Rows(0, 1)), new NameMapTarget("l.{block}.y", WeightTransform.Rows(1, 1)))];
+        KeyValuePair<string, Shape>[] tensors = [Pair("blk.0.a", 2), Pair("blk.1.a", 2)];
+        var exception = Assert.Throws<CheckpointLimitException>(
+            () => new GgufNameMap(entries, new GgufNameMapOptions { MaximumParts = 3 }).Resolve(tensors));
+        Assert.Equal((4, 3), (exception.Actual, exception.Maximum));
+        Assert.Equal(4, new GgufNameMap(entries, new GgufNameMapOptions { MaximumParts = 4 }).Resolve(tensors).Tensors.Length);
+    }
+
+    [Fact]
+    public void Resolving_is_cancelled_between_two_tensors()
+    {
+        using var cancellation = new CancellationTokenSource();
+        var taken = 0;
+        IEnumerable<KeyValuePair<string, Shape>> Tensors()
+        {
+            for (taken = 1; taken <= 9; taken++)
+            {
+                if (taken == 3)
+                {
+                    cancellation.Cancel();
+                }
+
+                yield return Pair($"t{taken}", 1);
+            }
+        }
+
+        Assert.Throws<OperationCanceledException>(() => new GgufNameMap([]).Resolve(Tensors(), cancellationToken: cancellation.Token));
+        Assert.Equal(3, taken);
+    }
+
+    [Fact]
+    public void Empty_names_are_refused()
+    {
+        Assert.Contains("empty", Refusal(new NameMapEntry("", "x")), StringComparison.Ordinal);
+        Assert.Contains("'a'", Refusal(new NameMapEntry("a", "")), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Names_that_occur_twice_are_named()
     {
         Assert.Contains("'a' twice", Refusal(new("a", "x"), new("a", "y")), StringComparison.Ordinal);

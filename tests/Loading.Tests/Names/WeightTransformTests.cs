@@ -15,6 +15,7 @@ public sealed class WeightTransformTests
             (WeightTransform.MinusOne, [5], [5]),
             (WeightTransform.Unpermute(3), [12, 7], [12, 7]),
             (WeightTransform.Unpermute(3), [6], [6]),
+            (WeightTransform.Unpermute(1L << 62), [0, 32], [0, 32]),
             (WeightTransform.Transpose, [5, 7], [7, 5]),
             (WeightTransform.Expert(2, 3), [3, 5, 7], [5, 7]),
             (WeightTransform.Expert(0, 1), [1, 5], [5]),
@@ -36,6 +37,7 @@ public sealed class WeightTransformTests
         [
             (WeightTransform.Unpermute(3), [13, 7]),
             (WeightTransform.Unpermute(3), [9, 7]),
+            (WeightTransform.Unpermute(1L << 62), [6, 7]),
             (WeightTransform.Unpermute(1), []),
             (WeightTransform.Transpose, [5]),
             (WeightTransform.Transpose, [5, 6, 7]),

@@ -6,6 +6,8 @@ namespace IlgpuLoader.Loading.Tests;
 
 public sealed class GgufWeightsRefusalTests
 {
+    private static readonly string[] Matrices = ["up", "down", "gate"];
+
     [Fact]
     public async Task Another_format_is_refused()
     {
@@ -86,6 +88,33 @@ public sealed class GgufWeightsRefusalTests
         await using var checkpoint = await new GgufSample().Add("a", 0, 5).OpenAsync();
         var map = new GgufNameMap([new("a", "b", WeightTransform.Transpose)]);
         Assert.Equal(CheckpointErrorCode.NameMapInvalid, Assert.Throws<InvalidCheckpointException>(() => new GgufWeights(checkpoint, map)).Code);
+    }
+
+    [Fact]
+    public async Task More_parts_than_the_map_allows_are_refused()
+    {
+        var sample = new GgufSample();
+        sample.Builder
+            .Add("general.architecture", "llama").Add("llama.block_count", 11u)
+            .Add("llama.attention.head_count", 1u).Add("llama.expert_count", 4096u);
+        foreach (var name in Enumerable.Range(0, 33).Select(i => $"blk.{i / 3}.ffn_{Matrices[i % 3]}_exps.weight"))
+        {
+            sample.Builder.Tensor(name, 24, [1, 4096], new byte[4096]);
+        }
+
+        await using var checkpoint = await sample.OpenAsync();
+        var exception = Assert.Throws<CheckpointLimitException>(() => new GgufWeights(checkpoint, GgufSample.MapOf(checkpoint)));
+        Assert.Equal((33 * 4096, 131_072, "sample.gguf"), (exception.Actual, exception.Maximum, exception.File));
+        var map = GgufNameMap.ForArchitecture("llama", checkpoint.Metadata, new GgufNameMapOptions { MaximumParts = 33 * 4096 });
+        Assert.Equal(33 * 4096, new GgufWeights(checkpoint, map).Types.Count);
+    }
+
+    [Fact]
+    public async Task Making_is_cancelled()
+    {
+        await using var checkpoint = await new GgufSample().Add("a", 0, 4).OpenAsync();
+        Assert.Throws<OperationCanceledException>(
+            () => new GgufWeights(checkpoint, new GgufNameMap([new("a", "b")]), cancellationToken: new CancellationToken(canceled: true)));
     }
 
     private static GgufWeights Make(Checkpoint checkpoint, GgufWeightsOptions options) => new(checkpoint, new GgufNameMap([new("a", "b")]), options);

@@ -46,6 +46,22 @@ public sealed class GgufWeightsTransformTests
         float[] Vector(string name) => sample.VectorValues(name);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(8)]
+    public async Task No_rows_have_any_number_of_heads(int type)
+    {
+        var sample = new GgufSample();
+        sample.Builder.Add("general.architecture", "llama").Add("llama.block_count", 1u).Add("llama.attention.head_count", 1UL << 62);
+        sample.Builder.Tensor("blk.0.attn_q.weight", type, [32, 0], default);
+        await using var checkpoint = await sample.OpenAsync();
+        foreach (var load in new[] { LoadOptions.Default, new LoadOptions { DType = DType.F16 } })
+        {
+            var weights = new GgufWeights(checkpoint, GgufSample.MapOf(checkpoint), new GgufWeightsOptions { Load = load });
+            Assert.Equal(new Shape(0, 32), (await GgufWeightsTests.TakeAllAsync(weights))[^1].Shape);
+        }
+    }
+
     [Fact]
     public async Task What_must_be_decoded_gets_the_type_that_is_asked_for()
     {
