@@ -96,7 +96,7 @@ public sealed class GgufCommandTests : IDisposable
             .Add("many", Enumerable.Range(0, 1000).Select(i => $"t{i}").ToArray()).ToBytes());
         var text = await ToolRun.OfAsync("inspect", path);
         Assert.Contains("gguf version 3, big-endian, alignment 32", text.Out, StringComparison.Ordinal);
-        Assert.Matches(@"\n  many +STRING\[1000\] t0, t1, t2, t3, t4, t5, t6, t7, …\n", text.Out);
+        Assert.Matches(@"\n  many +STRING\[1000\] 't0', 't1', 't2', 't3', 't4', 't5', 't6', 't7', …\n", text.Out);
         Assert.Matches(@"\n  few +INT32\[3\] 1, 2, 3\n", text.Out);
         Assert.Contains("t999", (await ToolRun.OfAsync("inspect", path, "--full")).Out, StringComparison.Ordinal);
 
