@@ -49,9 +49,9 @@ public sealed class InspectCommandTests
               model.norm.weight                               F16  [8]       16 B
 
             totals
-                   tensors  parameters     bytes
-              F16       12       1,496  2.92 KiB
-              all       12       1,496  2.92 KiB
+                   tensors  parameters     bytes  bits/weight
+              F16       12       1,496  2.92 KiB        16.00
+              all       12       1,496  2.92 KiB        16.00
 
             """,
             run.Out.Replace(folder.Path, "DIR", StringComparison.Ordinal));
@@ -83,9 +83,9 @@ public sealed class InspectCommandTests
                 norm.weight                        F16 [8]          16 B
 
             totals
-                   tensors  parameters     bytes
-              F16       12       1,496  2.92 KiB
-              all       12       1,496  2.92 KiB
+                   tensors  parameters     bytes  bits/weight
+              F16       12       1,496  2.92 KiB        16.00
+              all       12       1,496  2.92 KiB        16.00
 
             """,
             run.Out.Replace(folder.Path, "DIR", StringComparison.Ordinal));
