@@ -20,7 +20,7 @@ internal sealed class ConvertCommand : CommandBase
     private readonly Option<string?> _format = CreateFormatOption();
     private readonly Option<string?> _maximumShardSize = new("--max-shard-size")
     {
-        Description = "The largest shard of a folder, such as 2GB; by default 5GB.",
+        Description = "The most tensor data in one shard of a folder, such as 2GB; by default 5GB.",
         HelpName = "SIZE",
     };
 
@@ -150,7 +150,7 @@ internal sealed class ConvertCommand : CommandBase
     private static void WarnOfWhatTheFormatHasNot(CommandConsole console, ConversionResult result)
     {
         const int shown = 3;
-        var format = result.Format == OutputFormat.Gguf ? "GGUF" : NameOf(result.Format);
+        var format = result.Format.DisplayName;
         if (result.DuplicatedTensors > 0)
         {
             console.Warn(

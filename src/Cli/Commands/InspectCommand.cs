@@ -203,23 +203,7 @@ internal sealed class InspectCommand : CommandBase
         }
         else
         {
-            var table = new TextTable("lllrl");
-            foreach (var tensor in tensors)
-            {
-                table.Add(
-                    Quoted.Plain(tensor.Name),
-                    tensor.DType.Name,
-                    tensor.Shape.ToString(),
-                    Sizes.Format(tensor.ByteLength),
-                    tensor.TiedTo is { } tied ? $"tied to {Quoted.Plain(tied)}" : "");
-            }
-
-            foreach (var tensor in unreadable)
-            {
-                table.Add(Quoted.Plain(tensor.Name), tensor.TypeName, tensor.Shape.ToString(), "?", "");
-            }
-
-            table.WriteTo(output, "  ");
+            WriteTable(output, checkpoint, tensors, unreadable);
         }
 
         if (unreadable.Length > 0 && (tree || statistics is not null))
@@ -229,6 +213,36 @@ internal sealed class InspectCommand : CommandBase
         }
 
         WriteTotals(output, tensors);
+    }
+
+    private static void WriteTable(TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, UnreadableTensor[] unreadable)
+    {
+        // All in the order of their bytes; what shares a place stays as it was.
+        var rows = tensors
+            .Select(tensor => (tensor.File, tensor.Offset, Cells: new[]
+            {
+                Quoted.Plain(tensor.Name),
+                tensor.DType.Name,
+                tensor.Shape.ToString(),
+                Sizes.Format(tensor.ByteLength),
+                tensor.TiedTo is { } tied ? $"tied to {Quoted.Plain(tied)}" : "",
+            }))
+            .Concat(unreadable.Select(tensor => (tensor.File, tensor.Offset, Cells: new[]
+            {
+                Quoted.Plain(tensor.Name), tensor.TypeName, tensor.Shape.ToString(), "?", "",
+            })));
+        if (unreadable.Length > 0)
+        {
+            rows = rows.OrderBy(row => checkpoint.Files.IndexOf(row.File)).ThenBy(row => row.Offset);
+        }
+
+        var table = new TextTable("lllrl");
+        foreach (var row in rows)
+        {
+            table.Add(row.Cells);
+        }
+
+        table.WriteTo(output, "  ");
     }
 
     private static string Shown(UnreadableTensor tensor) => $"{Quoted.Plain(tensor.Name)} ({tensor.TypeName})";

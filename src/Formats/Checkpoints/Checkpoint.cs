@@ -107,7 +107,10 @@ public sealed class Checkpoint : IAsyncDisposable
         return Task.Run(() => OpenPathAsync(path, options ?? CheckpointOptions.Default, cancellationToken), cancellationToken);
     }
 
-    /// <summary>Opens a checkpoint of one file from any source of bytes.</summary>
+    /// <summary>
+    /// Opens a checkpoint of one file from any source of bytes. A part of a split GGUF model is opened alone, with a warning:
+    /// nobody knows where the others are.
+    /// </summary>
     /// <param name="source">The bytes.</param>
     /// <param name="options">What to accept; null for the defaults.</param>
     /// <param name="leaveOpen">Whether the source stays open when the checkpoint is disposed, and when opening fails.</param>
@@ -121,7 +124,8 @@ public sealed class Checkpoint : IAsyncDisposable
         var file = await OpenFileAsync(source, detector, leaveOpen, cancellationToken).ConfigureAwait(false);
         try
         {
-            return Assemble(source.Name, [file], null, null, [], leaveOpen);
+            var warnings = GgufSplit.WarningOfPart(file.File) is { } warning ? new List<CheckpointWarning> { new(file.File.Path, warning) } : [];
+            return Assemble(source.Name, [file], null, null, warnings, leaveOpen);
         }
         catch when (!leaveOpen)
         {
@@ -170,7 +174,8 @@ public sealed class Checkpoint : IAsyncDisposable
             : await OpenFilesAsync(selection.Files, limit, detector, cancellationToken).ConfigureAwait(false);
         try
         {
-            if (files.Length > 1 && files[0].File.Header is GgufHeader)
+            // Parts lead to one another, whatever the first of them turns out to be.
+            if (files.Length > 1 && (selection.Files.Count == 1 || files[0].File.Header is GgufHeader))
             {
                 GgufSplit.Check([.. files.Select(file => (file.File, file.Content))]);
                 // What a later part says beside its number is no business of the model's.

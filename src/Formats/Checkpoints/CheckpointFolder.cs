@@ -41,15 +41,17 @@ internal static partial class CheckpointFolder
             .Where(name => !name.StartsWith('.'))
             .Order(NaturalOrder.Instance)
             .ToArray();
-        foreach (var extension in extensions)
+        string[] readable = [.. extensions];
+        foreach (var extension in readable)
         {
             var index = FindIndex(folder, names, extension, options);
             if (index is not null)
             {
-                return await FromIndexAsync(folder, index, options, cancellationToken).ConfigureAwait(false);
+                return AddOtherFormats(
+                    await FromIndexAsync(folder, index, options, cancellationToken).ConfigureAwait(false), folder, names, extension, readable);
             }
 
-            var weights = names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && !NeverWeights.Contains(name)).ToArray();
+            var weights = WeightsOf(names, extension);
             if (weights.Length > 0 && extension == GgufConstants.Extension)
             {
                 return FromModels(folder, weights, options);
@@ -57,7 +59,7 @@ internal static partial class CheckpointFolder
 
             if (weights.Length > 0)
             {
-                return FromNames(folder, weights, extension, options);
+                return AddOtherFormats(FromNames(folder, weights, extension, options), folder, names, extension, readable);
             }
         }
 
@@ -66,9 +68,9 @@ internal static partial class CheckpointFolder
             CheckpointErrorCode.NoWeights,
             folder,
             others.Length > 0
-                ? $"there are no {string.Join(" or ", extensions)} files here; {string.Join(", ", others.Select(Quoted.Name))} "
+                ? $"there are no {string.Join(" or ", readable)} files here; {string.Join(", ", others.Select(Quoted.Name))} "
                   + "cannot be read as a folder by this version."
-                : $"there are no {string.Join(" or ", extensions)} files here. Is this the folder of the model?");
+                : $"there are no {string.Join(" or ", readable)} files here. Is this the folder of the model?");
     }
 
     /// <summary>Whether a file is an index by its name: <c>*.index.json</c>, or <c>*.index.VARIANT.json</c>.</summary>
@@ -99,6 +101,22 @@ internal static partial class CheckpointFolder
         }
 
         return new Selection(files, index, []);
+    }
+
+    private static string[] WeightsOf(string[] names, string extension) =>
+        [.. names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && !NeverWeights.Contains(name))];
+
+    // Weights in a format that comes after the one that was found: most likely the same once more.
+    private static Selection AddOtherFormats(Selection selection, string folder, string[] names, string found, string[] readable)
+    {
+        var warnings = selection.Warnings.ToList();
+        foreach (var other in readable.SkipWhile(extension => extension != found).Skip(1))
+        {
+            AddWarning(
+                warnings, folder, WeightsOf(names, other), $"weights in another format than the {found} files here, left aside; open it by its own name");
+        }
+
+        return selection with { Warnings = warnings };
     }
 
     private static string? FindIndex(string folder, string[] names, string extension, CheckpointOptions options)

@@ -1,5 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
 
@@ -12,10 +14,15 @@ public static class ShardNames
     /// <summary>The index of a checkpoint with several shards.</summary>
     public const string Index = "model.safetensors.index.json";
 
-    private const string Extension = ".safetensors";
+    /// <summary>The ending of the names of safetensors files.</summary>
+    public const string SafetensorsExtension = SafetensorsConstants.Extension;
+
+    /// <summary>The ending of the names of GGUF files.</summary>
+    public const string GgufExtension = GgufConstants.Extension;
+
     private const string Stem = "model";
 
-    private static readonly string[] Extensions = [Extension, ".gguf"];
+    private static readonly string[] Extensions = [SafetensorsExtension, GgufExtension];
 
     private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -24,7 +31,7 @@ public static class ShardNames
     /// <param name="count">How many there are.</param>
     /// <param name="extension">The ending of the names, <c>.safetensors</c> or <c>.gguf</c>.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such shard.</exception>
-    public static string OfShard(int index, int count, string extension = Extension)
+    public static string OfShard(int index, int count, string extension = SafetensorsExtension)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, count);

@@ -64,10 +64,11 @@ public sealed class GgufArray : IReadOnlyList<object>, IEquatable<GgufArray>
     }
 
     /// <summary>Makes an array of strings.</summary>
+    /// <exception cref="ArgumentException">A string holds half of a surrogate pair, which is no text that UTF-8 has.</exception>
     public static GgufArray Create(IReadOnlyCollection<string> strings)
     {
         ArgumentNullException.ThrowIfNull(strings);
-        var encoded = new byte[strings.Aggregate(0, (sum, text) => checked(sum + LengthBytes + Encoding.UTF8.GetByteCount(text)))];
+        var encoded = new byte[strings.Aggregate(0, (sum, text) => checked(sum + LengthBytes + ByteCount(text, nameof(strings))))];
         var rest = encoded.AsSpan();
         foreach (var text in strings)
         {
@@ -199,6 +200,9 @@ public sealed class GgufArray : IReadOnlyList<object>, IEquatable<GgufArray>
 
     /// <summary>Type and count, such as <c>STRING[32000]</c>.</summary>
     public override string ToString() => $"{ElementType}[{Count}]";
+
+    private static int ByteCount(string text, string parameter) => GgufHeaderWriter.ByteCount(text) ?? throw new ArgumentException(
+        $"The string {Quoted.Name(text)} holds half of a surrogate pair.", parameter);
 
     private static GgufArray Nested(ReadOnlyMemory<byte> slice) => new(
         (GgufValueType)BinaryPrimitives.ReadInt32LittleEndian(slice.Span),

@@ -11,6 +11,9 @@ namespace IlgpuLoader.Formats.Gguf;
 /// <param name="lengthBytes">The size of counts and lengths: 4 in version 1, 8 later.</param>
 internal sealed class GgufArrayReader(GgufHeaderBytes bytes, GgufLimits limits, int lengthBytes)
 {
+    // A few microseconds.
+    private const int ElementsPerCheck = 1024;
+
     /// <summary>Reads one array.</summary>
     /// <param name="key">The key whose value it is, for messages.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
@@ -21,22 +24,24 @@ internal sealed class GgufArrayReader(GgufHeaderBytes bytes, GgufLimits limits, 
         bytes.KeepFromHere();
         var from = bytes.Position;
         var encodedLength = await WalkAsync(key, type, count, 1, cancellationToken).ConfigureAwait(false);
-        var stored = GC.AllocateUninitializedArray<byte>(checked((int)(bytes.Position - from)));
-        await bytes.CopyKeptAsync(stored, cancellationToken).ConfigureAwait(false);
-        if (lengthBytes == sizeof(ulong) && !bytes.IsBigEndian)
-        {
-            return new GgufArray(type, count, stored);
-        }
-
+        var storedLength = checked((int)(bytes.Position - from));
+        bytes.Expand(encodedLength - storedLength);
         if (encodedLength > Array.MaxLength)
         {
             throw bytes.Beyond($"size of the array {Quoted.Name(key)}", encodedLength, Array.MaxLength, nameof(GgufLimits.MaximumHeaderBytes));
         }
 
+        // What was stored lies at the end of the room that the translation needs: it only grows, by lengths that come before
+        // what they measure, so that what is written never reaches what was not read yet.
         var encoded = GC.AllocateUninitializedArray<byte>((int)encodedLength);
-        ReadOnlySpan<byte> source = stored;
-        Span<byte> target = encoded;
-        Translate(type, count, ref source, ref target);
+        await bytes.CopyKeptAsync(encoded.AsMemory(encoded.Length - storedLength), cancellationToken).ConfigureAwait(false);
+        if (lengthBytes != sizeof(ulong) || bytes.IsBigEndian)
+        {
+            ReadOnlySpan<byte> source = encoded.AsSpan(encoded.Length - storedLength);
+            var target = encoded.AsSpan();
+            Translate(type, count, ref source, ref target, cancellationToken);
+        }
+
         return new GgufArray(type, count, encoded);
     }
 
@@ -153,7 +158,8 @@ internal sealed class GgufArrayReader(GgufHeaderBytes bytes, GgufLimits limits, 
     };
 
     // Elements that were walked over, into little-endian ones with lengths of 8 bytes.
-    private void Translate(GgufValueType type, int count, ref ReadOnlySpan<byte> source, ref Span<byte> target)
+    private void Translate(
+        GgufValueType type, int count, ref ReadOnlySpan<byte> source, ref Span<byte> target, CancellationToken cancellationToken)
     {
         if (type.Size > 0)
         {
@@ -171,6 +177,11 @@ internal sealed class GgufArrayReader(GgufHeaderBytes bytes, GgufLimits limits, 
 
         for (var i = 0; i < count; i++)
         {
+            if (i % ElementsPerCheck == 0)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
             var elementType = GgufValueType.UINT8;
             if (type == GgufValueType.ARRAY)
             {
@@ -187,7 +198,7 @@ internal sealed class GgufArrayReader(GgufHeaderBytes bytes, GgufLimits limits, 
             BinaryPrimitives.WriteUInt64LittleEndian(target, length);
             source = source[lengthBytes..];
             target = target[sizeof(ulong)..];
-            Translate(elementType, (int)length, ref source, ref target);
+            Translate(elementType, (int)length, ref source, ref target, cancellationToken);
         }
     }
 }

@@ -47,6 +47,7 @@ internal sealed class GgufFormat(GgufLimits limits, bool listsUnknownTypes) : Ch
             Unreadable = [.. unknown.Select(tensor => new UnreadableTensor(
                 tensor.Entry.Name,
                 tensor.Entry.TypeId,
+                GgufTypes.Describe(tensor.Entry.TypeId),
                 tensor.Entry.Shape,
                 opened,
                 tensor.Offset,

@@ -12,8 +12,9 @@ internal sealed class GgufHeaderBytes : IDisposable
     // Enough for a header without a vocabulary, which then costs one read.
     private const int FirstPiece = 64 << 10;
 
-    // Vocabularies fit, and it stays far below the 64 MiB that reading a file may take beyond the file's own size.
-    private const int LargestPiece = 16 << 20;
+    // Vocabularies fit, and all the buffers on the way to it stay far below the 64 MiB that reading a file may take beyond
+    // the file's own size.
+    private const int LargestPiece = 4 << 20;
 
     // The shared pool keeps what it gets back, for every thread that opened a checkpoint: megabytes that nobody needs again.
     private const int LargestPooled = 1 << 20;
@@ -25,6 +26,7 @@ internal sealed class GgufHeaderBytes : IDisposable
     private int _filled;
     private long _kept = -1;
     private int _nextPiece = FirstPiece;
+    private long _expansion;
 
     /// <summary>Begins at the first byte.</summary>
     /// <param name="file">The file.</param>
@@ -48,6 +50,25 @@ internal sealed class GgufHeaderBytes : IDisposable
     /// <summary>How many bytes of the file are behind <see cref="Position"/>.</summary>
     public long Remaining => _file.Length - Position;
 
+    /// <summary>Notes that what is read next takes so many bytes of memory beyond its own size in the file.</summary>
+    /// <exception cref="CheckpointLimitException">All of the header would take more than the limit.</exception>
+    public void Expand(long count)
+    {
+        if (count > _limits.MaximumExpansionBytes - _expansion)
+        {
+            throw Beyond(
+                "memory that the header takes beyond its own bytes",
+                (decimal)_expansion + count,
+                _limits.MaximumExpansionBytes,
+                nameof(GgufLimits.MaximumExpansionBytes));
+        }
+
+        _expansion += count;
+    }
+
+    /// <summary>Goes back to a byte that was passed; it may have to be read again.</summary>
+    public void GoBack(long position) => Position = position;
+
     /// <summary>The bytes from <see cref="Position"/> on that are in memory.</summary>
     public ReadOnlySpan<byte> Available =>
         Position >= _start && Position <= _start + _filled ? _buffer.AsSpan((int)(Position - _start).._filled) : [];
@@ -67,13 +88,24 @@ internal sealed class GgufHeaderBytes : IDisposable
             throw Ended(count);
         }
 
+        ThrowIfBeyond(count);
+        Position += count;
+    }
+
+    /// <summary>Checks that the next bytes may belong to a header.</summary>
+    /// <exception cref="CheckpointLimitException">The header would be larger than the limit.</exception>
+    public void ThrowIfBeyond(long count)
+    {
         // Not the sum: it could be beyond 64 bits.
         if (count > _limits.MaximumHeaderBytes - Position)
         {
-            throw TooLarge((decimal)Position + count);
+            throw Beyond(
+                "header length",
+                (decimal)Position + count,
+                _limits.MaximumHeaderBytes,
+                nameof(GgufLimits.MaximumHeaderBytes),
+                CheckpointErrorCode.HeaderTooLarge);
         }
-
-        Position += count;
     }
 
     /// <summary>Holds what follows in memory as long as it is small enough, because it will be copied.</summary>
@@ -156,12 +188,16 @@ internal sealed class GgufHeaderBytes : IDisposable
             throw Ended(count);
         }
 
+        // Before anything is rented or read.
+        ThrowIfBeyond(count);
         // What is kept stays, unless it has become too large to hold: then it is read again when it is copied.
         var keepsAll = _kept >= _start && _kept < Position && Position - _kept <= LargestPiece;
         var from = keepsAll ? _kept : Position;
-        var held = (int)Math.Max(0, Math.Min(_start + _filled - from, _filled));
+        var held = from < _start ? 0 : (int)Math.Max(0, _start + _filled - from);
         var wanted = Math.Max(Position - from + count, (long)held + _nextPiece);
-        var size = (int)Math.Min(Math.Min(wanted, _file.Length - from), Array.MaxLength);
+        // What is beyond the limit is never looked at.
+        var end = Math.Min(_file.Length, _limits.MaximumHeaderBytes);
+        var size = (int)Math.Min(Math.Min(wanted, end - from), Array.MaxLength);
         var target = size <= _buffer.Length ? _buffer : Rent(size);
         _buffer.AsSpan(_filled - held, held).CopyTo(target);
         if (target != _buffer)
@@ -179,7 +215,4 @@ internal sealed class GgufHeaderBytes : IDisposable
     private InvalidCheckpointException Ended(long count) => Invalid(
         CheckpointErrorCode.HeaderOutOfFile,
         $"the header goes on with {count} bytes, and the file has {Remaining} more: it was cut, or is damaged; fetch it again.");
-
-    private CheckpointLimitException TooLarge(decimal size) => Beyond(
-        "header length", size, _limits.MaximumHeaderBytes, nameof(GgufLimits.MaximumHeaderBytes), CheckpointErrorCode.HeaderTooLarge);
 }

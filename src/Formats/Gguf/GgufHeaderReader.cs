@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using System.Text.Unicode;
 
 namespace IlgpuLoader.Formats.Gguf;
 
@@ -15,11 +14,16 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
     // What lists are made for at once: more than most headers have, and little for one that claims to have many.
     private const int FirstCapacity = 512;
 
+    // What an entry takes in memory beyond its text: the objects, and the places in lists and dictionaries while they grow.
+    // A little more than was counted for a tensor, and twice what for a metadata entry.
+    internal const int EntryBytes = 256;
+
     // Enough to see what a writer does wrong.
     private const int MostWarnings = 20;
 
     private readonly List<string> _warnings = [];
     private GgufArrayReader _arrays = null!;
+    private GgufTextReader _texts = null!;
     private bool _isFirstVersion;
 
     // Counts and lengths have 4 bytes in version 1.
@@ -32,6 +36,7 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
         var version = await ReadVersionAsync(cancellationToken).ConfigureAwait(false);
         _isFirstVersion = version == 1;
         _arrays = new GgufArrayReader(bytes, limits, LengthBytes);
+        _texts = new GgufTextReader(bytes, limits, LengthBytes);
         if (bytes.Remaining < 2 * LengthBytes)
         {
             throw bytes.Invalid(
@@ -40,8 +45,12 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
 
         await bytes.EnsureAsync(2 * LengthBytes, cancellationToken).ConfigureAwait(false);
         // A name or a key is not empty, but the least that is checked here is what ggml's own fields take.
-        var tensorCount = TakeCount("tensors", (2 * LengthBytes) + (2 * sizeof(uint)) + (_isFirstVersion ? sizeof(uint) : 0));
-        var keyCount = TakeCount("metadata entries", LengthBytes + 1 + sizeof(uint) + 1);
+        var tensorCount = TakeCount(
+            "tensors",
+            (2 * LengthBytes) + (2 * sizeof(uint)) + (_isFirstVersion ? sizeof(uint) : 0),
+            limits.MaximumTensors,
+            nameof(GgufLimits.MaximumTensors));
+        var keyCount = TakeCount("metadata entries", LengthBytes + 1 + sizeof(uint) + 1, limits.MaximumKeys, nameof(GgufLimits.MaximumKeys));
         var metadata = await ReadMetadataAsync(keyCount, cancellationToken).ConfigureAwait(false);
         var entries = await ReadEntriesAsync(tensorCount, cancellationToken).ConfigureAwait(false);
         return new GgufParsedHeader(version, bytes.IsBigEndian, metadata, entries, bytes.Position, _warnings);
@@ -71,6 +80,7 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
         _ = bytes.Take(magic.Length);
         // As ggml looks at it: a small number whose low half is 0 was written the other way round.
         var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes.Available);
+        var asStored = version;
         if (version != 0 && (version & 0xFFFF) == 0)
         {
             bytes.IsBigEndian = true;
@@ -81,7 +91,7 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
         {
             throw bytes.Invalid(
                 CheckpointErrorCode.UnknownVersion,
-                $"the version is {version}, and there are versions 1 to {GgufConstants.Version}: "
+                $"the version is {version}{(bytes.IsBigEndian ? $" (big-endian; {asStored} if it is not)" : "")}, and there are versions 1 to {GgufConstants.Version}: "
                 + (version == 0 ? "the file is damaged." : "the file is damaged, or newer than this program."));
         }
 
@@ -96,13 +106,14 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
         return (int)version;
     }
 
-    private async ValueTask<OrderedDictionary<string, object>> ReadMetadataAsync(long count, CancellationToken cancellationToken)
+    private async ValueTask<OrderedDictionary<string, object>> ReadMetadataAsync(int count, CancellationToken cancellationToken)
     {
-        var metadata = new OrderedDictionary<string, object>((int)Math.Min(count, FirstCapacity));
-        for (var i = 0L; i < count; i++)
+        var metadata = new OrderedDictionary<string, object>(Math.Min(count, FirstCapacity));
+        for (var i = 0; i < count; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var key = await ReadTextAsync("metadata key", limits.MaximumKeyBytes, nameof(GgufLimits.MaximumKeyBytes), cancellationToken)
+            bytes.Expand(EntryBytes);
+            var key = await _texts.ReadNameAsync("metadata key", limits.MaximumKeyBytes, nameof(GgufLimits.MaximumKeyBytes), cancellationToken)
                 .ConfigureAwait(false);
             if (key.Length == 0)
             {
@@ -143,29 +154,27 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
 
     private async ValueTask<string> ReadStringAsync(string key, CancellationToken cancellationToken)
     {
-        var length = await ReadLengthAsync(
-            $"metadata value of {Quoted.Name(key)}", limits.MaximumStringBytes, nameof(GgufLimits.MaximumStringBytes), cancellationToken)
-            .ConfigureAwait(false);
-        await bytes.EnsureAsync(length, cancellationToken).ConfigureAwait(false);
-        var text = bytes.Take(length);
-        if (!Utf8.IsValid(text) && _warnings.Count < MostWarnings)
+        var (text, isValid) = await _texts.ReadValueAsync(key, cancellationToken).ConfigureAwait(false);
+        if (!isValid && _warnings.Count < MostWarnings)
         {
             // ggml looks at no string; a description that some program cut in the middle of a character keeps nobody from loading.
-            _warnings.Add($"the metadata value of {Quoted.Name(key)} is not valid UTF-8; what is wrong in it is replaced by U+FFFD.");
+            _warnings.Add(
+                $"the metadata value of {Quoted.Name(key)} is not valid UTF-8; what is wrong in it is shown, and written by convert, as U+FFFD.");
         }
 
-        return Encoding.UTF8.GetString(text);
+        return text;
     }
 
-    private async ValueTask<List<GgufEntry>> ReadEntriesAsync(long count, CancellationToken cancellationToken)
+    private async ValueTask<List<GgufEntry>> ReadEntriesAsync(int count, CancellationToken cancellationToken)
     {
-        var entries = new List<GgufEntry>((int)Math.Min(count, FirstCapacity));
-        var names = new HashSet<string>((int)Math.Min(count, FirstCapacity));
-        for (var i = 0L; i < count; i++)
+        var entries = new List<GgufEntry>(Math.Min(count, FirstCapacity));
+        var names = new HashSet<string>(Math.Min(count, FirstCapacity));
+        for (var i = 0; i < count; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            bytes.Expand(EntryBytes);
             var position = bytes.Position;
-            var name = await ReadTextAsync("tensor name", limits.MaximumNameBytes, nameof(GgufLimits.MaximumNameBytes), cancellationToken)
+            var name = await _texts.ReadNameAsync("tensor name", limits.MaximumNameBytes, nameof(GgufLimits.MaximumNameBytes), cancellationToken)
                 .ConfigureAwait(false);
             if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal))
             {
@@ -228,51 +237,18 @@ internal sealed class GgufHeaderReader(GgufHeaderBytes bytes, GgufLimits limits)
         }
     }
 
-    private long TakeCount(string what, int minimumBytes)
+    private int TakeCount(string what, int minimumBytes, int maximum, string option)
     {
         var count = TakeLength();
-        return count <= (ulong)(bytes.Remaining / minimumBytes)
-            ? (long)count
-            : throw bytes.Invalid(
+        if (count > (ulong)(bytes.Remaining / minimumBytes))
+        {
+            throw bytes.Invalid(
                 CheckpointErrorCode.HeaderOutOfFile,
                 $"the header says it has {count} {what}, and the {bytes.Remaining} bytes that follow have room for "
                 + $"{bytes.Remaining / minimumBytes} at most: the file was cut, or is damaged.");
-    }
-
-    private async ValueTask<string> ReadTextAsync(string what, int maximum, string option, CancellationToken cancellationToken)
-    {
-        var length = await ReadLengthAsync(what, maximum, option, cancellationToken).ConfigureAwait(false);
-        await bytes.EnsureAsync(length, cancellationToken).ConfigureAwait(false);
-        var text = bytes.Available[..length];
-        if (!Utf8.IsValid(text))
-        {
-            throw bytes.Invalid(
-                CheckpointErrorCode.HeaderNotUtf8,
-                $"a {what} is not valid UTF-8: {Quoted.Name(Encoding.UTF8.GetString(text))}.");
         }
 
-        return Encoding.UTF8.GetString(bytes.Take(length));
-    }
-
-    private async ValueTask<int> ReadLengthAsync(string what, int maximum, string option, CancellationToken cancellationToken)
-    {
-        await bytes.EnsureAsync(LengthBytes, cancellationToken).ConfigureAwait(false);
-        var length = TakeLength();
-        if (length > (ulong)bytes.Remaining)
-        {
-            throw bytes.Invalid(
-                CheckpointErrorCode.HeaderOutOfFile,
-                $"a {what} has {length} bytes, and {bytes.Remaining} follow: the file was cut, or is damaged.");
-        }
-
-        return length <= (ulong)maximum
-            ? (int)length
-            : throw bytes.Beyond(
-                $"length of a {what}",
-                length,
-                maximum,
-                option,
-                option == nameof(GgufLimits.MaximumNameBytes) ? CheckpointErrorCode.TensorNameInvalid : CheckpointErrorCode.LimitExceeded);
+        return count <= (ulong)maximum ? (int)count : throw bytes.Beyond($"number of {what}", count, maximum, option);
     }
 
     private ulong TakeLength() => _isFirstVersion ? bytes.TakeUInt32() : bytes.TakeUInt64();

@@ -40,18 +40,15 @@ internal sealed class GgufHeaderWriter(string path)
         IReadOnlyList<KeyValuePair<string, object>> metadata, IReadOnlyList<GgufTensor> tensors, ReadOnlySpan<long> offsets, int alignment)
     {
         CheckMetadata(metadata);
+        ThrowIfTooMany("number of tensors", tensors.Count, GgufLimits.DefaultMaximumTensors, CheckpointErrorCode.LimitExceeded);
         var size = MeasureHeader(metadata, tensors, alignment);
-        if (size > GgufLimits.DefaultMaximumHeaderBytes)
-        {
-            throw new CheckpointLimitException(
-                "header length",
-                size,
-                GgufLimits.DefaultMaximumHeaderBytes,
-                "the number of shards",
-                path,
-                GgufConstants.Format,
-                CheckpointErrorCode.HeaderTooLarge);
-        }
+        ThrowIfTooMany("header length", size, GgufLimits.DefaultMaximumHeaderBytes, CheckpointErrorCode.HeaderTooLarge);
+
+        ThrowIfTooMany(
+            "memory that the header takes beyond its own bytes",
+            MeasureExpansion(metadata, tensors),
+            GgufLimits.DefaultMaximumExpansionBytes,
+            CheckpointErrorCode.LimitExceeded);
 
         // Zeros, which the padding at the end stays.
         _header = new byte[(int)size];
@@ -85,6 +82,12 @@ internal sealed class GgufHeaderWriter(string path)
 
     private static void CheckMetadata(IReadOnlyList<KeyValuePair<string, object>> metadata)
     {
+        if (metadata.Count > GgufLimits.DefaultMaximumKeys)
+        {
+            throw new ArgumentException(
+                $"There are {metadata.Count} metadata entries, and readers take {GgufLimits.DefaultMaximumKeys}.", nameof(metadata));
+        }
+
         var keys = new HashSet<string>(metadata.Count);
         foreach (var (key, value) in metadata)
         {
@@ -104,8 +107,12 @@ internal sealed class GgufHeaderWriter(string path)
                 null => "is null",
                 _ when GgufValueType.Of(value.GetType()) is null => $"is a {value.GetType().Name}, which GGUF does not store",
                 string text when ByteCount(text) is null => "holds half of a surrogate pair",
+                string text when ByteCount(text) > GgufLimits.DefaultMaximumStringBytes =>
+                    $"has more than {GgufLimits.DefaultMaximumStringBytes} bytes, which readers do not take",
                 GgufArray array when !IsShallow(array, GgufLimits.DefaultMaximumArrayDepth) =>
                     $"has arrays in arrays deeper than {GgufLimits.DefaultMaximumArrayDepth}",
+                GgufArray array when !IsShort(array) =>
+                    $"has more than {GgufLimits.DefaultMaximumArrayLength} elements in an array, which readers do not take",
                 _ => null,
             };
             if (problem is not null)
@@ -139,6 +146,12 @@ internal sealed class GgufHeaderWriter(string path)
         static long MeasureText(string text) => sizeof(long) + (long)Strict.GetByteCount(text);
     }
 
+    // As the reader counts it.
+    private static long MeasureExpansion(IReadOnlyList<KeyValuePair<string, object>> metadata, IReadOnlyList<GgufTensor> tensors) =>
+        ((long)GgufHeaderReader.EntryBytes * (metadata.Count + tensors.Count))
+        + metadata.Sum(entry => (long)Strict.GetByteCount(entry.Key) + (entry.Value is string text ? Strict.GetByteCount(text) : 0))
+        + tensors.Sum(tensor => (long)Strict.GetByteCount(tensor.Name));
+
     private void WriteEntry(string key, object value)
     {
         var type = TypeOf(value);
@@ -165,6 +178,18 @@ internal sealed class GgufHeaderWriter(string path)
 
     private static bool IsShallow(GgufArray array, int depth) =>
         depth > 0 && (array.ElementType != GgufValueType.ARRAY || array.Arrays().All(inner => IsShallow(inner, depth - 1)));
+
+    // Of an array that is shallow.
+    private static bool IsShort(GgufArray array) =>
+        array.Count <= GgufLimits.DefaultMaximumArrayLength && (array.ElementType != GgufValueType.ARRAY || array.Arrays().All(IsShort));
+
+    private void ThrowIfTooMany(string limit, long actual, long maximum, CheckpointErrorCode code)
+    {
+        if (actual > maximum)
+        {
+            throw new CheckpointLimitException(limit, actual, maximum, "the number of shards", path, GgufConstants.Format, code);
+        }
+    }
 
     private void Write(string text)
     {

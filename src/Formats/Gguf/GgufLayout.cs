@@ -39,7 +39,14 @@ internal sealed class GgufLayout(CheckpointFile file, long dataOffset, int align
             try
             {
                 var length = isKnown ? ByteLength(entry, dtype) : 0;
-                CheckOffset(entry, end, isEndKnown);
+                if (OffsetProblem(entry, end, isEndKnown, advises: unreadable is not { Count: > 0 }) is { } problem)
+                {
+                    // Where the type is not known, that comes first, as for whoever wants no such tensors listed.
+                    throw isKnown
+                        ? Invalid(CheckpointErrorCode.OffsetInvalid, entry, problem)
+                        : Invalid(CheckpointErrorCode.UnknownDType, entry, GgufTypes.Refusal(entry.TypeId));
+                }
+
                 if (isKnown)
                 {
                     placed.Add(new GgufPlaced(entry, dtype, FileOffset(entry), length));
@@ -84,32 +91,24 @@ internal sealed class GgufLayout(CheckpointFile file, long dataOffset, int align
                 $"its rows have {row} elements, and {dtype.Name} stores blocks of {dtype.BlockLength}.");
     }
 
-    private void CheckOffset(GgufEntry entry, long end, bool isEndKnown)
+    // Null where it is right. Lenience is no advice for a file with unknown types, which nothing else opens.
+    private string? OffsetProblem(GgufEntry entry, long end, bool isEndKnown, bool advises)
     {
         if (entry.Offset > long.MaxValue)
         {
-            throw Invalid(
-                CheckpointErrorCode.OffsetInvalid, entry, $"its data begins at {unchecked((long)entry.Offset)}; no offset is negative.");
+            return $"its data begins at {unchecked((long)entry.Offset)}; no offset is negative.";
         }
 
         if (entry.Offset % (ulong)alignment != 0)
         {
-            throw Invalid(
-                CheckpointErrorCode.OffsetInvalid,
-                entry,
-                $"its data begins at {entry.Offset} of the data section, which is no multiple of the alignment, {alignment}.");
+            return $"its data begins at {entry.Offset} of the data section, which is no multiple of the alignment, {alignment}.";
         }
 
-        var isRight = isLenient || (isEndKnown ? (long)entry.Offset == end : (long)entry.Offset >= end);
-        if (!isRight)
-        {
-            throw Invalid(
-                CheckpointErrorCode.OffsetInvalid,
-                entry,
-                $"its data begins at {entry.Offset} of the data section where {end} was expected: "
-                + $"{((long)entry.Offset > end ? "there is a hole before it" : "it overlaps another tensor, or the tensors are out of order")}. "
-                + $"If the file is meant to be so, open it with --lenient ({nameof(GgufLimits)}.{nameof(GgufLimits.Lenient)}).");
-        }
+        return isLenient || (isEndKnown ? (long)entry.Offset == end : (long)entry.Offset >= end)
+            ? null
+            : $"its data begins at {entry.Offset} of the data section where {end} was expected: "
+              + $"{((long)entry.Offset > end ? "there is a hole before it" : "it overlaps another tensor, or the tensors are out of order")}."
+              + (advises ? $" If the file is meant to be so, open it with --lenient ({nameof(GgufLimits)}.{nameof(GgufLimits.Lenient)})." : "");
     }
 
     private void CheckOverlap(List<GgufPlaced> placed)

@@ -58,6 +58,13 @@ internal static partial class GgufSplit
             : throw Missing(file, missing, count);
     }
 
+    /// <summary>What to say of a file that is opened without the other parts of its model, as a sentence; null for a whole model.</summary>
+    public static string? WarningOfPart(CheckpointFile file) =>
+        file.Header is GgufHeader { SplitCount: { } count and not (0 or 1) } header
+            ? $"its header says that it is part {Describe(header.SplitNumber + 1)} of {count} of a model, and a source of bytes is opened "
+              + "without the others: only its own tensors are there; open it by its path for all of them."
+            : null;
+
     /// <summary>Checks that opened files are all the parts of one model, in their order.</summary>
     /// <param name="files">The files and what their headers say.</param>
     /// <exception cref="InvalidCheckpointException">A number or the count of tensors is wrong, or two parts have one tensor.</exception>
@@ -67,13 +74,19 @@ internal static partial class GgufSplit
         for (var i = 0; i < files.Count; i++)
         {
             var (file, content) = files[i];
-            if (file.Header is not GgufHeader header || header.SplitCount != files.Count || header.SplitNumber != i)
+            if (file.Header is not GgufHeader header)
             {
-                var found = file.Header as GgufHeader;
                 throw Invalid(
                     file,
-                    $"by its name it is part {i + 1} of {files.Count}, and its header says {Describe(found?.SplitNumber + 1)} of "
-                    + $"{Describe(found?.SplitCount)}: it belongs to another model, or was renamed.");
+                    $"by its name it is part {i + 1} of {files.Count} of a GGUF model, and it is a {file.Format} file: it was renamed, or belongs elsewhere.");
+            }
+
+            if (header.SplitCount != files.Count || header.SplitNumber != i)
+            {
+                throw Invalid(
+                    file,
+                    $"by its name it is part {i + 1} of {files.Count}, and its header says {Describe(header.SplitNumber + 1)} of "
+                    + $"{Describe(header.SplitCount)}: it belongs to another model, or was renamed.");
             }
 
             foreach (var tensor in content.Tensors.Select(tensor => tensor.Name).Concat(content.Unreadable.Select(tensor => tensor.Name)))

@@ -58,6 +58,9 @@ public static class GgufTypes
         _ => null,
     };
 
+    /// <summary>An id without a type as a listing shows it.</summary>
+    internal static string Describe(int id) => RemovedName(id) is { } removed ? $"{removed} (removed)" : $"type {id}?";
+
     /// <summary>Why an id is none of a tensor that can be read, as a sentence for a message.</summary>
     internal static string Refusal(int id) => RemovedName(id) is { } removed
         ? $"its type {id} ({removed}) was removed from ggml; requantise the model to {(id >= 36 ? "IQ4_NL or " : "")}Q4_0."

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 
 namespace IlgpuLoader.Loading;
 
@@ -39,7 +40,7 @@ public static class CheckpointComparer
         }
 
         return new CheckpointComparison(
-            ImmutableArray.Create(comparisons), [.. CompareMetadata(left.Metadata, right.Metadata)], compareValues);
+            ImmutableArray.Create(comparisons), [.. CompareMetadata(MetadataOf(left), MetadataOf(right))], compareValues);
     }
 
     private static TensorComparison[] CompareHeaders(Checkpoint left, Checkpoint right, TensorChoice choice, bool compareValues)
@@ -130,6 +131,14 @@ public static class CheckpointComparer
             : TensorDifferences.None;
         return comparison with { Differences = comparison.Differences | differences, Values = values };
     }
+
+    // How a GGUF file lays out its tensors, and into how many parts a model was split, is nothing of the model's.
+    private static IReadOnlyDictionary<string, object> MetadataOf(Checkpoint checkpoint) =>
+        checkpoint.Files[0].Header is GgufHeader
+            ? checkpoint.Metadata
+                .Where(entry => !GgufFileKeys.IsAlignment(entry.Key) && !GgufFileKeys.IsSplit(entry.Key))
+                .ToDictionary()
+            : checkpoint.Metadata;
 
     private static IEnumerable<MetadataDifference> CompareMetadata(
         IReadOnlyDictionary<string, object> left, IReadOnlyDictionary<string, object> right)

@@ -26,7 +26,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
 
     // Weights have such names too (tokenizer-….safetensors of a speech model): they are converted or left out, never copied.
     private static readonly string[] WeightEndings =
-        [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npy", ".npz", ".onnx", ".h5", ".msgpack", ".tflite"];
+        [ShardNames.SafetensorsExtension, ShardNames.GgufExtension, ".bin", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".onnx", ".h5", ".msgpack", ".tflite"];
 
     private readonly ImmutableArray<LocalFileSource> _files;
 

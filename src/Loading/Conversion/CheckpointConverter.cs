@@ -93,18 +93,17 @@ public static class CheckpointConverter
         var named = IsFolder(output) ? null : FormatOfFile(output);
         return options.Format is { } asked && named is { } other && asked != other
             ? throw new ArgumentException(
-                $"{Path.GetFileName(output)} is the name of a {NameOf(other)} file, and {NameOf(asked)} is asked for: "
+                $"{Path.GetFileName(output)} is the name of a {other.DisplayName} file, and {asked.DisplayName} is asked for: "
                 + "name the file after the format, or give a folder.",
                 nameof(options))
             : options.Format ?? named ?? OutputFormat.Safetensors;
     }
 
     private static OutputFormat? FormatOfFile(string output) =>
-        output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? OutputFormat.Safetensors
-        : output.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) ? OutputFormat.Gguf
-        : null;
-
-    private static string NameOf(OutputFormat format) => format == OutputFormat.Gguf ? "GGUF" : "safetensors";
+        Enum.GetValues<OutputFormat>()
+            .Where(format => output.EndsWith(format.Extension, StringComparison.OrdinalIgnoreCase))
+            .Select(format => (OutputFormat?)format)
+            .FirstOrDefault();
 
     private static async Task<(ImmutableArray<string> Weights, ImmutableArray<string> Carried)> WriteFileAsync(
         Conversion conversion, ConversionTarget target, string output, CancellationToken cancellationToken)
@@ -140,7 +139,8 @@ public static class CheckpointConverter
         return (weights, carried.Names);
     }
 
-    // A shard takes its space when it begins; this tells before the first one that the last will not fit.
+    // A shard takes its space when it begins, header included (AtomicFile), so that a full disk is refused in any case; this
+    // tells before the first one that the last will not fit, without the headers, which are made only then.
     private static void ThrowIfDiskIsTooSmall(string folder, long bytes)
     {
         // What is written lies beside the folder until the end, and a folder may be on another disk than the one above.

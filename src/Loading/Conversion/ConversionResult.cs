@@ -19,7 +19,10 @@ namespace IlgpuLoader.Loading;
 /// Tensors that share the bytes of another in the checkpoint and were written in full, as the format has no ties.
 /// </param>
 /// <param name="DuplicatedBytes">The bytes that this took.</param>
-/// <param name="OmittedMetadata">Keys of the metadata that the format has no place for, which were left out.</param>
+/// <param name="OmittedMetadata">
+/// Keys of the metadata that the format has no place for, which were left out. What describes only the files that were read is not
+/// among them: GGUF's alignment, the numbers of parts and the type that most tensors had, and ties that were understood.
+/// </param>
 public sealed record ConversionResult(
     string Output,
     ImmutableArray<string> WeightFiles,

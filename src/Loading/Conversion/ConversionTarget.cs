@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 internal abstract class ConversionTarget
 {
     /// <summary>The format's name in messages.</summary>
-    public abstract string Name { get; }
+    public string Name => Format.DisplayName;
 
     /// <summary>Whether one tensor's bytes can have several names; else each is written in full.</summary>
     public abstract bool HasTies { get; }
@@ -17,11 +17,14 @@ internal abstract class ConversionTarget
     /// <summary>Whether several shards need an index beside them.</summary>
     public abstract bool HasIndex { get; }
 
-    /// <summary>Keys of the checkpoint's metadata that the format has no place for, in its order.</summary>
+    /// <summary>
+    /// Keys of the checkpoint's metadata that the format has no place for, in its order, without those that describe only the
+    /// files it was read from.
+    /// </summary>
     public abstract IReadOnlyList<string> OmittedMetadata { get; }
 
-    /// <summary>The ending of the files' names.</summary>
-    protected abstract string Extension { get; }
+    /// <summary>The format.</summary>
+    protected abstract OutputFormat Format { get; }
 
     /// <summary>The target for a checkpoint.</summary>
     /// <param name="format">What is written.</param>
@@ -38,7 +41,7 @@ internal abstract class ConversionTarget
     public abstract string? Objection(TensorInfo tensor, DType dtype);
 
     /// <summary>The base name of a shard in a folder.</summary>
-    public string NameOfShard(int shard, int count) => ShardNames.OfShard(shard, count, Extension);
+    public string NameOfShard(int shard, int count) => ShardNames.OfShard(shard, count, Format.Extension);
 
     /// <summary>Begins the only file of an output that is no folder.</summary>
     public abstract Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken);

@@ -7,7 +7,9 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Writes GGUF. The metadata of a GGUF checkpoint is carried over as it is, in its order and types, and with it the alignment;
-/// only the numbers of its parts, and the type that most tensors have where that is another one now, are made anew. Text of a safetensors checkpoint becomes STRING values.
+/// only the numbers of its parts, and the type that most tensors have where that is another one now, are made anew. A single
+/// string that is not valid UTF-8 is written as it was read, with U+FFFD for what is wrong in it, and opening it warns of that;
+/// strings of arrays keep their bytes. Text of a safetensors checkpoint becomes STRING values.
 /// </summary>
 internal sealed class GgufTarget : ConversionTarget
 {
@@ -20,15 +22,17 @@ internal sealed class GgufTarget : ConversionTarget
         var keys = headers.Length > 0 ? headers.SelectMany(header => header.Keys).Distinct() : checkpoint.Metadata.Keys;
         foreach (var key in keys)
         {
-            // As text, an alignment that was one of GGUF once would be an error.
-            if (GgufFileKeys.IsSplit(key)
-                || (headers.Length == 0 && (key == SafetensorsTies.MetadataKey || GgufFileKeys.IsAlignment(key)))
-                || !checkpoint.Metadata.TryGetValue(key, out var value))
+            // What a GGUF file says of its own parts is of no use to others, and is not missed.
+            if ((headers.Length > 0 && GgufFileKeys.IsSplit(key)) || !checkpoint.Metadata.TryGetValue(key, out var value))
             {
                 continue;
             }
 
-            if (!GgufWriter.CanName(key))
+            // As text, an alignment or a part's number would be an error. Ties are still there where they were not understood, and
+            // the format has none.
+            var isTaken = headers.Length == 0
+                && (key == SafetensorsTies.MetadataKey || GgufFileKeys.IsAlignment(key) || GgufFileKeys.IsSplit(key));
+            if (isTaken || !GgufWriter.CanName(key))
             {
                 _omitted.Add(key);
             }
@@ -43,8 +47,6 @@ internal sealed class GgufTarget : ConversionTarget
         }
     }
 
-    public override string Name => "GGUF";
-
     public override bool HasTies => false;
 
     public override int MaximumShards => GgufFileKeys.MaximumParts;
@@ -53,7 +55,7 @@ internal sealed class GgufTarget : ConversionTarget
 
     public override IReadOnlyList<string> OmittedMetadata => _omitted;
 
-    protected override string Extension => ".gguf";
+    protected override OutputFormat Format => OutputFormat.Gguf;
 
     public override string? Objection(TensorInfo tensor, DType dtype) => GgufWriter.Objection(new GgufTensor(tensor.Name, dtype, tensor.Shape));
 

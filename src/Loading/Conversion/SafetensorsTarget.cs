@@ -19,13 +19,13 @@ internal sealed class SafetensorsTarget : ConversionTarget
         var isGguf = checkpoint.Files[0].Header is GgufHeader;
         foreach (var (key, value) in checkpoint.Metadata)
         {
-            // Ties are the plan's: those of the input may name tensors that are left out, or written in full.
-            if (key == SafetensorsTies.MetadataKey || (isGguf && (GgufFileKeys.IsAlignment(key) || GgufFileKeys.IsSplit(key))))
+            if (isGguf && (GgufFileKeys.IsAlignment(key) || GgufFileKeys.IsSplit(key)))
             {
                 continue;
             }
 
-            if (Text(value) is { } text && SafetensorsWriter.CanDescribe(key, text))
+            // Ties are the plan's; an entry that is still there was not understood, and its key has another meaning here.
+            if (key != SafetensorsTies.MetadataKey && Text(value) is { } text && SafetensorsWriter.CanDescribe(key, text))
             {
                 _metadata.Add(key, text);
             }
@@ -36,8 +36,6 @@ internal sealed class SafetensorsTarget : ConversionTarget
         }
     }
 
-    public override string Name => "safetensors";
-
     public override bool HasTies => true;
 
     public override int MaximumShards => int.MaxValue;
@@ -46,7 +44,7 @@ internal sealed class SafetensorsTarget : ConversionTarget
 
     public override IReadOnlyList<string> OmittedMetadata => _omitted;
 
-    protected override string Extension => ".safetensors";
+    protected override OutputFormat Format => OutputFormat.Safetensors;
 
     public override string? Objection(TensorInfo tensor, DType dtype) => SafetensorsWriter.Objection(new SafetensorsTensor(tensor.Name, dtype, tensor.Shape));
 

@@ -32,11 +32,12 @@ public static class FiniteValues
         {
             // A view is refused here, with the words that any reader of its values has.
             _ = ValueDecoder.For(result.Tensor);
-            await EnsureAsync(result, OthersBeside(results, result), cancellationToken).ConfigureAwait(false);
+            await EnsureAsync(result, results, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private static async Task EnsureAsync(TensorStatistics result, string others, CancellationToken cancellationToken)
+    private static async Task EnsureAsync(
+        TensorStatistics result, ImmutableArray<TensorStatistics> results, CancellationToken cancellationToken)
     {
         var (tensor, values) = (result.Tensor, result.Values!);
         var infinities = values.PositiveInfinityCount + values.NegativeInfinityCount;
@@ -45,7 +46,7 @@ public static class FiniteValues
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.ValueNotFinite,
                 tensor.File.Path,
-                $"of {values.Count} values {values.NaNCount} are NaN and {infinities} infinite{others}; compare the file's hash with its source's.",
+                $"of {values.Count} values {values.NaNCount} are NaN and {infinities} infinite{OthersBeside(results, result)}; compare the file's hash with its source's.",
                 tensor.File.Format,
                 tensor: tensor.Name);
         }

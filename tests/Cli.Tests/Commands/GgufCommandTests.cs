@@ -66,10 +66,26 @@ public sealed class GgufCommandTests : IDisposable
         var verified = await ToolRun.OfAsync("verify", path);
         Assert.Equal(4, verified.ExitCode);
         Assert.StartsWith($"invalid {path}: UnknownDType: tensor 'odd'", verified.Out, StringComparison.Ordinal);
-        foreach (var command in new[] { "load", "hash", "plan" })
+        foreach (var arguments in new string[][]
         {
-            Assert.Equal(4, (await ToolRun.OfAsync(command, path)).ExitCode);
+            ["load", path], ["hash", path], ["plan", path], ["show", path, "a"], ["diff", path, path], ["convert", path, _folder["out.gguf"]],
+        })
+        {
+            var refused = await ToolRun.OfAsync(arguments);
+            Assert.Equal((arguments[0], 4), (arguments[0], refused.ExitCode));
+            Assert.Contains("tensor 'odd': its type 77", refused.Error, StringComparison.Ordinal);
         }
+
+        Assert.False(File.Exists(_folder["out.gguf"]));
+    }
+
+    [Fact]
+    public async Task Tensors_of_unknown_and_removed_types_are_shown_where_they_lie()
+    {
+        var path = _folder.Write(
+            "m.gguf",
+            new GgufBuilder().Tensor("a", 0, [1], new byte[4]).Tensor("b", 4, [32], new byte[20]).Tensor("c", 0, [1], new byte[4]).ToBytes());
+        Assert.Matches(@"\n  a .*\n  b +Q4_2 \(removed\) +\[32\] .*\n  c ", (await ToolRun.OfAsync("inspect", path)).Out);
     }
 
     [Theory]
@@ -78,13 +94,17 @@ public sealed class GgufCommandTests : IDisposable
     [InlineData("hash")]
     [InlineData("plan")]
     [InlineData("load")]
-    public async Task Lenient_opens_what_is_out_of_order(string command)
+    [InlineData("show", "a")]
+    [InlineData("diff", "m.gguf")]
+    [InlineData("convert", "out.gguf")]
+    public async Task Lenient_opens_what_is_out_of_order(string command, string? second = null)
     {
+        string[] more = second is null ? [] : [second.Contains('.', StringComparison.Ordinal) ? _folder[second] : second];
         var path = _folder.Write("m.gguf", new GgufBuilder().Tensor("b", 0, [1], new byte[4], 32).Tensor("a", 0, [1], new byte[4], 0).ToBytes());
-        var strict = await ToolRun.OfAsync(command, path);
+        var strict = await ToolRun.OfAsync([command, path, .. more]);
         Assert.Equal(4, strict.ExitCode);
         Assert.Contains("--lenient", strict.Out + strict.Error, StringComparison.Ordinal);
-        Assert.Equal(0, (await ToolRun.OfAsync(command, path, "--lenient")).ExitCode);
+        Assert.Equal(0, (await ToolRun.OfAsync([command, path, .. more, "--lenient"])).ExitCode);
     }
 
     [Fact]

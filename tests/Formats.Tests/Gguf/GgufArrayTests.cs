@@ -88,6 +88,7 @@ public sealed class GgufArrayTests
         Assert.Equal("\uFFFDa", checkpoint.Metadata["one"]);
         var warning = Assert.Single(checkpoint.Warnings);
         Assert.Contains("'one' is not valid UTF-8", warning.Message, StringComparison.Ordinal);
+        Assert.Contains("is shown, and written by convert, as U+FFFD", warning.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -116,6 +117,20 @@ public sealed class GgufArrayTests
                     && array.GetHashCode() == GgufArray.Create(valid).GetHashCode()
                     && !array.Equals(GgufArray.Create([.. valid, "more"]));
             }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Create_OfHalfASurrogatePair_IsRefused()
+    {
+        // Not as data of a theory: attributes hold UTF-8, in which there is none.
+        foreach (var text in new[] { "\ud800", "a\udc00b", "\udc00\ud800" })
+        {
+            var exception = Assert.Throws<ArgumentException>(() => GgufArray.Create(["fine", text]));
+            Assert.Equal("strings", exception.ParamName);
+            Assert.Contains("half of a surrogate pair", exception.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal("😀", GgufArray.Create(["😀"]).GetString(0));
+    }
 
     [Fact]
     public void Create_OfArrays_IsWhatAFileStores()

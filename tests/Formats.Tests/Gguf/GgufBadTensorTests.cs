@@ -108,8 +108,34 @@ public sealed class GgufBadTensorTests
     {
         var file = new GgufBuilder()
             .Tensor("a", F32, [9], new byte[36]).Tensor("b", 99, [1], new byte[1]).Tensor("c", F32, [1], new byte[4], offset).ToBytes();
-        await GgufOpening.InvalidAsync(
+        var exception = await GgufOpening.InvalidAsync(
             file, CheckpointErrorCode.OffsetInvalid, "c", new CheckpointOptions { ListUnreadableTensors = true });
+        Assert.DoesNotContain("--lenient", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1ul)]
+    [InlineData(64ul)]
+    [InlineData(ulong.MaxValue)]
+    public async Task Open_UnknownTypeAtAWrongOffset_IsTheSameErrorWhetherItIsToBeListedOrNot(ulong offset)
+    {
+        var file = new GgufBuilder().Tensor("a", F32, [1], new byte[4]).Tensor("b", 99, [1], new byte[1], offset).ToBytes();
+        var exception = await GgufOpening.InvalidAsync(file, CheckpointErrorCode.UnknownDType, "b");
+        var listing = await GgufOpening.InvalidAsync(
+            file, CheckpointErrorCode.UnknownDType, "b", new CheckpointOptions { ListUnreadableTensors = true });
+        Assert.Equal(exception.Message, listing.Message);
+    }
+
+    [Theory]
+    [InlineData(4, "Q4_2 (removed)")]
+    [InlineData(31, "Q4_0_4_4 (removed)")]
+    [InlineData(38, "IQ4_NL_8_8 (removed)")]
+    [InlineData(43, "type 43?")]
+    public async Task Open_TypeThatIsListed_HasTheNameItOnceHad(int type, string name)
+    {
+        await using var checkpoint = await GgufOpening.AcceptedAsync(
+            One(type: type), new CheckpointOptions { ListUnreadableTensors = true });
+        Assert.Equal(name, Assert.Single(checkpoint.UnreadableTensors).TypeName);
     }
 
     [Theory]
@@ -192,7 +218,17 @@ public sealed class GgufBadTensorTests
         {
             var exception = await GgufOpening.InvalidAsync(
                 file, offset == 96 ? CheckpointErrorCode.FileTruncated : CheckpointErrorCode.OffsetInvalid, offset == 0 ? "a" : "b", Lenient);
-            Assert.InRange(exception.Message.Length, 1, 400);
+            Assert.Contains(
+                offset switch
+                {
+                    0 => "begins at 0 of the data section, inside the 8 bytes of the tensor 'b' at 0",
+                    33 => "begins at 33 of the data section, which is no multiple of the alignment, 32",
+                    96 => "its 8 bytes begin at byte",
+                    _ => "begins at -32; no offset is negative",
+                },
+                exception.Message,
+                StringComparison.Ordinal);
+            Assert.DoesNotContain("--lenient", exception.Message, StringComparison.Ordinal);
         }
     }
 

@@ -83,7 +83,29 @@ public sealed class GgufSplitTests : IDisposable
         WriteParts();
         _folder.Write("m-00002-of-00003.gguf", SafetensorsBuilder.Tiny());
         var exception = await RefusedAsync(CheckpointErrorCode.SplitInvalid, "m-00001-of-00003.gguf");
-        Assert.Contains("says nothing of nothing", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("part 2 of 3 of a GGUF model, and it is a safetensors file", exception.Message, StringComparison.Ordinal);
+        // Also where it would come first.
+        WriteParts();
+        _folder.Write("m-00001-of-00003.gguf", SafetensorsBuilder.Tiny());
+        exception = await RefusedAsync(CheckpointErrorCode.SplitInvalid, "m-00003-of-00003.gguf");
+        Assert.Contains("part 1 of 3 of a GGUF model, and it is a safetensors file", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_PartFromASource_WarnsThatTheOthersAreMissing()
+    {
+        WriteParts();
+        await using var part = await Checkpoint.OpenAsync(new LocalFileSource(_folder["m-00002-of-00003.gguf"]));
+        Assert.Equal("b", Assert.Single(part.Tensors).Name);
+        var warning = Assert.Single(part.Warnings);
+        Assert.Equal(_folder["m-00002-of-00003.gguf"], warning.File);
+        Assert.Contains("part 2 of 3", warning.Message, StringComparison.Ordinal);
+        // All of them by their path, and a model of one part, are whole.
+        await using var all = await Checkpoint.OpenAsync(_folder["m-00002-of-00003.gguf"]);
+        Assert.Empty(all.Warnings);
+        await using var only = await Checkpoint.OpenAsync(new MemorySource(
+            new GgufBuilder().Add("split.no", (ushort)0).Add("split.count", (ushort)1).ToBytes()));
+        Assert.Empty(only.Warnings);
     }
 
     [Fact]
@@ -185,8 +207,22 @@ public sealed class GgufSplitTests : IDisposable
     {
         _folder.Write("model.gguf", GgufBuilder.Tiny().ToBytes());
         _folder.Write("model.safetensors", SafetensorsBuilder.Tiny());
-        await using var checkpoint = await Checkpoint.OpenAsync(_folder.Path);
-        Assert.Equal("safetensors", checkpoint.Format);
+        await using (var checkpoint = await Checkpoint.OpenAsync(_folder.Path))
+        {
+            Assert.Equal("safetensors", checkpoint.Format);
+            AssertLeftAside(checkpoint);
+        }
+
+        _folder.Write("model.safetensors.index.json", """{"weight_map":{"a":"model.safetensors"}}""");
+        await using var indexed = await Checkpoint.OpenAsync(_folder.Path);
+        Assert.Equal("safetensors", indexed.Format);
+        AssertLeftAside(indexed);
+
+        void AssertLeftAside(Checkpoint opened)
+        {
+            var warning = Assert.Single(opened.Warnings, warning => warning.File == _folder["model.gguf"]);
+            Assert.Contains("left aside; open it by its own name", warning.Message, StringComparison.Ordinal);
+        }
     }
 
     [Theory]

@@ -140,12 +140,35 @@ public sealed class GgufWriterRefusalTests : IDisposable
     [Fact]
     public async Task Create_HeaderAboveWhatReadersTake_Throws()
     {
-        // Ten times the same array of 128 MiB, which takes memory once; the header would have them all.
-        var large = GgufArray.Create(new byte[128 << 20]);
+        // Twenty times the same array of 8 MiB, which takes memory once; the header would have them all.
+        var large = GgufArray.Create(new byte[8 << 20]);
         var exception = await CreateRefusedAsync<CheckpointLimitException>(
-            [], Enumerable.Range(0, 10).Select(i => KeyValuePair.Create<string, object>($"k{i}", large)));
+            [], Enumerable.Range(0, 20).Select(i => KeyValuePair.Create<string, object>($"k{i}", large)));
         Assert.Equal((CheckpointErrorCode.HeaderTooLarge, GgufLimits.DefaultMaximumHeaderBytes), (exception.Code, exception.Maximum));
         Assert.Contains(Target, exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Create_MoreThanReadersTake_Throws()
+    {
+        var tensors = await CreateRefusedAsync<CheckpointLimitException>(
+            Enumerable.Range(0, GgufLimits.DefaultMaximumTensors + 1).Select(i => new GgufTensor($"{i}", DType.I8, new Shape(0))));
+        Assert.Equal((CheckpointErrorCode.LimitExceeded, 131_073m), (tensors.Code, tensors.Actual));
+        var text = new string('x', 30 << 20);
+        var expansion = await CreateRefusedAsync<CheckpointLimitException>([], [KeyValuePair.Create<string, object>("a", text), KeyValuePair.Create<string, object>("b", text)]);
+        Assert.Equal(GgufLimits.DefaultMaximumExpansionBytes, expansion.Maximum);
+        foreach (var (metadata, expected) in new (IEnumerable<KeyValuePair<string, object>>, string)[]
+        {
+            (Enumerable.Range(0, 65_537).Select(i => KeyValuePair.Create<string, object>($"{i}", 1u)), "65537 metadata entries"),
+            ([KeyValuePair.Create<string, object>("k", new string('x', (32 << 20) + 1))], "more than 33554432 bytes"),
+            ([KeyValuePair.Create<string, object>("k", GgufArray.Create(new byte[(8 << 20) + 1]))], "more than 8388608 elements"),
+            ([KeyValuePair.Create<string, object>("k", GgufArray.Create([GgufArray.Create(new byte[(8 << 20) + 1])]))], "more than 8388608 elements"),
+        })
+        {
+            var exception = await CreateRefusedAsync<ArgumentException>([], metadata);
+            Assert.Equal("metadata", exception.ParamName);
+            Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -135,6 +135,23 @@ public sealed class CheckpointComparerTests
     }
 
     [Fact]
+    public async Task What_gguf_metadata_says_of_files_is_no_difference_between_models()
+    {
+        var left = new GgufBuilder { Alignment = 64 }
+            .Add("general.alignment", 64u).Add("split.no", (ushort)0).Add("split.count", (ushort)1).Add("split.tensors.count", 1).Add("name", "left");
+        var right = new GgufBuilder().Add("split.count", (ushort)0).Add("name", "right");
+        await using var leftModel = await Checkpoint.OpenAsync(new MemorySource(left.Tensor("t", 24, [1], [1]).ToBytes()));
+        await using var rightModel = await Checkpoint.OpenAsync(new MemorySource(right.Tensor("t", 24, [1], [1]).ToBytes()));
+        var comparison = await CheckpointComparer.CompareAsync(leftModel, rightModel, compareValues: false);
+        Assert.Equal(("name", "left", "right"), Assert.Single(comparison.Metadata) is var entry ? (entry.Key, entry.Left, entry.Right) : default);
+        // Of a safetensors file they are text like any other.
+        await using var other = await Checkpoint.OpenAsync(new MemorySource(
+            new SafetensorsBuilder().AddMetadata(new Dictionary<string, string> { ["split.count"] = "1" }).Add("t", "I8", [1], [1]).ToBytes()));
+        comparison = await CheckpointComparer.CompareAsync(leftModel, other, compareValues: false);
+        Assert.Equal(["name", "split.count"], comparison.Metadata.Select(difference => difference.Key).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public async Task Metadata_is_reported_and_makes_no_difference()
     {
         var left = new SafetensorsBuilder().AddMetadata(new Dictionary<string, string> { ["a"] = "1", ["b"] = "2", ["c"] = "3" }).Add("t", "U8", [1], [1]);

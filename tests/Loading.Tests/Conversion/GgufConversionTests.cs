@@ -171,7 +171,7 @@ public sealed class GgufConversionTests : IDisposable
             ("nan", float.NaN), ("array", GgufArray.Create<int>(1, 2)), ("ties", "{}"), ("general.alignment", 64u), ("split.no", (ushort)0), ("split.count", (ushort)1));
         await using var checkpoint = await Checkpoint.OpenAsync(_folder["in.gguf"]);
         var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.safetensors"]);
-        Assert.Equal(["nul", "array"], result.OmittedMetadata.ToArray());
+        Assert.Equal(["nul", "array", "ties"], result.OmittedMetadata.ToArray());
         await using var again = await Checkpoint.OpenAsync(_folder["out.safetensors"]);
         Assert.Empty(again.Warnings);
         Assert.Equal(
@@ -198,18 +198,30 @@ public sealed class GgufConversionTests : IDisposable
             ["general.architecture"] = "llama",
             ["general.alignment"] = "64",
             ["split.count"] = "2",
+            ["ties"] = "not understood",
             [""] = "no key",
             ["text"] = "",
         };
         await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(
             new SafetensorsBuilder().AddMetadata(metadata).Add("b", "I64", [1], new byte[8]).Add("a", "F64", [], new byte[8]).ToBytes()));
         var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.gguf"]);
-        Assert.Equal([""], result.OmittedMetadata.ToArray());
+        Assert.Equal(["", "general.alignment", "split.count", "ties"], result.OmittedMetadata.Order(StringComparer.Ordinal));
         await using var again = await Checkpoint.OpenAsync(_folder["out.gguf"]);
         Assert.Equal(
             new Dictionary<string, object> { ["format"] = "pt", ["general.architecture"] = "llama", ["text"] = "" }.OrderBy(entry => entry.Key),
             again.Metadata.OrderBy(entry => entry.Key));
         Assert.Equal(["b I64 [1]", "a F64 []"], again.Tensors.Select(tensor => tensor.ToString()));
+    }
+
+    [Fact]
+    public async Task What_describes_the_files_that_were_read_is_not_counted_as_left_out()
+    {
+        await WriteGgufAsync("in.gguf", ("general.alignment", 64u), ("general.file_type", 15u), ("split.no", (ushort)0), ("split.count", (ushort)1));
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder["in.gguf"]);
+        var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.gguf"], new ConversionOptions { DType = DType.F64 });
+        Assert.Empty(result.OmittedMetadata);
+        await using var again = await Checkpoint.OpenAsync(_folder["out.gguf"]);
+        Assert.Equal(["general.alignment"], again.Metadata.Keys);
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.TestKit;
@@ -8,12 +9,66 @@ namespace IlgpuLoader.Loading.Tests;
 /// <summary>Bad input G13: values and scales that are not finite, which a file may have and no weight should.</summary>
 public sealed class FiniteValuesTests
 {
-    public static TheoryData<DType> Scaled() =>
-        [.. DType.All.Where(dtype => dtype.IsBlock && dtype is not (DType.MXFP4 or DType.NVFP4))];
+    // Where the scales of a block lie (ggml/src/ggml-common.h): halves, and of Q8_K a float.
+    private static readonly Dictionary<DType, int[]> Scales = new()
+    {
+        [DType.Q4_0] = [0],
+        [DType.Q5_0] = [0],
+        [DType.Q8_0] = [0],
+        [DType.Q1_0] = [0],
+        [DType.Q2_0] = [0],
+        [DType.IQ4_NL] = [0],
+        [DType.IQ4_XS] = [0],
+        [DType.IQ1_S] = [0],
+        [DType.IQ2_XXS] = [0],
+        [DType.IQ2_XS] = [0],
+        [DType.IQ2_S] = [0],
+        [DType.IQ3_XXS] = [0],
+        [DType.IQ3_S] = [0],
+        [DType.Q8_K] = [0],
+        [DType.Q4_1] = [0, 2],
+        [DType.Q5_1] = [0, 2],
+        // The half behind d is the sum of the quants, from which no value is computed.
+        [DType.Q8_1] = [0],
+        [DType.Q4_K] = [0, 2],
+        [DType.Q5_K] = [0, 2],
+        [DType.Q2_K] = [80, 82],
+        [DType.Q3_K] = [108],
+        [DType.Q6_K] = [208],
+        [DType.TQ1_0] = [52],
+        [DType.TQ2_0] = [64],
+    };
+
+    // Halves and upper halves of floats: infinities of both signs, and NaN quiet and signalling.
+    private static readonly ushort[] BadHalves = [0x7C00, 0xFC00, 0x7E00, 0xFC01];
+    private static readonly uint[] BadFloats = [0x7F800000, 0xFF800000, 0x7FC00000, 0xFF800001];
+
+    public static TheoryData<DType, int> EveryScale
+    {
+        get
+        {
+            var data = new TheoryData<DType, int>();
+            foreach (var (dtype, offsets) in Scales)
+            {
+                foreach (var offset in offsets)
+                {
+                    data.Add(dtype, offset);
+                }
+            }
+
+            return data;
+        }
+    }
+
+    [Fact]
+    public void Every_block_type_is_among_the_tests() =>
+        // The others have tests of their own: a scale in four nibbles, and exponents of a byte.
+        Assert.Equal(
+            DType.All.Where(dtype => dtype.IsBlock).Order(), Scales.Keys.Concat([DType.IQ1_M, DType.MXFP4, DType.NVFP4]).Order());
 
     [Theory]
-    [MemberData(nameof(Scaled))]
-    public async Task A_NaN_or_infinite_scale_of_any_block_type_is_found(DType dtype)
+    [MemberData(nameof(EveryScale))]
+    public async Task A_NaN_or_infinite_scale_is_found_whichever_it_is(DType dtype, int offset)
     {
         var good = new byte[3 * dtype.BlockSize];
         new Random(3).NextBytes(good);
@@ -28,33 +83,40 @@ public sealed class FiniteValuesTests
             await FiniteValues.EnsureAsync(checkpoint);
         }
 
-        // Whichever two bytes hold a block's scale: some pair makes a NaN of it, and it is found there.
-        var found = 0;
-        for (var at = dtype.BlockSize; at + 1 < 2 * dtype.BlockSize; at++)
+        for (var i = 0; i < BadHalves.Length; i++)
         {
-            foreach (var (low, high) in new (byte, byte)[] { (0x00, 0x7C), (0x01, 0x7E), (0x80, 0x7F) })
+            var bad = (byte[])good.Clone();
+            var scale = bad.AsSpan(dtype.BlockSize + offset);
+            if (dtype == DType.Q8_K)
             {
-                var bad = (byte[])good.Clone();
-                (bad[at], bad[at + 1]) = (low, high);
-                await using var checkpoint = await OpenAsync(dtype, bad);
-                if (await Record.ExceptionAsync(() => FiniteValues.EnsureAsync(checkpoint)) is { } error)
-                {
-                    Assert.Equal((CheckpointErrorCode.ValueNotFinite, "t"), (Assert.IsType<InvalidCheckpointException>(error).Code, ((InvalidCheckpointException)error).Tensor));
-                    found++;
-                }
+                BinaryPrimitives.WriteUInt32LittleEndian(scale, BadFloats[i]);
             }
-        }
+            else
+            {
+                BinaryPrimitives.WriteUInt16LittleEndian(scale, BadHalves[i]);
+            }
 
-        // IQ1_M spreads its scale over four nibbles, which no two bytes fill.
-        Assert.True(dtype == DType.IQ1_M ? found == 0 : found >= 2, $"{found} found.");
+            await using var checkpoint = await OpenAsync(dtype, bad);
+            var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(checkpoint));
+            Assert.Equal((CheckpointErrorCode.ValueNotFinite, "t"), (error.Code, error.Tensor));
+            Assert.Contains($"of {3 * dtype.BlockLength} values", error.Message, StringComparison.Ordinal);
+        }
     }
 
-    [Fact]
-    public async Task The_scale_that_is_spread_over_four_nibbles_is_found_too()
+    [Theory]
+    [InlineData(0x7C00)]
+    [InlineData(0xFC00)]
+    [InlineData(0x7E00)]
+    [InlineData(0xFC01)]
+    public async Task The_scale_that_is_spread_over_four_nibbles_is_found_too(int scale)
     {
         var block = new byte[DType.IQ1_M.BlockSize];
-        // The last eight bytes: 7C00 in their top nibbles, lowest first.
-        (block[^3], block[^1]) = (0xC0, 0x70);
+        for (var i = 0; i < 4; i++)
+        {
+            // The last eight bytes are four words, whose top nibbles are the scale, lowest first.
+            block[^(7 - (2 * i))] = (byte)(((scale >> (4 * i)) & 0xF) << 4);
+        }
+
         await using var checkpoint = await OpenAsync(DType.IQ1_M, block);
         var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(checkpoint));
         Assert.Equal(CheckpointErrorCode.ValueNotFinite, error.Code);
