@@ -45,12 +45,11 @@ internal sealed class VerifyCommand : CommandBase
         var results = new List<VerificationResult>();
         foreach (var path in parsed.GetValue(_paths)!)
         {
-            var result = await CheckpointVerifier.VerifyAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
-            if (result.IsValid && parsed.GetValue(_values))
-            {
-                result = result with { Failure = await FindBadValuesAsync(path, parsed, console, cancellationToken).ConfigureAwait(false) };
-            }
-
+            var result = await CheckpointVerifier.VerifyAsync(
+                path,
+                _checkpoint.Options(parsed),
+                parsed.GetValue(_values) ? (checkpoint, token) => CheckValuesAsync(checkpoint, console, token) : null,
+                cancellationToken).ConfigureAwait(false);
             results.Add(result);
             exitCode = Math.Max(exitCode, ExitCodeFor(result.Failure));
             WriteWarnings(console, result.Warnings);
@@ -79,30 +78,15 @@ internal sealed class VerifyCommand : CommandBase
         return exitCode;
     }
 
-    private async Task<Exception?> FindBadValuesAsync(string path, ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
-    {
-        try
-        {
-            var checkpoint = await Checkpoint.OpenAsync(path, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
-            await using (checkpoint.ConfigureAwait(false))
+    private static Task<bool> CheckValuesAsync(Checkpoint checkpoint, CommandConsole console, CancellationToken cancellationToken) =>
+        ProgressDisplay.RunAsync(
+            console,
+            "values",
+            async progress =>
             {
-                await ProgressDisplay.RunAsync(
-                    console,
-                    "values",
-                    async progress =>
-                    {
-                        await FiniteValues.EnsureAsync(checkpoint, null, progress, cancellationToken).ConfigureAwait(false);
-                        return true;
-                    }).ConfigureAwait(false);
-            }
-
-            return null;
-        }
-        catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
-        {
-            return exception;
-        }
-    }
+                await FiniteValues.EnsureAsync(checkpoint, null, progress, cancellationToken).ConfigureAwait(false);
+                return true;
+            });
 
     // The line begins with the path; a message that begins with the same path need not repeat it.
     private static string MessageOf(VerificationResult result)

@@ -14,10 +14,16 @@ public static class CheckpointVerifier
     /// <summary>Checks one file or folder. What is wrong with it is in the result, not thrown.</summary>
     /// <param name="path">The file, folder or index.</param>
     /// <param name="options">What to open and accept; null for the defaults.</param>
+    /// <param name="inspect">
+    /// A further check of the opened checkpoint, which throws as opening does where something is wrong; null for none.
+    /// </param>
     /// <param name="cancellationToken">Cancels the check.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static async Task<VerificationResult> VerifyAsync(
-        string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
+        string path,
+        CheckpointOptions? options = null,
+        Func<Checkpoint, CancellationToken, Task>? inspect = null,
+        CancellationToken cancellationToken = default)
     {
         try
         {
@@ -30,6 +36,11 @@ public static class CheckpointVerifier
                     .AggregateBy(tensor => tensor.File, 0L, (sum, tensor) => sum + tensor.ByteLength))
                 {
                     await LookForZeroTailAsync(file, dataBytes, warnings, cancellationToken).ConfigureAwait(false);
+                }
+
+                if (inspect is not null)
+                {
+                    await inspect(checkpoint, cancellationToken).ConfigureAwait(false);
                 }
 
                 return new VerificationResult(path, null, warnings.ToImmutable());

@@ -13,7 +13,8 @@ public static class FiniteValues
     // The exponent that OCP MX reserves for NaN. ggml decodes it as 2^127, so that small quants come out finite.
     private const byte ReservedExponent = 0xFF;
 
-    /// <summary>Reads the chosen tensors once, on all cores, and throws for the first that has such values.</summary>
+    /// <summary>Reads the chosen tensors on all cores, and throws for the first that has such values.</summary>
+    /// <remarks>MXFP4 tensors are read twice: their values do not tell what their exponents are.</remarks>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="choice">The tensors; null for all.</param>
     /// <param name="progress">Told after each piece; must return soon.</param>
@@ -27,45 +28,53 @@ public static class FiniteValues
         Checkpoint checkpoint, TensorChoice? choice = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
+        foreach (var tensor in checkpoint.Tensors.Where(tensor => choice is null || choice.Includes(tensor.Name)))
+        {
+            // Before gigabytes are read: a view is refused with the words that any reader of its values has.
+            _ = ValueDecoder.For(tensor);
+        }
+
         var results = await StatisticsReader.ReadAsync(checkpoint, choice, progress, cancellationToken).ConfigureAwait(false);
-        foreach (var result in results)
+        var reserved = new long?[results.Length];
+        await Parallel.ForAsync(
+            0,
+            results.Length,
+            cancellationToken,
+            async (i, token) => reserved[i] = await FindReservedExponentAsync(results[i].Tensor, token).ConfigureAwait(false)).ConfigureAwait(false);
+        for (var i = 0; i < results.Length; i++)
         {
-            // A view is refused here, with the words that any reader of its values has.
-            _ = ValueDecoder.For(result.Tensor);
-            await EnsureAsync(result, results, cancellationToken).ConfigureAwait(false);
+            if (results[i].Values is { } values && values.FiniteCount < values.Count)
+            {
+                throw await DescribeAsync(results[i].Tensor, values, OthersBeside(results, i), cancellationToken).ConfigureAwait(false);
+            }
+
+            if (reserved[i] is { } block)
+            {
+                throw Invalid(results[i].Tensor, block, "a block has the exponent 255, which means NaN");
+            }
         }
     }
 
-    private static async Task EnsureAsync(
-        TensorStatistics result, ImmutableArray<TensorStatistics> results, CancellationToken cancellationToken)
+    private static async Task<InvalidCheckpointException> DescribeAsync(
+        TensorInfo tensor, ValueStatistics values, string others, CancellationToken cancellationToken)
     {
-        var (tensor, values) = (result.Tensor, result.Values!);
         var infinities = values.PositiveInfinityCount + values.NegativeInfinityCount;
-        if (values.NaNCount + infinities > 0)
-        {
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.ValueNotFinite,
-                tensor.File.Path,
-                $"of {values.Count} values {values.NaNCount} are NaN and {infinities} infinite{OthersBeside(results, result)}; compare the file's hash with its source's.",
-                tensor.File.Format,
-                tensor: tensor.Name);
-        }
-
-        if (tensor.DType == DType.MXFP4 && await FindReservedExponentAsync(tensor, cancellationToken).ConfigureAwait(false) is { } block)
-        {
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.ValueNotFinite,
-                tensor.File.Path,
-                "a block has the exponent 255, which means NaN; compare the file's hash with its source's.",
-                tensor.File.Format,
-                tensor.Offset + (block * tensor.DType.BlockSize),
-                tensor.Name);
-        }
+        var first = await FindAsync(tensor, new FirstNotFinite(ValueDecoder.For(tensor)).IndexOf, cancellationToken).ConfigureAwait(false);
+        return Invalid(
+            tensor, (first ?? 0) / tensor.DType.BlockLength, $"of {values.Count} values {values.NaNCount} are NaN and {infinities} infinite{others}");
     }
 
-    private static string OthersBeside(ImmutableArray<TensorStatistics> results, TensorStatistics result)
+    private static InvalidCheckpointException Invalid(TensorInfo tensor, long block, string problem) => new(
+        CheckpointErrorCode.ValueNotFinite,
+        tensor.File.Path,
+        $"{problem}; compare the file's hash with its source's.",
+        tensor.File.Format,
+        tensor.Offset + (block * tensor.DType.BlockSize),
+        tensor.Name);
+
+    private static string OthersBeside(ImmutableArray<TensorStatistics> results, int index)
     {
-        var others = results.Count(other => other != result && other.Values is { } values && values.FiniteCount < values.Count);
+        var others = results.Where((other, i) => i != index && other.Values is { } values && values.FiniteCount < values.Count).Count();
         return others switch
         {
             0 => "",
@@ -76,8 +85,34 @@ public static class FiniteValues
 
     private static async Task<long?> FindReservedExponentAsync(TensorInfo tensor, CancellationToken cancellationToken)
     {
+        if (tensor.DType != DType.MXFP4)
+        {
+            return null;
+        }
+
+        var element = await FindAsync(
+            tensor,
+            blocks =>
+            {
+                for (var offset = 0; offset < blocks.Length; offset += DType.MXFP4.BlockSize)
+                {
+                    if (blocks[offset] == ReservedExponent)
+                    {
+                        return offset / DType.MXFP4.BlockSize * DType.MXFP4.BlockLength;
+                    }
+                }
+
+                return -1;
+            },
+            cancellationToken).ConfigureAwait(false);
+        return element / DType.MXFP4.BlockLength;
+    }
+
+    // The first element that is looked for, in stored chunks of whole blocks; the caller answers -1 where a chunk has none.
+    private static async Task<long?> FindAsync(TensorInfo tensor, Finder indexIn, CancellationToken cancellationToken)
+    {
         var elements = TensorPieces.ElementsPerPiece(tensor.DType);
-        var size = tensor.DType.BlockSize;
+        var chunkBytes = (int)tensor.DType.ByteCount(TensorPieces.ChunkElements);
         var buffer = ArrayPool<byte>.Shared.Rent((int)tensor.DType.ByteCount(elements));
         try
         {
@@ -85,11 +120,12 @@ public static class FiniteValues
             {
                 var piece = buffer.AsMemory(0, (int)tensor.DType.ByteCount(Math.Min(elements, tensor.ElementCount - done)));
                 await TensorPieces.ReadAsync(tensor, done, piece, cancellationToken).ConfigureAwait(false);
-                for (var offset = 0; offset < piece.Length; offset += size)
+                for (var at = 0; at < piece.Length; at += chunkBytes)
                 {
-                    if (piece.Span[offset] == ReservedExponent)
+                    var index = indexIn(piece.Span.Slice(at, Math.Min(chunkBytes, piece.Length - at)));
+                    if (index >= 0)
                     {
-                        return (done / tensor.DType.BlockLength) + (offset / size);
+                        return done + (at / tensor.DType.BlockSize * tensor.DType.BlockLength) + index;
                     }
                 }
             }
@@ -99,6 +135,28 @@ public static class FiniteValues
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private delegate int Finder(ReadOnlySpan<byte> stored);
+
+    private sealed class FirstNotFinite(ValueDecoder decoder)
+    {
+        // Complex numbers are two values an element.
+        private readonly double[] _values = new double[2 * TensorPieces.ChunkElements];
+
+        public int IndexOf(ReadOnlySpan<byte> stored)
+        {
+            var values = decoder.DecodeDouble(stored, _values);
+            for (var i = 0; i < values.Length; i++)
+            {
+                if (!double.IsFinite(values[i]))
+                {
+                    return i / decoder.ValuesPerElement;
+                }
+            }
+
+            return -1;
         }
     }
 }

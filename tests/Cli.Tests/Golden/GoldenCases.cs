@@ -88,6 +88,7 @@ internal static class GoldenCases
     [
         GoldenCase.InBothForms("inspect/file", "inspect {tmp}/mixed.safetensors"),
         GoldenCase.InBothForms("inspect/folder", "inspect {samples}/tiny-llama --include *norm*"),
+        GoldenCase.InBothForms("verify/values", "verify {tmp}/mixed.safetensors {tmp}/values.safetensors {tmp}/nan.gguf --values"),
         GoldenCase.InBothForms("inspect/gguf", "inspect {tmp}/blocks.gguf"),
         new("inspect/tree", "inspect {samples}/tiny-llama --tree", "inspect {tmp}/mixed.safetensors --tree"),
         GoldenCase.InBothForms("inspect/statistics", "inspect {tmp}/values.safetensors --stats"),

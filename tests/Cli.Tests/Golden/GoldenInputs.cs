@@ -19,6 +19,7 @@ internal static class GoldenInputs
         folder.Write("truncated.safetensors", SampleFiles.Truncated());
         folder.Write("model.h5", SampleFiles.Hdf5());
         folder.Write("blocks.gguf", Blocks());
+        folder.Write("nan.gguf", new GgufBuilder().Tensor("blk.0.attn_q.weight", 2, [32, 2], [.. Block(), 1, 0x7e, .. Block()[2..]]).ToBytes());
         folder.Write("fp8/model.safetensors", SafetensorsBuilder.Tiny());
         folder.Write("fp8/config.json", """{"quantization_config":{"quant_method":"fp8"}}""");
         Directory.CreateDirectory(folder["empty"]);

@@ -161,6 +161,20 @@ public sealed class FiniteValuesTests
         await FiniteValues.EnsureAsync(checkpoint, new TensorChoice([], ["masked", "too"]));
     }
 
+    [Theory]
+    [InlineData(DType.Q4_K, 40_000)]
+    [InlineData(DType.Q8_0, 0)]
+    [InlineData(DType.F16, 3_000_001)]
+    public async Task The_block_at_fault_is_named_by_its_place_in_the_file(DType dtype, int block)
+    {
+        // Zeros all over, and one scale or value that is NaN.
+        var stored = new byte[(block + 3) * dtype.BlockSize];
+        (stored[block * dtype.BlockSize], stored[(block * dtype.BlockSize) + 1]) = (0x01, 0x7E);
+        await using var checkpoint = await OpenAsync(dtype, stored);
+        var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(checkpoint));
+        Assert.Equal(checkpoint["t"].Offset + ((long)block * dtype.BlockSize), error.Offset);
+    }
+
     [Fact]
     public async Task A_strided_view_is_refused_and_not_passed_over()
     {
