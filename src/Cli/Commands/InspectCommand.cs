@@ -60,11 +60,7 @@ internal sealed class InspectCommand : CommandBase
             var tensors = checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name)).ToArray();
             UnreadableTensor[] unreadable = [.. checkpoint.UnreadableTensors.Where(tensor => choice.Includes(tensor.Name))];
             WriteWarnings(console, checkpoint.Warnings);
-            foreach (var tensor in unreadable)
-            {
-                console.Warn($"tensor {Quoted.Name(tensor.Name)}: {tensor.Reason}");
-            }
-
+            WarnOfUnreadable(console, unreadable);
             _checkpoint.WarnIfNothingChosen(
                 console, tensors.Length + unreadable.Length, checkpoint.Tensors.Length + checkpoint.UnreadableTensors.Length);
             var statistics = parsed.GetValue(_statistics)
@@ -82,6 +78,17 @@ internal sealed class InspectCommand : CommandBase
             }
 
             return WriteErrors(console, tensors, statistics) ? ExitCodes.CannotDo : ExitCodes.Success;
+        }
+    }
+
+    // The table marks each of them; a warning a type says why, and there may be a hundred thousand of one.
+    private static void WarnOfUnreadable(CommandConsole console, UnreadableTensor[] unreadable)
+    {
+        foreach (var tensors in unreadable.GroupBy(tensor => tensor.TypeName))
+        {
+            var first = tensors.First();
+            var more = tensors.Skip(1).Any() ? $" (and {Sizes.Count(tensors.Count() - 1, "more tensor")})" : "";
+            console.Warn($"tensor {Quoted.Name(first.Name)}{more}: {first.Reason}");
         }
     }
 

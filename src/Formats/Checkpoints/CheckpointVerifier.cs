@@ -25,12 +25,13 @@ public static class CheckpointVerifier
         Func<Checkpoint, CancellationToken, Task>? inspect = null,
         CancellationToken cancellationToken = default)
     {
+        var warnings = ImmutableArray.CreateBuilder<CheckpointWarning>();
         try
         {
             var checkpoint = await Checkpoint.OpenAsync(path, options, cancellationToken).ConfigureAwait(false);
             await using (checkpoint.ConfigureAwait(false))
             {
-                var warnings = checkpoint.Warnings.ToBuilder();
+                warnings.AddRange(checkpoint.Warnings);
                 foreach (var (file, dataBytes) in checkpoint.Tensors
                     .Where(tensor => tensor.TiedTo is null)
                     .AggregateBy(tensor => tensor.File, 0L, (sum, tensor) => sum + tensor.ByteLength))
@@ -48,7 +49,8 @@ public static class CheckpointVerifier
         }
         catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
         {
-            return new VerificationResult(path, exception, []);
+            // What was odd before the failure may be what explains it.
+            return new VerificationResult(path, exception, warnings.ToImmutable());
         }
     }
 

@@ -102,7 +102,13 @@ internal sealed class ConversionPlan
         // Names, dimensions and integers stay what they are, whatever is asked for.
         var helps = refused.Exists(entry =>
             entry.Tensor.IsWholeStorage && entry.Tensor.DType.HoldsFloats && target.Objection(entry.Tensor, DType.F32) is null);
-        var advice = helps ? $"choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, or " : "";
+        var advice = helps ? $"choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, " : "";
+        if (refused.Exists(entry => entry.Tensor.DType.IsBlock) && options.DType is null && !target.KeepsBlocks)
+        {
+            advice += "write GGUF, which keeps blocks (OUT.gguf, or --format gguf), ";
+        }
+
+        advice += advice.Length > 0 ? "or " : "";
         throw new UnsupportedCheckpointException(
             "conversion",
             checkpoint.Path,

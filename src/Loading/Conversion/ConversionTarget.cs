@@ -11,6 +11,9 @@ internal abstract class ConversionTarget
     /// <summary>Whether one tensor's bytes can have several names; else each is written in full.</summary>
     public abstract bool HasTies { get; }
 
+    /// <summary>Whether quantised blocks can be written as they are.</summary>
+    public abstract bool KeepsBlocks { get; }
+
     /// <summary>The most files of one checkpoint.</summary>
     public abstract int MaximumShards { get; }
 

@@ -49,6 +49,8 @@ internal sealed class GgufTarget : ConversionTarget
 
     public override bool HasTies => false;
 
+    public override bool KeepsBlocks => true;
+
     public override int MaximumShards => GgufFileKeys.MaximumParts;
 
     public override bool HasIndex => false;

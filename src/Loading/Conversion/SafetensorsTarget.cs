@@ -38,6 +38,8 @@ internal sealed class SafetensorsTarget : ConversionTarget
 
     public override bool HasTies => true;
 
+    public override bool KeepsBlocks => false;
+
     public override int MaximumShards => int.MaxValue;
 
     public override bool HasIndex => true;

@@ -131,12 +131,14 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
         var isLong = segments.ByteLength >= ReadCostBytes;
         if (segments.CutsGroups && segments.ByteLength > slotBytes)
         {
-            // A part of a row is decoded from one slot; a row of a hundred thousand weights fits the smallest.
+            // Such a part is decoded from one slot. Rows of models are some tens of kilobytes; a slot has a megabyte, or where
+            // memory for staging is short 64 KiB.
+            var (part, group) = (segments.Count == 1 ? "the tensor" : "a row", tensor.Source.DType.IsBlock ? "block" : "byte");
             throw new UnsupportedCheckpointException(
-                $"slices within blocks of {tensor.Source.DType.Name}",
+                $"slices within {group}s of {tensor.Source.DType.Name}",
                 tensor.Source.File.Path,
-                $"its rank's part of a row takes {segments.ByteLength} bytes and begins or ends inside a block, and a staging slot has {slotBytes}; "
-                + "allow more memory for staging, or load it whole.",
+                $"its rank's part of {part} takes {segments.ByteLength} bytes and begins or ends inside a {group}, and a staging slot has {slotBytes}; "
+                + "load it whole, or over another number of ranks.",
                 tensor.Source.File.Format,
                 tensor.Name);
         }

@@ -105,7 +105,10 @@ internal sealed class ParallelRule
         {
             ParallelSplit.Replicated => null,
             ParallelSplit.Packed => throw Refuse(
-                tensor, "packed weights", "it packs several weights into one tensor, whose parts this version does not split one by one"),
+                tensor,
+                "packed weights",
+                "it packs several weights into one tensor, whose parts this version does not split one by one",
+                "load the model without splitting, or exclude it"),
             _ when parameter.Equals("weight", StringComparison.Ordinal) => SliceWeight(tensor, split),
             _ when parameter.Equals("bias", StringComparison.Ordinal) => SliceBias(tensor, split),
             // A scale of the whole tensor.
@@ -242,10 +245,11 @@ internal sealed class ParallelRule
         return new TensorSlice(0, start, Math.Min(part, tokens - start));
     }
 
-    private static UnsupportedCheckpointException Refuse(TensorInfo tensor, string feature, string reason) => new(
+    private static UnsupportedCheckpointException Refuse(
+        TensorInfo tensor, string feature, string reason, string advice = "load it over another number of ranks, or exclude it") => new(
         feature,
         tensor.File.Path,
-        $"{reason}; load it over another number of ranks, or exclude it.",
+        $"{reason}; {advice}.",
         tensor.File.Format,
         tensor.Name);
 

@@ -108,6 +108,23 @@ public sealed class GgufCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Of_many_unknown_tensors_of_one_type_one_is_named_and_the_rest_counted()
+    {
+        var builder = new GgufBuilder().Tensor("fine", 0, [1], new byte[4]);
+        for (var i = 0; i < 30; i++)
+        {
+            builder.Tensor($"odd{i}", i < 28 ? 77 : 4, [32], new byte[32]);
+        }
+
+        var run = await ToolRun.OfAsync("inspect", _folder.Write("m.gguf", builder.ToBytes()));
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal(2, run.Error.Count(character => character == '\n'));
+        Assert.Contains("tensor 'odd0' (and 27 more tensors): ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("tensor 'odd28' (and 1 more tensor): ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("odd27", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Metadata_of_every_type_is_shown_and_long_arrays_are_shortened()
     {
         var path = _folder.Write("m.gguf", new GgufBuilder(3, bigEndian: true)

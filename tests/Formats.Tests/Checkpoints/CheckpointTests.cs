@@ -139,6 +139,16 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public async Task Verify_FurtherCheckFails_KeepsTheWarningsBeforeIt()
+    {
+        var path = _folder.Write("model.safetensors", new SafetensorsBuilder().Add("a", "U8", [2 << 20], new byte[2 << 20]).ToBytes());
+        var result = await CheckpointVerifier.VerifyAsync(
+            path, inspect: (checkpoint, _) => throw new InvalidCheckpointException(CheckpointErrorCode.ValueNotFinite, checkpoint.Path, "bad"));
+        Assert.Equal((false, "ValueNotFinite"), (result.IsValid, result.Code));
+        Assert.Contains("zeros", Assert.Single(result.Warnings).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Verify_WhatIsWrong_IsInTheResult()
     {
         var invalid = await CheckpointVerifier.VerifyAsync(_folder.Write("cut.safetensors", SafetensorsBuilder.Tiny().AsSpan(..^1)));
