@@ -203,7 +203,7 @@ internal sealed class DiffCommand : CommandBase
 
     private static string Shown(object? value)
     {
-        // As inspect: a value may be a whole document; --json has all of it.
+        // As inspect: a value may be a whole document; --json has all of a text, and of a long array its beginning.
         const int longest = 60;
         var text = Text(value);
         return text is null ? "(none)"

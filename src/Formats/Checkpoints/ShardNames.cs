@@ -7,7 +7,8 @@ namespace IlgpuLoader.Formats;
 
 /// <summary>
 /// How the files of a sharded checkpoint are named and indexed, as transformers writes it and every loader reads it
-/// (formats.md 1.6), and how llama.cpp names the parts of a split GGUF model, which is the same (formats.md 2.2). Reading an index is <see cref="Checkpoint.OpenAsync(string, CheckpointOptions?, CancellationToken)"/>'s business.
+/// (formats.md 1.6), and how llama.cpp names the parts of a split GGUF model, which is the same (formats.md 2.2). Reading an
+/// index is <see cref="Checkpoint.OpenAsync(string, CheckpointOptions?, CancellationToken)"/>'s business.
 /// </summary>
 public static class ShardNames
 {

@@ -28,8 +28,9 @@ public sealed record ConversionOptions
     public DType? DType { get; init; }
 
     /// <summary>
-    /// The largest shard in bytes of tensor data, its header not counted, for an output folder; a larger tensor gets a shard of its own. Null for
-    /// <see cref="DefaultMaximumShardBytes"/>. A single file is never split: with it, tensors beyond this are refused.
+    /// The largest shard in bytes of tensor data, its header not counted, for an output folder; a larger tensor gets a shard of
+    /// its own. Null for <see cref="DefaultMaximumShardBytes"/>. A single file is never split: with it, tensors beyond this are
+    /// refused.
     /// </summary>
     public long? MaximumShardBytes { get; init; }
 

@@ -32,41 +32,18 @@ internal sealed unsafe class BlockCodec<TDecoder, TVectors>(DType dtype) : UnitC
 
     /// <summary>The path of one vector width, whatever the processor has, for tests to call by name.</summary>
     internal static void DecodeWith<TWidth>(byte* source, byte* destination, nint count, DType target, bool bypassCache)
+        where TWidth : struct, IVectorWidth =>
+        VectorTargets.Run<Blocks<TWidth>>(source, destination, count, target, bypassCache);
+
+    private readonly struct Blocks<TWidth> : IVectorWork
         where TWidth : struct, IVectorWidth
     {
-        switch (target)
+        public static bool Run<TTarget>(byte* source, byte* destination, nint count, bool bypassCache)
+            where TTarget : struct, IVectorTarget
         {
-            case DType.F32:
-                Run<TWidth, F32Vectors>(source, destination, count, bypassCache);
-                break;
-            case DType.F16:
-                Run<TWidth, F16Vectors>(source, destination, count, bypassCache);
-                break;
-            case DType.BF16:
-                Run<TWidth, BF16Vectors>(source, destination, count, bypassCache);
-                break;
-            case DType.F64:
-                Run<TWidth, F64Vectors>(source, destination, count, bypassCache);
-                break;
-            case DType.F8_E4M3:
-                Run<TWidth, Float8Vectors<F8E4M3Layout>>(source, destination, count, bypassCache);
-                break;
-            case DType.F8_E5M2:
-                Run<TWidth, Float8Vectors<F8E5M2Layout>>(source, destination, count, bypassCache);
-                break;
-            case DType.F8_E4M3FNUZ:
-                Run<TWidth, Float8Vectors<F8E4M3FNUZLayout>>(source, destination, count, bypassCache);
-                break;
-            case DType.F8_E5M2FNUZ:
-                Run<TWidth, Float8Vectors<F8E5M2FNUZLayout>>(source, destination, count, bypassCache);
-                break;
-            default:
-                throw new ArgumentException($"{target.Name} is not a type that values are decoded to.", nameof(target));
+            BlockConversion.Run<TWidth, TDecoder, TVectors, TTarget>(
+                source, destination, count / BlockConversion.LengthOf<TDecoder>(), bypassCache);
+            return true;
         }
     }
-
-    private static void Run<TWidth, TTarget>(byte* source, byte* destination, nint count, bool bypassCache)
-        where TWidth : struct, IVectorWidth
-        where TTarget : struct, IVectorTarget =>
-        BlockConversion.Run<TWidth, TDecoder, TVectors, TTarget>(source, destination, count / BlockConversion.LengthOf<TDecoder>(), bypassCache);
 }

@@ -1,6 +1,9 @@
 namespace IlgpuLoader.Gpu;
 
-/// <summary>The grid of IQ1_S and IQ1_M: 2048 entries of eight values, a byte each. Values are -1, 0 and 1, kept as eight times that, so that a delta of an eighth is 1.</summary>
+/// <summary>
+/// The grid of IQ1_S and IQ1_M: 2048 entries of eight values, a byte each. Values are -1, 0 and 1, kept as eight times
+/// that, so that a delta of an eighth is 1.
+/// </summary>
 internal static unsafe class IQ1Grid
 {
     private static readonly byte[] Values = Grid.Expand(Packed, 8, [unchecked((byte)-8), 0, 8]);
