@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using IlgpuLoader.TestKit;
 
 namespace IlgpuLoader.Cli.Tests;
@@ -24,6 +25,27 @@ internal static class SampleFiles
             .Add("complex", "C64", [1], floats)
             .Add("half.bytes", "F4", [2, 2], [0x12, 0x34])
             .ToBytes();
+    }
+
+    /// <summary>
+    /// Two gigabytes of BF16 in 128 tensors, all of it holes that take no disk: so much that no disk, however fast, has it
+    /// converted before somebody has seen that the conversion is under way.
+    /// </summary>
+    /// <returns>The path.</returns>
+    public static string WriteHoles(string path)
+    {
+        const int count = 128;
+        const long size = 16L << 20;
+        var tensors = Enumerable.Range(0, count).Select(i =>
+            $$"""
+            "t{{i:D3}}":{"dtype":"BF16","shape":[64,{{size / 2 / 64}}],"data_offsets":[{{i * size}},{{(i + 1) * size}}]}
+            """);
+        var header = Encoding.UTF8.GetBytes($"{{{string.Join(',', tensors)}}}");
+        using var file = File.Create(path);
+        file.Write(BitConverter.GetBytes((long)header.Length));
+        file.Write(header);
+        file.SetLength(sizeof(long) + header.Length + (count * size));
+        return path;
     }
 
     /// <summary>A file that breaks a rule: its only tensor ends behind the file.</summary>
