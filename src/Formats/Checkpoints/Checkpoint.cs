@@ -23,9 +23,11 @@ public sealed class Checkpoint : IAsyncDisposable
         ImmutableArray<TensorInfo> tensors,
         ModelConfig? config,
         ImmutableArray<CheckpointWarning> warnings,
+        string? weightsRoot,
         bool leaveOpen)
     {
         Path = path;
+        WeightsRoot = weightsRoot;
         Files = [.. files.Select(file => file.File)];
         Tensors = tensors;
         Config = config;
@@ -77,11 +79,18 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <summary>The <c>config.json</c> beside the files, where there is one that can be read.</summary>
     public ModelConfig? Config { get; }
 
+    /// <summary>
+    /// The part that holds the weights, where the structure of a training checkpoint shows one of the usual three
+    /// (<c>state_dict</c>, <c>model</c>, <c>model_state_dict</c>) and no root was asked for; else null. Names keep it, and a
+    /// tensor is also found without it.
+    /// </summary>
+    public string? WeightsRoot { get; }
+
     /// <summary>What is odd but does not keep the checkpoint from being read.</summary>
     public ImmutableArray<CheckpointWarning> Warnings { get; }
 
-    /// <summary>The size of all tensors in bytes as they are stored; what an alias shares counts once.</summary>
-    public long TensorBytes => StoredBytes(Tensors);
+    /// <summary>The size of all tensors in bytes as they are stored; a storage that several share counts once.</summary>
+    public long TensorBytes => StoredSize.Of(Tensors);
 
     /// <summary>The tensor of this name.</summary>
     /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
@@ -125,7 +134,7 @@ public sealed class Checkpoint : IAsyncDisposable
         try
         {
             var warnings = GgufSplit.WarningOfPart(file.File) is { } warning ? new List<CheckpointWarning> { new(file.File.Path, warning) } : [];
-            return Assemble(source.Name, [file], null, null, warnings, leaveOpen);
+            return Assemble(source.Name, [file], null, null, options?.Root, warnings, leaveOpen);
         }
         catch when (!leaveOpen)
         {
@@ -134,8 +143,10 @@ public sealed class Checkpoint : IAsyncDisposable
         }
     }
 
-    /// <summary>Finds a tensor by its exact name.</summary>
-    public bool TryGetTensor(string name, [NotNullWhen(true)] out TensorInfo? tensor) => _byName.TryGetValue(name, out tensor);
+    /// <summary>Finds a tensor by its exact name, or by its name below <see cref="WeightsRoot"/>.</summary>
+    public bool TryGetTensor(string name, [NotNullWhen(true)] out TensorInfo? tensor) =>
+        _byName.TryGetValue(name, out tensor)
+        || (WeightsRoot is not null && _byName.TryGetValue(CheckpointRoot.Join(WeightsRoot, name), out tensor));
 
     /// <summary>Closes the files.</summary>
     public ValueTask DisposeAsync() => _leaveOpen ? ValueTask.CompletedTask : DisposeAsync(Files.Select(file => file.Source));
@@ -147,7 +158,7 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <param name="file">The file, whose source the checkpoint disposes.</param>
     /// <param name="tensors">The tensors, in the order of their bytes.</param>
     internal static Checkpoint OfTensors(CheckpointFile file, IReadOnlyList<TensorInfo> tensors) =>
-        Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, [], leaveOpen: false);
+        Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, null, [], leaveOpen: false);
 
     private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
@@ -188,7 +199,7 @@ public sealed class Checkpoint : IAsyncDisposable
             var config = File.Exists(configPath)
                 ? await ReadConfigAsync(configPath, options, warnings, cancellationToken).ConfigureAwait(false)
                 : null;
-            return Assemble(path, files, selection.Index, config, warnings, leaveOpen: false);
+            return Assemble(path, files, selection.Index, config, options.Root, warnings, leaveOpen: false);
         }
         catch
         {
@@ -283,6 +294,7 @@ public sealed class Checkpoint : IAsyncDisposable
         IReadOnlyList<OpenedFile> files,
         ShardIndex? index,
         ModelConfig? config,
+        string? root,
         List<CheckpointWarning> warnings,
         bool leaveOpen)
     {
@@ -343,7 +355,12 @@ public sealed class Checkpoint : IAsyncDisposable
             CheckIndex(index, byName, tensors, warnings);
         }
 
-        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], leaveOpen);
+        if (root is not null)
+        {
+            tensors = CheckpointRoot.Narrow(path, root, tensors, byName);
+        }
+
+        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], root is null ? CheckpointRoot.OfWeights(files) : null, leaveOpen);
     }
 
     private static void CheckIndex(
@@ -361,15 +378,12 @@ public sealed class Checkpoint : IAsyncDisposable
             }
         }
 
-        var total = StoredBytes(tensors);
+        var total = StoredSize.Of(tensors);
         if (index.TotalSize is { } claimed && claimed != total)
         {
             warnings.Add(new CheckpointWarning(index.Path, $"total_size says {claimed} bytes, and the tensors have {total}."));
         }
     }
-
-    private static long StoredBytes(IEnumerable<TensorInfo> tensors) =>
-        tensors.Sum(tensor => tensor.TiedTo is null ? tensor.ByteLength : 0);
 
     private static void AddUnmappedWarning(List<CheckpointWarning> warnings, CheckpointFile file, List<string> unmapped)
     {

@@ -1,5 +1,7 @@
 using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Formats.Torch;
 
 namespace IlgpuLoader.Formats;
 
@@ -51,6 +53,18 @@ public sealed record CheckpointOptions
 
     /// <summary>What is accepted from GGUF files.</summary>
     public GgufLimits Gguf { get; init; } = GgufLimits.Default;
+
+    /// <summary>What is accepted from PyTorch files.</summary>
+    public TorchLimits Torch { get; init; } = TorchLimits.Default;
+
+    /// <summary>What is accepted from NumPy files.</summary>
+    public NumpyLimits Numpy { get; init; } = NumpyLimits.Default;
+
+    /// <summary>
+    /// The part of the checkpoint that is meant, such as <c>state_dict</c>: only tensors below it count, and their names
+    /// lose it. Null for everything under its whole name.
+    /// </summary>
+    public string? Root { get; init; }
 
     /// <summary>
     /// Whether tensors of unknown types are listed in <see cref="Checkpoint.UnreadableTensors"/>, for whoever only wants to

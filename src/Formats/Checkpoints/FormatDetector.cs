@@ -28,7 +28,7 @@ internal sealed class FormatDetector
     }
 
     /// <summary>The endings of the names of files that this version reads.</summary>
-    public IEnumerable<string> Extensions => _formats.Select(format => format.Extension);
+    public IEnumerable<string> Extensions => _formats.SelectMany(format => format.Extensions);
 
     /// <summary>Finds the format of a file.</summary>
     /// <param name="head">The first bytes, <see cref="HeadBytes"/> or as many as the file has.</param>
@@ -86,7 +86,7 @@ internal sealed class FormatDetector
 
         // What servers answer in words ("Entry not found", {"error": ...}) is no header of exabytes either.
         var extension = LooksLikeText(head) ? "" : Path.GetExtension(path);
-        return Array.Find(_formats, format => format.Extension.Equals(extension, StringComparison.OrdinalIgnoreCase))
+        return Array.Find(_formats, format => format.Extensions.Contains(extension, StringComparer.OrdinalIgnoreCase))
             ?? throw new InvalidCheckpointException(
                 CheckpointErrorCode.UnknownFormat,
                 path,

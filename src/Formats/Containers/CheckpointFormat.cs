@@ -9,8 +9,11 @@ internal abstract class CheckpointFormat
     /// <summary>The format's name in messages and listings.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The ending of its files' names; it only decides which format explains a file that none recognises.</summary>
-    public abstract string Extension { get; }
+    /// <summary>
+    /// The endings of its files' names, best first: which files of a folder are looked at, and which format explains a file
+    /// that none recognises.
+    /// </summary>
+    public abstract IReadOnlyList<string> Extensions { get; }
 
     /// <summary>Whether the first bytes of a file are those of this format.</summary>
     /// <param name="head">The first bytes, as many as the file has, up to 512.</param>

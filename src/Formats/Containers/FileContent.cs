@@ -13,6 +13,12 @@ internal sealed record FileContent(
     /// <summary>Tensors of unknown types, in the order of the file, where they are asked for.</summary>
     public IReadOnlyList<UnreadableTensor> Unreadable { get; init; } = [];
 
+    /// <summary>
+    /// The one part of the file that holds the weights of a model, where its structure shows one: <c>state_dict</c>,
+    /// <c>model</c> or <c>model_state_dict</c> of a training checkpoint. Null elsewhere.
+    /// </summary>
+    public string? WeightsRoot { get; init; }
+
     /// <summary>What is odd but valid, in sentences.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }

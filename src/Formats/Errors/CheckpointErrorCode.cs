@@ -39,6 +39,14 @@ public enum CheckpointErrorCode
     FileTruncated,
     /// <summary>The file goes on after its last tensor.</summary>
     TrailingBytes,
+    /// <summary>A zip archive, or a record of one, is not what it must be.</summary>
+    ArchiveInvalid,
+    /// <summary>A pickle breaks a rule of its opcodes, or builds what no checkpoint holds.</summary>
+    PickleInvalid,
+    /// <summary>A pickle asks for something that would run code.</summary>
+    UnsafePickle,
+    /// <summary>A pickle describes a storage, or a view into one, that cannot be.</summary>
+    StorageInvalid,
     /// <summary>The file was replaced or changed while it was being read.</summary>
     FileChanged,
     /// <summary>An index file is not what it must be.</summary>

@@ -11,7 +11,7 @@ internal sealed class GgufFormat(GgufLimits limits, bool listsUnknownTypes) : Ch
     public override string Name => GgufConstants.Format;
 
     /// <inheritdoc/>
-    public override string Extension => GgufConstants.Extension;
+    public override IReadOnlyList<string> Extensions => [GgufConstants.Extension];
 
     /// <inheritdoc/>
     public override bool Matches(ReadOnlySpan<byte> head) => head.StartsWith(GgufConstants.Magic);

@@ -14,7 +14,7 @@ internal sealed class SafetensorsFormat(SafetensorsLimits limits) : CheckpointFo
     public override string Name => SafetensorsConstants.Format;
 
     /// <inheritdoc/>
-    public override string Extension => SafetensorsConstants.Extension;
+    public override IReadOnlyList<string> Extensions => [SafetensorsConstants.Extension];
 
     /// <inheritdoc/>
     /// <remarks>

@@ -29,7 +29,8 @@ public sealed class CheckpointFile(string name, string path, string format, IByt
     public object? Header { get; init; }
 
     /// <summary>The size of the file in bytes, as it was when it was opened.</summary>
-    public long Length => Source.Length;
+    /// <remarks>The source may go on behind it with what a file holds in another form, such as arrays that are compressed.</remarks>
+    public long Length { get; init; } = source.Length;
 
     /// <summary>The path.</summary>
     public override string ToString() => Path;

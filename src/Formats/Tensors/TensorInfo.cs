@@ -37,7 +37,15 @@ public sealed class TensorInfo(string name, DType dtype, Shape shape, Checkpoint
     /// Strides of a view into the storage, one a dimension: in elements, or in blocks for block types. Default (not
     /// initialised) where the storage is exactly this tensor, contiguous and row-major.
     /// </summary>
-    public ImmutableArray<long> Strides { get; init; }
+    public ImmutableArray<long> Strides
+    {
+        get;
+        init
+        {
+            field = value;
+            IsContiguous = value.IsDefault || AreRowMajor(value);
+        }
+    }
 
     /// <summary>Where a view begins in its storage: in elements, or in blocks for block types. 0 without a view.</summary>
     public long StorageOffset { get; init; }
@@ -51,6 +59,21 @@ public sealed class TensorInfo(string name, DType dtype, Shape shape, Checkpoint
     /// <summary>Whether the storage is exactly this tensor, contiguous and row-major.</summary>
     public bool IsWholeStorage => Strides.IsDefault;
 
+    /// <summary>
+    /// Whether the elements lie side by side in row-major order, wherever in the storage they begin: one range of bytes,
+    /// <see cref="DataByteLength"/> from <see cref="DataOffset"/>. Strides of dimensions of one element do not count.
+    /// </summary>
+    public bool IsContiguous { get; private init; } = true;
+
+    /// <summary>Where the first element lies, in bytes from the start of the file.</summary>
+    public long DataOffset => Offset + (StorageOffset * DType.BlockSize);
+
+    /// <summary>
+    /// The size of the elements in bytes when they lie side by side; of a view other than <see cref="ByteLength"/>, which is
+    /// the whole storage's.
+    /// </summary>
+    public long DataByteLength => IsWholeStorage ? ByteLength : DType.ByteCount(ElementCount);
+
     /// <summary>The number of elements.</summary>
     public long ElementCount => Shape.ElementCount;
 
@@ -61,6 +84,33 @@ public sealed class TensorInfo(string name, DType dtype, Shape shape, Checkpoint
         StorageOffset = StorageOffset,
         TiedTo = Name,
     };
+
+    /// <summary>The same tensor under a shorter name: without what a root stands for.</summary>
+    /// <param name="name">The new name.</param>
+    /// <param name="tiedTo">The new name of the tensor that it is an alias of; null where it is none.</param>
+    internal TensorInfo WithName(string name, string? tiedTo) => new(name, DType, Shape, File, Offset, ByteLength)
+    {
+        Strides = Strides,
+        StorageOffset = StorageOffset,
+        TiedTo = tiedTo,
+    };
+
+    private bool AreRowMajor(ImmutableArray<long> strides)
+    {
+        // Strides count blocks, and the last dimension of a block type counts their elements.
+        long expected = 1;
+        for (var i = Shape.Rank - 1; i >= 0; i--)
+        {
+            if (Shape[i] != 1 && strides[i] != expected)
+            {
+                return Shape.ElementCount == 0;
+            }
+
+            expected *= i == Shape.Rank - 1 ? Shape[i] / DType.BlockLength : Shape[i];
+        }
+
+        return true;
+    }
 
     /// <summary>Name, dtype and shape.</summary>
     public override string ToString() => $"{Name} {DType.Name} {Shape}";
