@@ -3,20 +3,23 @@ namespace IlgpuLoader.Formats.Torch;
 /// <summary>Where a value is in a file: the keys that lead to it, from the top. Immutable.</summary>
 internal sealed class TorchPath
 {
-    private readonly TorchPath? _parent;
-    private readonly string _key;
-
     private TorchPath(TorchPath? parent, string key)
     {
-        (_parent, _key) = (parent, key);
-        Below = parent?._parent is null ? key : $"{parent.Below}.{key}";
+        (Parent, Key) = (parent, key);
+        Below = parent?.Parent is null ? key : $"{parent.Below}.{key}";
     }
+
+    /// <summary>What it lies below; null at the top.</summary>
+    public TorchPath? Parent { get; }
+
+    /// <summary>The last key; empty at the top.</summary>
+    public string Key { get; }
 
     /// <summary>The top, which has no key.</summary>
     public static TorchPath Top { get; } = new(null, "");
 
     /// <summary>Whether this is the top.</summary>
-    public bool IsTop => _parent is null;
+    public bool IsTop => Parent is null;
 
     /// <summary>The keys joined by dots, which names what lies here; a dot at the top.</summary>
     public string Name => IsTop ? "." : Below;
@@ -31,9 +34,9 @@ internal sealed class TorchPath
     public override string ToString()
     {
         var keys = new List<string>();
-        for (var path = this; path._parent is { } parent; path = parent)
+        for (var path = this; path.Parent is { } parent; path = parent)
         {
-            keys.Add(Quoted.Name(path._key));
+            keys.Add(Quoted.Name(path.Key));
         }
 
         keys.Reverse();

@@ -73,7 +73,7 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
     private void Visit(object value, TorchPath path, bool isAttribute)
     {
         // The wrappers first: they are what they hold.
-        while (value is PickleObject { Arguments.Items: [var inner, ..], State: null } wrapper
+        while (value is PickleObject { Arguments.Items: [var inner, ..] } wrapper
             && records.RoleOf(wrapper.Global) is TorchRole.Parameter or TorchRole.Tagged)
         {
             value = inner;
@@ -130,13 +130,7 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
                 Enter(ordered, path, Distinct(EntriesOf(ordered)), isAttribute);
                 break;
             case PickleObject record when StateOf(record) is { } state && TorchModule.TryRead(state, out var module):
-                // The level that is put on the stack last comes first. Both belong to one record, which the first to come still needs.
-                if (!_above.Contains(record) && _attributes.Add(record))
-                {
-                    Enter(null, path, ByKey(module.Attributes), isAttribute: true);
-                }
-
-                Enter(record, path, ByKey(module.State), isAttribute);
+                EnterModule(record, module, path, isAttribute);
                 break;
             case PickleObject record:
                 EnterRecord(record, path, isAttribute);
@@ -144,6 +138,23 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
             default:
                 break;
         }
+    }
+
+    // The level that is put on the stack last comes first: the state, then the attributes of the same record.
+    private void EnterModule(PickleObject record, TorchModule module, TorchPath path, bool isAttribute)
+    {
+        var isFirst = _attributes.Add(record);
+        if ((isAttribute && !isFirst) || !_above.Add(record))
+        {
+            return;
+        }
+
+        if (isFirst)
+        {
+            Push(null, path, ByKey(module.Attributes), isAttribute: true);
+        }
+
+        Push(record, path, ByKey(module.State), isAttribute);
     }
 
     // A record of a class that nobody here knows: its state, its items and its entries, and what it was made with where that
@@ -190,16 +201,16 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
         Enter(record, path, children, isAttribute);
     }
 
-    private void Enter(object? owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)
+    private void Enter(object owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)
     {
-        if (owner is not null)
+        if ((!isAttribute || _attributes.Add(owner)) && _above.Add(owner))
         {
-            if ((isAttribute && !_attributes.Add(owner)) || !_above.Add(owner))
-            {
-                return;
-            }
+            Push(owner, path, children, isAttribute);
         }
+    }
 
+    private void Push(object? owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)
+    {
         findings.Charge(ChildBytes * (1L + children.Count));
         _levels.Push(new Level(owner, path, children, isAttribute));
     }
@@ -239,7 +250,7 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
     // In Python a key that is set again keeps its place and takes the last value.
     private static (object? Key, object Value)[] Distinct(IReadOnlyList<KeyValuePair<object, object>> entries)
     {
-        var places = new Dictionary<object, int>(entries.Count);
+        var places = new Dictionary<object, int>(entries.Count, KeyComparer.Instance);
         var children = new (object? Key, object Value)[entries.Count];
         var count = 0;
         foreach (var (key, value) in entries)
@@ -272,6 +283,21 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
         PickleObject record => record.Global.FullName,
         _ => "?",
     };
+
+    // .NET's hashes of numbers are no secret: a file could choose a hundred thousand keys that collide.
+    private sealed class KeyComparer : IEqualityComparer<object>
+    {
+        public static KeyComparer Instance { get; } = new();
+
+        public new bool Equals(object? x, object? y) => object.Equals(x, y);
+
+        public int GetHashCode(object obj) => obj switch
+        {
+            long number => HashCode.Combine(number),
+            double number => HashCode.Combine(number),
+            _ => obj.GetHashCode(),
+        };
+    }
 
     private sealed class Level(object? owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)
     {
