@@ -92,7 +92,7 @@ internal static class TorchArchive
     {
         foreach (var record in TorchConstants.VersionRecords)
         {
-            if (await ReadTextAsync(directory, root + record, cancellationToken).ConfigureAwait(false) is not var (text, offset))
+            if (await ReadTextAsync(file, directory, root + record, cancellationToken).ConfigureAwait(false) is not var (text, offset))
             {
                 continue;
             }
@@ -114,7 +114,7 @@ internal static class TorchArchive
 
     private static async ValueTask<bool> ReadByteOrderAsync(
         CheckpointFile file, ZipDirectory directory, string root, CancellationToken cancellationToken) =>
-        await ReadTextAsync(directory, root + TorchConstants.ByteOrderRecord, cancellationToken).ConfigureAwait(false) switch
+        await ReadTextAsync(file, directory, root + TorchConstants.ByteOrderRecord, cancellationToken).ConfigureAwait(false) switch
         {
             null => false,
             ("little", _) => false,
@@ -122,14 +122,20 @@ internal static class TorchArchive
             var (text, offset) => throw Invalid(file, $"the byte order is {Quoted.Name(text)}; expected 'little' or 'big'.", offset),
         };
 
-    private static async ValueTask<(string Text, long Offset)?> ReadTextAsync(ZipDirectory directory, string name, CancellationToken cancellationToken)
+    private static async ValueTask<(string Text, long Offset)?> ReadTextAsync(
+        CheckpointFile file, ZipDirectory directory, string name, CancellationToken cancellationToken)
     {
         if (!directory.TryGet(name, out var entry))
         {
             return null;
         }
 
-        var bytes = await directory.ReadRecordAsync(entry, LargestText, "nothing: it is no text of PyTorch's", cancellationToken).ConfigureAwait(false);
+        if (entry.Length > LargestText)
+        {
+            throw Invalid(file, $"record {Quoted.Name(name)} has {entry.Length} bytes, and is a number or a word.", entry.HeaderOffset);
+        }
+
+        var bytes = await directory.ReadRecordAsync(entry, LargestText, nameof(LargestText), cancellationToken).ConfigureAwait(false);
         return (Encoding.Latin1.GetString(bytes).Trim(), entry.DataOffset);
     }
 

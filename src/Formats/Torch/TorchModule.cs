@@ -71,7 +71,7 @@ internal sealed class TorchModule
         _ => null,
     };
 
-    private static IEnumerable<object> ItemsOf(object value) => value switch
+    private static List<object> ItemsOf(object value) => value switch
     {
         PickleSet set => set.Items,
         PickleObject { Arguments.Items: [PickleList list] } => list.Items,

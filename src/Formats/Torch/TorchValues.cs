@@ -52,8 +52,8 @@ internal sealed class TorchValues(TorchRecord records, TorchFindings findings)
     public byte[]? Bytes(object value, TorchPath path) => value switch
     {
         byte[] bytes => bytes,
-        // What Python 2 wrote as a string; the stack machine takes each byte for a character.
-        string text => Latin1(text),
+        // What Python 2 wrote as a string and the stack machine took for text, since it happens to be UTF-8.
+        string text => Encoding.UTF8.GetBytes(text),
         PickleObject record when records.RoleOf(record.Global) is TorchRole.Encode or TorchRole.Bytes => Plain(record, path) as byte[],
         _ => null,
     };
