@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
@@ -24,7 +25,12 @@ internal sealed class FormatDetector
 
     public FormatDetector(CheckpointOptions options)
     {
-        _formats = [new SafetensorsFormat(options.Safetensors), new GgufFormat(options.Gguf, options.ListUnreadableTensors)];
+        _formats =
+        [
+            new SafetensorsFormat(options.Safetensors),
+            new GgufFormat(options.Gguf, options.ListUnreadableTensors),
+            new NumpyFormat(options.Numpy),
+        ];
     }
 
     /// <summary>The endings of the names of files that this version reads.</summary>
@@ -108,7 +114,6 @@ internal sealed class FormatDetector
     {
         [(byte)'P', (byte)'K', 3, 4, ..] => "a zip archive (a PyTorch checkpoint or an .npz file)",
         [0x80, >= 1 and <= 5, ..] => "a Python pickle (an old PyTorch checkpoint)",
-        [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "a NumPy array",
         [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file",
         _ when head.StartsWith("PYTORCH1"u8) => "a PyTorch file of the oldest kind",
         _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => "a tar archive",
