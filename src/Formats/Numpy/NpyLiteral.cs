@@ -117,7 +117,7 @@ internal sealed class NpyLiteral(string text, NpyPlace place, int start, Encodin
             var character = text[_position++];
             if (character == '\n')
             {
-                break;
+                throw Invalid("a string of the header has no end", begin);
             }
 
             value.Append(character == '\\' ? ReadEscape(begin) : character);
