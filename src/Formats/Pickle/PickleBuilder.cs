@@ -1,11 +1,13 @@
 namespace IlgpuLoader.Formats.Pickle;
 
 /// <summary>The opcodes that make containers and objects of what is on the stack, or put something into them.</summary>
+/// <param name="settings">Says what stands for something kept beside the pickle.</param>
 /// <param name="stack">The stack.</param>
 /// <param name="budget">Counts what is made.</param>
 /// <param name="depth">Keeps containers from lying too deep in one another.</param>
 /// <param name="errors">Names the opcode that finds something else than it takes.</param>
-internal sealed class PickleBuilder(PickleStack stack, PickleBudget budget, PickleDepth depth, PickleErrors errors)
+internal sealed class PickleBuilder(
+    PickleSettings settings, PickleStack stack, PickleBudget budget, PickleDepth depth, PickleErrors errors)
 {
     /// <summary>EMPTY_LIST.</summary>
     public void PushList()
@@ -206,7 +208,7 @@ internal sealed class PickleBuilder(PickleStack stack, PickleBudget budget, Pick
         budget.AddValue(PickleBudget.StorageBytes);
         var reference = new PickleStorageReference(id);
         depth.Put(id, reference);
-        stack.Push(reference);
+        stack.Push(settings.References?.Invoke(reference) ?? reference);
     }
 
     private void AddToList(ReadOnlySpan<object> items)

@@ -33,7 +33,7 @@ internal sealed class PickleReader
         _numbers = new PickleNumbers(settings, _budget, _errors);
         _globals = new PickleGlobals(settings, _budget, _errors);
         _depth = new PickleDepth(settings, _errors);
-        _builder = new PickleBuilder(_stack, _budget, _depth, _errors);
+        _builder = new PickleBuilder(settings, _stack, _budget, _depth, _errors);
     }
 
     /// <summary>How many bytes have been consumed: where the next pickle would begin.</summary>

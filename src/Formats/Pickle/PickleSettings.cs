@@ -42,6 +42,12 @@ internal sealed record PickleSettings
     public long BaseOffset { get; init; }
 
     /// <summary>
+    /// Sees everything that a pickle names as kept beside it, in the order of the file, and gives what stands for it: the
+    /// reference itself, or a global that it holds. Null where references stand for themselves.
+    /// </summary>
+    public Func<PickleStorageReference, object>? References { get; init; }
+
+    /// <summary>
     /// Notes all that a pickle would do. With one, globals and opcodes that are refused do not end the reading: they become
     /// inert values, so that one reading lists everything.
     /// </summary>
