@@ -2,6 +2,7 @@ using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Torch;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -26,6 +27,17 @@ internal sealed class CheckpointArguments
         Description = "Accept GGUF files whose tensors are out of order or have holes between them.",
     };
 
+    private readonly Option<string?> _root = new("--root")
+    {
+        Description = "Only the tensors below this key, such as state_dict of a training checkpoint; their names lose it.",
+        HelpName = "KEY",
+    };
+
+    private readonly Option<bool> _allowUnknownGlobals = new("--allow-unknown-globals")
+    {
+        Description = "Read PyTorch files that name foreign classes, as inert records; nothing is ever executed.",
+    };
+
     private readonly Option<string[]> _include = new("--include")
     {
         Description = "Only tensors whose name matches, with * and ?. May be given several times.",
@@ -43,7 +55,9 @@ internal sealed class CheckpointArguments
     {
         command.Add(_variant);
         command.Add(_index);
+        command.Add(_root);
         command.Add(_lenient);
+        command.Add(_allowUnknownGlobals);
     }
 
     /// <summary>Adds the options that choose tensors.</summary>
@@ -59,7 +73,9 @@ internal sealed class CheckpointArguments
         {
             Variant = parsed.GetValue(_variant),
             Index = parsed.GetValue(_index),
+            Root = parsed.GetValue(_root),
             Gguf = new GgufLimits { Lenient = parsed.GetValue(_lenient) },
+            Torch = new TorchLimits { AllowUnknownGlobals = parsed.GetValue(_allowUnknownGlobals) },
         };
 
     /// <summary>The tensors that are meant.</summary>

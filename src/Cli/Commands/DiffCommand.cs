@@ -53,10 +53,12 @@ internal sealed class DiffCommand : CommandBase
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
         var options = _checkpoint.Options(parsed);
-        var left = await Checkpoint.OpenAsync(parsed.GetValue(_left)!, options, cancellationToken).ConfigureAwait(false);
+        // A training checkpoint is compared with the weights that came of it: the root need only be in one of the two.
+        var left = await OpenAsync(parsed.GetValue(_left)!, options, isRootOptional: true, cancellationToken).ConfigureAwait(false);
         await using (left.ConfigureAwait(false))
         {
-            var right = await Checkpoint.OpenAsync(parsed.GetValue(_right)!, options, cancellationToken).ConfigureAwait(false);
+            var right = await OpenAsync(parsed.GetValue(_right)!, options, isRootOptional: left.Root is not null, cancellationToken)
+                .ConfigureAwait(false);
             await using (right.ConfigureAwait(false))
             {
                 WriteWarnings(console, left.Warnings.Concat(right.Warnings));
@@ -79,6 +81,19 @@ internal sealed class DiffCommand : CommandBase
                     : comparison.IsComplete ? ExitCodes.Success
                     : ExitCodes.CannotDo;
             }
+        }
+    }
+
+    private static async Task<Checkpoint> OpenAsync(
+        string path, CheckpointOptions options, bool isRootOptional, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Checkpoint.OpenAsync(path, options, cancellationToken).ConfigureAwait(false);
+        }
+        catch (InvalidCheckpointException exception) when (exception.Code == CheckpointErrorCode.RootMissing && isRootOptional)
+        {
+            return await Checkpoint.OpenAsync(path, options with { Root = null }, cancellationToken).ConfigureAwait(false);
         }
     }
 

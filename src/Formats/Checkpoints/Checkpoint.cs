@@ -23,11 +23,12 @@ public sealed class Checkpoint : IAsyncDisposable
         ImmutableArray<TensorInfo> tensors,
         ModelConfig? config,
         ImmutableArray<CheckpointWarning> warnings,
-        string? weightsRoot,
+        string? root,
         bool leaveOpen)
     {
         Path = path;
-        WeightsRoot = weightsRoot;
+        Root = root;
+        WeightsRoot = root is null ? CheckpointRoot.OfWeights(files) : null;
         Files = [.. files.Select(file => file.File)];
         Tensors = tensors;
         Config = config;
@@ -78,6 +79,9 @@ public sealed class Checkpoint : IAsyncDisposable
 
     /// <summary>The <c>config.json</c> beside the files, where there is one that can be read.</summary>
     public ModelConfig? Config { get; }
+
+    /// <summary>The root that was asked for (<see cref="CheckpointOptions.Root"/>), which the names of tensors have lost; null without one.</summary>
+    public string? Root { get; }
 
     /// <summary>
     /// The part that holds the weights, where the structure of a training checkpoint shows one of the usual three
@@ -352,7 +356,7 @@ public sealed class Checkpoint : IAsyncDisposable
 
         if (index is not null)
         {
-            CheckIndex(index, byName, tensors, warnings);
+            index.Check(byName, tensors, warnings);
         }
 
         if (root is not null)
@@ -360,29 +364,7 @@ public sealed class Checkpoint : IAsyncDisposable
             tensors = CheckpointRoot.Narrow(path, root, tensors, byName);
         }
 
-        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], root is null ? CheckpointRoot.OfWeights(files) : null, leaveOpen);
-    }
-
-    private static void CheckIndex(
-        ShardIndex index, Dictionary<string, TensorInfo> byName, IReadOnlyCollection<TensorInfo> tensors, List<CheckpointWarning> warnings)
-    {
-        foreach (var (name, shard) in index.ShardOf)
-        {
-            if (!byName.ContainsKey(name))
-            {
-                throw new InvalidCheckpointException(
-                    CheckpointErrorCode.ShardTensorMissing,
-                    index.Path,
-                    $"the index says it is in {Quoted.Name(shard)}, and it is not: index and shards are not of one checkpoint.",
-                    tensor: name);
-            }
-        }
-
-        var total = StoredSize.Of(tensors);
-        if (index.TotalSize is { } claimed && claimed != total)
-        {
-            warnings.Add(new CheckpointWarning(index.Path, $"total_size says {claimed} bytes, and the tensors have {total}."));
-        }
+        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], root, leaveOpen);
     }
 
     private static void AddUnmappedWarning(List<CheckpointWarning> warnings, CheckpointFile file, List<string> unmapped)

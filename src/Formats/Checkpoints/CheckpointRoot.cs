@@ -56,7 +56,7 @@ internal static class CheckpointRoot
         }
 
         return narrowed.Count > 0 ? narrowed : throw new InvalidCheckpointException(
-            CheckpointErrorCode.NoWeights, path, $"there are no tensors below {Quoted.Name(root)}; {Describe(tensors)}.");
+            CheckpointErrorCode.RootMissing, path, $"there are no tensors below {Quoted.Name(root)}; {Describe(tensors)}.");
     }
 
     private static string Describe(ImmutableArray<TensorInfo>.Builder tensors)

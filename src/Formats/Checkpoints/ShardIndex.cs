@@ -51,6 +51,35 @@ internal sealed class ShardIndex
         }
     }
 
+    /// <summary>Holds the index against what its shards turned out to hold.</summary>
+    /// <param name="byName">The tensors that count, by name.</param>
+    /// <param name="tensors">The same in order.</param>
+    /// <param name="warnings">Receives a wrong total.</param>
+    /// <exception cref="InvalidCheckpointException">A tensor is not in the shard that the index names.</exception>
+    public void Check(Dictionary<string, TensorInfo> byName, IReadOnlyCollection<TensorInfo> tensors, List<CheckpointWarning> warnings)
+    {
+        foreach (var (name, shard) in ShardOf)
+        {
+            if (!byName.ContainsKey(name))
+            {
+                throw new InvalidCheckpointException(
+                    CheckpointErrorCode.ShardTensorMissing,
+                    Path,
+                    $"the index says it is in {Quoted.Name(shard)}, and it is not: index and shards are not of one checkpoint.",
+                    tensor: name);
+            }
+        }
+
+        // Writers count elements; with views, the storages behind them are what the files hold.
+        var total = StoredSize.Of(tensors);
+        if (TotalSize is { } claimed
+            && claimed != total
+            && claimed != tensors.Where(tensor => tensor.TiedTo is null).Sum(tensor => tensor.DataByteLength))
+        {
+            warnings.Add(new CheckpointWarning(Path, $"total_size says {claimed} bytes, and the tensors have {total}."));
+        }
+    }
+
     private static ShardIndex Parse(string path, JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object

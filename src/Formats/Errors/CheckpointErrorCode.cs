@@ -61,6 +61,8 @@ public enum CheckpointErrorCode
     ShardTensorMissing,
     /// <summary>A folder holds no weights that can be read, or none of the variant asked for.</summary>
     NoWeights,
+    /// <summary>There are no tensors below the root that was asked for.</summary>
+    RootMissing,
     /// <summary>Several index files or sets of files could be meant.</summary>
     Ambiguous,
     /// <summary>The file is a git-lfs pointer, not the file it points to.</summary>

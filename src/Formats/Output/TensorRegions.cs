@@ -47,6 +47,14 @@ internal sealed class TensorRegions : IAsyncDisposable
     /// <inheritdoc cref="ITensorWriter.CommitAsync"/>
     public ValueTask CommitAsync(CancellationToken cancellationToken)
     {
+        ThrowIfIncomplete();
+        return _file.CommitAsync(cancellationToken);
+    }
+
+    /// <summary>Refuses to go on while bytes of a tensor are missing.</summary>
+    /// <exception cref="InvalidOperationException">A tensor was not written whole.</exception>
+    public void ThrowIfIncomplete()
+    {
         for (var i = 0; i < _regions.Count; i++)
         {
             if (_written[i] != _regions[i].ByteLength)
@@ -55,8 +63,6 @@ internal sealed class TensorRegions : IAsyncDisposable
                     $"{_file.Path}: {_written[i]} of {_regions[i].ByteLength} bytes of tensor {Quoted.Name(_regions[i].Name)} were written.");
             }
         }
-
-        return _file.CommitAsync(cancellationToken);
     }
 
     /// <summary>Closes the file and, if it was not committed, removes it.</summary>

@@ -1,3 +1,6 @@
+using System.Numerics;
+using IlgpuLoader.Formats.Pickle;
+
 namespace IlgpuLoader.Formats.Torch;
 
 /// <summary>What is accepted from PyTorch files. Immutable.</summary>
@@ -8,6 +11,49 @@ public sealed record TorchLimits
     /// the pickle of a model of 10,000 tensors has about 2 MB.
     /// </summary>
     public const long DefaultMaximumPickleBytes = 100_000_000;
+
+    /// <summary>
+    /// The default for containers inside one another: Python's own recursion limit, beyond which its pickler writes nothing
+    /// without being told to.
+    /// </summary>
+    public const int DefaultMaximumPickleDepth = 1000;
+
+    /// <summary>
+    /// The default for values that one pickle remembers: Python remembers about ten a tensor, and DeepSeek-V3 with one tensor
+    /// an expert has 46,848 of them; this is the power of two above twice that, twice again for optimiser states.
+    /// </summary>
+    public const int DefaultMaximumPickleMemoEntries = 1 << 21;
+
+    /// <summary>
+    /// The default for one text or byte string in bytes, 32 MiB: the largest that checkpoints are known to hold inside the pickle
+    /// are arrays of NumPy and whole tokenizer files, as in GGUF's headers.
+    /// </summary>
+    public const int DefaultMaximumPickleStringBytes = 32 << 20;
+
+    /// <summary>
+    /// The default for one integer in bytes: twice the largest that random generators keep as their state, which is the 256-bit
+    /// key and counter of NumPy's Philox.
+    /// </summary>
+    public const int DefaultMaximumPickleIntegerBytes = 64;
+
+    /// <summary>
+    /// The default for the values of one pickle: a tensor takes about thirty, so this is 270,000 of them, five times what the
+    /// largest models have; making and keeping so many takes well below a second.
+    /// </summary>
+    public const int DefaultMaximumPickleValues = 1 << 23;
+
+    /// <summary>
+    /// The default for the memory that the values of one pickle take beyond the rest of its file, 40 MiB: one byte of a pickle
+    /// can make a value of 80. With what is made of the values it stays within the 64 MiB that a file which is not trusted may
+    /// cost beyond its own size. A tensor takes about 800 bytes, and its elements in the same file are counted against it.
+    /// </summary>
+    public const long DefaultMaximumPickleExpansionBytes = 40L << 20;
+
+    // .NET's strings hold no more than 2^30 characters.
+    private const int LargestString = 1 << 30;
+
+    // BigInteger holds 2^31 bits.
+    private const int LargestInteger = 1 << 27;
 
     /// <summary>The defaults.</summary>
     public static TorchLimits Default { get; } = new();
@@ -30,4 +76,93 @@ public sealed record TorchLimits
             field = value;
         }
     } = DefaultMaximumPickleBytes;
+    /// <summary>
+    /// The most containers inside one another. Default <see cref="DefaultMaximumPickleDepth"/>; at most 10,000, since some of
+    /// what reads the values takes stack for every level.
+    /// </summary>
+    public int MaximumPickleDepth
+    {
+        get;
+        init => field = Checked(value, 1, 10_000);
+    } = DefaultMaximumPickleDepth;
+
+    /// <summary>The most values that one pickle may remember. Default <see cref="DefaultMaximumPickleMemoEntries"/>.</summary>
+    public int MaximumPickleMemoEntries
+    {
+        get;
+        init => field = Checked(value, 0, Array.MaxLength);
+    } = DefaultMaximumPickleMemoEntries;
+
+    /// <summary>The longest text or byte string of a pickle in bytes. Default <see cref="DefaultMaximumPickleStringBytes"/>.</summary>
+    public int MaximumPickleStringBytes
+    {
+        get;
+        init => field = Checked(value, 0, LargestString);
+    } = DefaultMaximumPickleStringBytes;
+
+    /// <summary>The largest integer of a pickle in bytes. Default <see cref="DefaultMaximumPickleIntegerBytes"/>.</summary>
+    public int MaximumPickleIntegerBytes
+    {
+        get;
+        init => field = Checked(value, 8, LargestInteger);
+    } = DefaultMaximumPickleIntegerBytes;
+
+    /// <summary>The most values of one pickle. Default <see cref="DefaultMaximumPickleValues"/>.</summary>
+    public int MaximumPickleValues
+    {
+        get;
+        init => field = Checked(value, 1, Array.MaxLength);
+    } = DefaultMaximumPickleValues;
+
+    /// <summary>
+    /// The most memory in bytes that the values of one pickle may take beyond the bytes of its file outside the pickle. Default
+    /// <see cref="DefaultMaximumPickleExpansionBytes"/>.
+    /// </summary>
+    public long MaximumPickleExpansionBytes
+    {
+        get;
+        init => field = Checked(value, 0, long.MaxValue / 2);
+    } = DefaultMaximumPickleExpansionBytes;
+
+    /// <summary>What the stack machine accepts under these limits.</summary>
+    /// <param name="globals">Which globals are admitted.</param>
+    /// <param name="file">The file, for messages.</param>
+    /// <param name="format">The container format, for messages.</param>
+    /// <param name="baseOffset">Where the pickle begins, from the start of the file.</param>
+    /// <param name="otherBytes">
+    /// How long the file is without what is held of it in memory: values may take so much more than the limit, since a file that
+    /// is not trusted may cost its own size in any case.
+    /// </param>
+    /// <param name="recorder">Notes all that a pickle would do instead of stopping at what is refused.</param>
+    internal PickleSettings ForPickle(
+        Func<string, string, PickleGlobalVerdict> globals,
+        string? file,
+        string? format,
+        long baseOffset,
+        long otherBytes,
+        PickleRecorder? recorder = null) =>
+        new()
+        {
+            Globals = globals,
+            Options = nameof(TorchLimits),
+            MaximumDepth = MaximumPickleDepth,
+            MaximumMemoEntries = MaximumPickleMemoEntries,
+            MaximumStringBytes = MaximumPickleStringBytes,
+            MaximumIntegerBytes = MaximumPickleIntegerBytes,
+            MaximumValues = MaximumPickleValues,
+            MaximumExpansionBytes = MaximumPickleExpansionBytes,
+            OtherBytes = otherBytes,
+            File = file,
+            Format = format,
+            BaseOffset = baseOffset,
+            Recorder = recorder,
+        };
+
+    private static T Checked<T>(T value, T minimum, T maximum)
+        where T : INumber<T>
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(value, minimum);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(value, maximum);
+        return value;
+    }
 }

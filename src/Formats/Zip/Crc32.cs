@@ -1,4 +1,7 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace IlgpuLoader.Formats.Zip;
 
@@ -10,6 +13,9 @@ internal static class Crc32
 {
     private const uint Polynomial = 0xEDB88320;
 
+    // Four vectors to begin with and four to fold into them; below, the tables are as fast.
+    private const int SmallestFolded = 128;
+
     // Table k gives what a byte does to the CRC when k more bytes follow: eight look-ups take eight bytes at once.
     private static readonly uint[][] Tables = BuildTables();
 
@@ -20,7 +26,7 @@ internal static class Crc32
     /// <param name="crc">The CRC-32 of the bytes before; 0 for none.</param>
     /// <param name="bytes">The bytes that follow.</param>
     public static uint Append(uint crc, ReadOnlySpan<byte> bytes) =>
-        AppendByTables(crc, bytes);
+        Pclmulqdq.IsSupported && bytes.Length >= SmallestFolded ? AppendByFolding(crc, bytes) : AppendByTables(crc, bytes);
 
     /// <summary>The CRC-32 of two pieces, one after the other, from the CRC-32 of each.</summary>
     /// <param name="first">The CRC-32 of the first piece.</param>
@@ -66,6 +72,43 @@ internal static class Crc32
 
         return ~state;
     }
+
+    /// <summary>The same with carry-less multiplication, where the processor has it.</summary>
+    /// <param name="crc">The CRC-32 of the bytes before; 0 for none.</param>
+    /// <param name="bytes">The bytes that follow, 128 or more.</param>
+    /// <remarks>
+    /// Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction" (Intel, 2009): a vector is moved
+    /// over those behind it by multiplying its halves with x^(distance) modulo the polynomial. The four vectors that remain are
+    /// bytes with the same CRC as all before them, which the tables bring to an end with the odd bytes.
+    /// </remarks>
+    internal static uint AppendByFolding(uint crc, ReadOnlySpan<byte> bytes)
+    {
+        var vectors = MemoryMarshal.Cast<byte, Vector128<ulong>>(bytes);
+        var first = vectors[0] ^ Vector128.CreateScalar((ulong)~crc);
+        var second = vectors[1];
+        var third = vectors[2];
+        var fourth = vectors[3];
+        vectors = vectors[4..];
+        // x^(512+64) and x^512, reflected: over four vectors.
+        var factors = Vector128.Create(0x154442bd4UL, 0x1c6e41596UL);
+        var folded = 4;
+        while (vectors.Length >= 4)
+        {
+            first = Fold(first, factors) ^ vectors[0];
+            second = Fold(second, factors) ^ vectors[1];
+            third = Fold(third, factors) ^ vectors[2];
+            fourth = Fold(fourth, factors) ^ vectors[3];
+            vectors = vectors[4..];
+            folded += 4;
+        }
+
+        // The state of a CRC that has seen nothing but what the vectors stand for is 0, whose complement the tables take.
+        ReadOnlySpan<Vector128<ulong>> rest = [first, second, third, fourth];
+        return AppendByTables(AppendByTables(~0u, MemoryMarshal.AsBytes(rest)), bytes[(folded * Vector128<byte>.Count)..]);
+    }
+
+    private static Vector128<ulong> Fold(Vector128<ulong> vector, Vector128<ulong> factors) =>
+        Pclmulqdq.CarrylessMultiply(vector, factors, 0x00) ^ Pclmulqdq.CarrylessMultiply(vector, factors, 0x11);
 
     // The product of two polynomials modulo that of the CRC, the highest bit being x^0.
     private static uint Multiply(uint a, uint b)

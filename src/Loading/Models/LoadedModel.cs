@@ -15,6 +15,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
 {
     private readonly Dictionary<string, Tensor> _tensors;
     private readonly ImmutableArray<string> _order;
+    private readonly string? _weightsRoot;
     private bool _disposed;
 
     internal LoadedModel(LoadPlan plan, IReadOnlyList<Tensor> tensors, LoadStatistics statistics)
@@ -22,6 +23,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         Name = plan.Checkpoint.Path;
         Metadata = plan.Checkpoint.Metadata;
         Config = plan.Checkpoint.Config;
+        _weightsRoot = plan.Checkpoint.WeightsRoot;
         Statistics = statistics;
         HasTies = plan.TiedCount > 0;
         _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
@@ -58,13 +60,20 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
     public Tensor this[string name] =>
         TryGetTensor(name, out var tensor) ? tensor : throw new TensorNotFoundException(name, Name, _order);
 
-    /// <summary>Finds a tensor by its exact name; it stays the model's.</summary>
-    public bool TryGetTensor(string name, [NotNullWhen(true)] out Tensor? tensor) => _tensors.TryGetValue(name, out tensor);
+    /// <summary>
+    /// Finds a tensor by its exact name, or by its name below <see cref="Checkpoint.WeightsRoot"/>; it stays the model's.
+    /// </summary>
+    public bool TryGetTensor(string name, [NotNullWhen(true)] out Tensor? tensor) =>
+        _tensors.TryGetValue(name, out tensor)
+        || (_weightsRoot is not null && _tensors.TryGetValue($"{_weightsRoot}.{name}", out tensor));
 
-    /// <summary>Takes a tensor out of the model: the caller owns it from now on.</summary>
+    /// <summary>Takes a tensor out of the model, by a name as <see cref="TryGetTensor"/> knows it: the caller owns it from now on.</summary>
     /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
     public Tensor Detach(string name) =>
-        _tensors.Remove(name, out var tensor) ? tensor : throw new TensorNotFoundException(name, Name, _order);
+        _tensors.Remove(name, out var tensor)
+        || (_weightsRoot is not null && _tensors.Remove($"{_weightsRoot}.{name}", out tensor))
+            ? tensor
+            : throw new TensorNotFoundException(name, Name, _order);
 
     /// <inheritdoc/>
     public IEnumerator<LoadedTensor> GetEnumerator() =>

@@ -1,0 +1,47 @@
+namespace IlgpuLoader.Formats.Pickle;
+
+/// <summary>What a <see cref="PickleReader"/> accepts, and what its messages name. Immutable.</summary>
+internal sealed record PickleSettings
+{
+    /// <summary>Which globals are admitted, by module and name. Asked once for each name of a pickle.</summary>
+    public required Func<string, string, PickleGlobalVerdict> Globals { get; init; }
+
+    /// <summary>The type that carries the options which raise the limits, for messages, such as <c>TorchLimits</c>.</summary>
+    public required string Options { get; init; }
+
+    /// <summary>The most containers inside one another.</summary>
+    public required int MaximumDepth { get; init; }
+
+    /// <summary>The most values that one pickle may remember.</summary>
+    public required int MaximumMemoEntries { get; init; }
+
+    /// <summary>The longest text or byte string in bytes.</summary>
+    public required int MaximumStringBytes { get; init; }
+
+    /// <summary>The largest integer in bytes.</summary>
+    public required int MaximumIntegerBytes { get; init; }
+
+    /// <summary>The most values that one pickle may make.</summary>
+    public required int MaximumValues { get; init; }
+
+    /// <summary>The most memory in bytes that the values of one pickle may take beyond <see cref="OtherBytes"/>.</summary>
+    public required long MaximumExpansionBytes { get; init; }
+
+    /// <summary>The bytes of the file that are not held in memory, whose size values may take in their place.</summary>
+    public long OtherBytes { get; init; }
+
+    /// <summary>The file, for messages.</summary>
+    public string? File { get; init; }
+
+    /// <summary>The container format, for messages.</summary>
+    public string? Format { get; init; }
+
+    /// <summary>Where the first byte of the pickle is, from the start of the file, for messages.</summary>
+    public long BaseOffset { get; init; }
+
+    /// <summary>
+    /// Notes all that a pickle would do. With one, globals and opcodes that are refused do not end the reading: they become
+    /// inert values, so that one reading lists everything.
+    /// </summary>
+    public PickleRecorder? Recorder { get; init; }
+}
