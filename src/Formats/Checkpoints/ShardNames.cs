@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
@@ -21,16 +22,19 @@ public static class ShardNames
     /// <summary>The ending of the names of GGUF files.</summary>
     public const string GgufExtension = GgufConstants.Extension;
 
+    /// <summary>The ending of the names of archives of NumPy arrays.</summary>
+    public const string NpzExtension = NumpyConstants.ArchiveExtension;
+
     private const string Stem = "model";
 
-    private static readonly string[] Extensions = [SafetensorsExtension, GgufExtension];
+    private static readonly string[] Extensions = [SafetensorsExtension, GgufExtension, NpzExtension];
 
     private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The name of a shard: <c>model-00001-of-00004.safetensors</c>, or <c>model.safetensors</c> for the only one.</summary>
     /// <param name="index">Which shard, from 0.</param>
     /// <param name="count">How many there are.</param>
-    /// <param name="extension">The ending of the names, <c>.safetensors</c> or <c>.gguf</c>.</param>
+    /// <param name="extension">The ending of the names, such as <c>.safetensors</c>.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such shard.</exception>
     public static string OfShard(int index, int count, string extension = SafetensorsExtension)
     {

@@ -11,4 +11,10 @@ public enum OutputFormat
     /// parts of a split model are numbered in their metadata.
     /// </summary>
     Gguf,
+
+    /// <summary>
+    /// An archive of NumPy arrays: types of whole bytes, those that NumPy lacks as bytes with a record of what they are; no ties,
+    /// no metadata.
+    /// </summary>
+    Npz,
 }

@@ -13,6 +13,7 @@ public static class OutputFormatExtensions
         {
             OutputFormat.Safetensors => "safetensors",
             OutputFormat.Gguf => "GGUF",
+            OutputFormat.Npz => "npz",
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
 
@@ -22,6 +23,7 @@ public static class OutputFormatExtensions
         {
             OutputFormat.Safetensors => ShardNames.SafetensorsExtension,
             OutputFormat.Gguf => ShardNames.GgufExtension,
+            OutputFormat.Npz => ShardNames.NpzExtension,
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
     }
