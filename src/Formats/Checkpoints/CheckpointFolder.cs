@@ -254,7 +254,7 @@ internal static partial class CheckpointFolder
     }
 
     private static bool IsOtherWeightFile(string name) =>
-        Path.GetExtension(name).ToUpperInvariant() is ".BIN" or ".PT" or ".PTH" or ".CKPT" or ".NPZ" or ".NPY"
+        Path.GetExtension(name).ToUpperInvariant() is ".H5" or ".MSGPACK" or ".ONNX" or ".TFLITE" or ".PKL"
         && !NeverWeights.Contains(name);
 
     [GeneratedRegex(@"\.index(\.[^./\\]+)?\.json$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

@@ -3,6 +3,7 @@ using System.Text;
 using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Formats.Torch;
 
 namespace IlgpuLoader.Formats;
 
@@ -29,7 +30,9 @@ internal sealed class FormatDetector
         [
             new SafetensorsFormat(options.Safetensors),
             new GgufFormat(options.Gguf, options.ListUnreadableTensors),
+            new TorchFormat(options.Torch),
             new NumpyFormat(options.Numpy),
+            new ZipCheckpoint(options),
         ];
     }
 
@@ -112,8 +115,6 @@ internal sealed class FormatDetector
     // What people may well pass. The article is part of the text: it is read in a sentence.
     private static string? OtherFormat(ReadOnlySpan<byte> head) => head switch
     {
-        [(byte)'P', (byte)'K', 3, 4, ..] => "a zip archive (a PyTorch checkpoint or an .npz file)",
-        [0x80, >= 1 and <= 5, ..] => "a Python pickle (an old PyTorch checkpoint)",
         [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file",
         _ when head.StartsWith("PYTORCH1"u8) => "a PyTorch file of the oldest kind",
         _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => "a tar archive",

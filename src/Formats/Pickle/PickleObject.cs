@@ -5,6 +5,9 @@ namespace IlgpuLoader.Formats.Pickle;
 /// <param name="arguments">With what.</param>
 internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) : PickleContainer
 {
+    // Arguments, arguments by name and state.
+    private const int Parts = 3;
+
     /// <summary>What REDUCE or NEWOBJ would call.</summary>
     public PickleGlobal Global { get; } = global;
 
@@ -28,4 +31,29 @@ internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) :
     internal List<object>? ItemList { get; set; }
 
     internal List<KeyValuePair<object, object>>? EntryList { get; set; }
+
+    internal override int ChildCount => Parts + (ItemList?.Count ?? 0) + (2 * (EntryList?.Count ?? 0));
+
+    internal override object? ChildAt(int index)
+    {
+        switch (index)
+        {
+            case 0:
+                return Arguments;
+            case 1:
+                return NamedArguments;
+            case 2:
+                return State;
+        }
+
+        var item = index - Parts;
+        var items = ItemList?.Count ?? 0;
+        if (item < items)
+        {
+            return ItemList![item];
+        }
+
+        var entry = EntryList![(item - items) / 2];
+        return ((item - items) & 1) == 0 ? entry.Key : entry.Value;
+    }
 }

@@ -4,43 +4,350 @@ namespace IlgpuLoader.Formats.Pickle;
 /// Python's stack machine of pickle protocols 0 to 5, which makes inert values and never looks up, calls or constructs
 /// anything that a pickle names. Not safe for several threads.
 /// </summary>
-/// <param name="pickle">The bytes; several pickles may follow one another, and anything else behind them.</param>
-/// <param name="settings">What is accepted.</param>
-internal sealed class PickleReader(ReadOnlyMemory<byte> pickle, PickleSettings settings)
+internal sealed class PickleReader
 {
+    private const int LatestProtocol = 5;
+
+    private readonly PickleSettings _settings;
+    private readonly PickleErrors _errors;
+    private readonly PickleBudget _budget;
+    private readonly PickleInput _input;
+    private readonly PickleStack _stack;
+    private readonly PickleMemo _memo;
+    private readonly PickleNumbers _numbers;
+    private readonly PickleGlobals _globals;
+    private readonly PickleDepth _depth;
+    private readonly PickleBuilder _builder;
+
+    /// <summary>Begins with the first byte.</summary>
+    /// <param name="pickle">The bytes; several pickles may follow one another, and anything else behind them.</param>
+    /// <param name="settings">What is accepted; limits on numbers and memory are of all the pickles together.</param>
+    public PickleReader(ReadOnlyMemory<byte> pickle, PickleSettings settings)
+    {
+        _settings = settings;
+        _errors = new PickleErrors(settings);
+        _budget = new PickleBudget(settings, _errors);
+        _input = new PickleInput(pickle, settings, _errors);
+        _stack = new PickleStack(_budget, _errors);
+        _memo = new PickleMemo(settings, _budget, _errors);
+        _numbers = new PickleNumbers(settings, _budget, _errors);
+        _globals = new PickleGlobals(settings, _budget, _errors);
+        _depth = new PickleDepth(settings, _errors);
+        _builder = new PickleBuilder(settings, _stack, _budget, _depth, _errors);
+    }
+
     /// <summary>How many bytes have been consumed: where the next pickle would begin.</summary>
-    public int Position { get; private set; }
+    public int Position => _input.Position;
 
     /// <summary>
     /// Whether a reading failed because the bytes ended. Of a window into a longer file that says that a longer one might do.
     /// </summary>
-    public bool RanOut { get; private set; }
+    public bool RanOut => _input.RanOut;
 
     /// <summary>
     /// Reads one pickle, from <see cref="Position"/> to its STOP: <see cref="PickleNone"/>, <see cref="bool"/>, <see cref="long"/>,
     /// <see cref="System.Numerics.BigInteger"/> (what does not fit a long), <see cref="double"/>, <see cref="string"/>, an array of
     /// bytes, <see cref="PickleList"/>, <see cref="PickleTuple"/>, <see cref="PickleDictionary"/>, <see cref="PickleSet"/>,
     /// <see cref="PickleGlobal"/>, <see cref="PickleObject"/> or <see cref="PickleStorageReference"/>. The same value of the pickle
-    /// is the same instance, and containers may hold themselves.
+    /// is the same instance, and containers may hold themselves. After a failure the reader is of no more use.
     /// </summary>
     /// <exception cref="UnsafePickleException">A global or an opcode is refused.</exception>
     /// <exception cref="InvalidCheckpointException">The pickle breaks a rule, or ends early.</exception>
     /// <exception cref="CheckpointLimitException">A limit is exceeded.</exception>
     public object Read()
     {
-        if (Position == pickle.Length)
+        _errors.Start = Position;
+        _input.Begin();
+        _stack.Clear();
+        _memo.Clear();
+        _depth.Clear();
+        while (true)
         {
-            RanOut = true;
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.PickleInvalid,
-                settings.File,
-                "the pickle ends before its STOP",
-                settings.Format,
-                settings.BaseOffset + Position);
+            var opcode = _input.ReadOpcode();
+            _settings.Recorder?.Add(opcode);
+            if (opcode == PickleOpcode.Stop)
+            {
+                break;
+            }
+
+            Execute(opcode);
         }
 
-        var opcode = (PickleOpcode)pickle.Span[Position];
-        throw new UnsafePickleException(
-            null, PickleOpcodes.Name(opcode) ?? "?", Position++, settings.File, "this opcode is not read.", settings.Format);
+        // What else is on the stack is dropped, as Python does.
+        var value = _stack.Pop();
+        _input.Finish();
+        _depth.Finish(value);
+        return value;
+    }
+
+    private void Execute(PickleOpcode opcode)
+    {
+        switch (opcode)
+        {
+            case PickleOpcode.BinGet:
+                _stack.Push(_memo.Get((uint)_input.ReadByte()));
+                break;
+            case PickleOpcode.LongBinGet:
+                _stack.Push(_memo.Get(_input.ReadUInt32()));
+                break;
+            case PickleOpcode.Get:
+                _stack.Push(_memo.Get(_numbers.Index(_input.ReadLine())));
+                break;
+            case PickleOpcode.BinPut:
+                _memo.Put((uint)_input.ReadByte(), _stack.Peek());
+                break;
+            case PickleOpcode.LongBinPut:
+                _memo.Put(_input.ReadUInt32(), _stack.Peek());
+                break;
+            case PickleOpcode.Put:
+                _memo.Put(_numbers.Index(_input.ReadLine()), _stack.Peek());
+                break;
+            case PickleOpcode.Memoize:
+                _memo.Add(_stack.Peek());
+                break;
+            case PickleOpcode.Mark:
+                _stack.Mark();
+                break;
+            case PickleOpcode.Pop:
+                _stack.Drop();
+                break;
+            case PickleOpcode.PopMark:
+                _ = _stack.PopMark();
+                break;
+            case PickleOpcode.Duplicate:
+                _stack.Push(_stack.Peek());
+                break;
+            case PickleOpcode.Protocol:
+                ReadProtocol();
+                break;
+            case PickleOpcode.Frame:
+                _input.ReadFrame();
+                break;
+            default:
+                if (!TryPushPlainValue(opcode) && !TryBuild(opcode))
+                {
+                    Refuse(opcode);
+                }
+
+                break;
+        }
+    }
+
+    private bool TryPushPlainValue(PickleOpcode opcode)
+    {
+        object? value = opcode switch
+        {
+            PickleOpcode.None => PickleNone.Instance,
+            PickleOpcode.NewTrue => PickleNumbers.True,
+            PickleOpcode.NewFalse => PickleNumbers.False,
+            PickleOpcode.BinInt => _numbers.Integer(_input.ReadInt32()),
+            PickleOpcode.BinInt1 => _numbers.Integer(_input.ReadByte()),
+            PickleOpcode.BinInt2 => _numbers.Integer(_input.ReadUInt16()),
+            PickleOpcode.Int => _numbers.IntegerOrBoolean(_input.ReadLine()),
+            PickleOpcode.Long => _numbers.Long(_input.ReadLine()),
+            PickleOpcode.Long1 => _numbers.Integer(_input.Read(_input.ReadByte())),
+            PickleOpcode.Long4 => _numbers.Integer(_input.ReadSigned4()),
+            PickleOpcode.BinFloat => _numbers.Float(_input.ReadDouble()),
+            PickleOpcode.Float => _numbers.Float(_input.ReadLine()),
+            PickleOpcode.ShortBinUnicode => Text(_input.ReadString1()),
+            PickleOpcode.BinUnicode => Text(_input.ReadString4()),
+            PickleOpcode.BinUnicode8 => Text(_input.ReadString8()),
+            PickleOpcode.Unicode => EscapedText(_input.ReadLine()),
+            PickleOpcode.ShortBinString => Python2Text(_input.ReadString1()),
+            PickleOpcode.BinString => Python2Text(_input.ReadSignedString4()),
+            PickleOpcode.String => Literal(_input.ReadLine()),
+            PickleOpcode.ShortBinBytes => Bytes(_input.ReadString1()),
+            PickleOpcode.BinBytes => Bytes(_input.ReadString4()),
+            PickleOpcode.BinBytes8 or PickleOpcode.ByteArray8 => Bytes(_input.ReadString8()),
+            PickleOpcode.Global => NamedGlobal(),
+            PickleOpcode.StackGlobal => StackGlobal(),
+            _ => null,
+        };
+        if (value is null)
+        {
+            return false;
+        }
+
+        _stack.Push(value);
+        return true;
+    }
+
+    private bool TryBuild(PickleOpcode opcode)
+    {
+        switch (opcode)
+        {
+            case PickleOpcode.EmptyTuple:
+                _stack.Push(PickleTuple.Empty);
+                break;
+            case PickleOpcode.Tuple1:
+                _builder.PushTuple(1);
+                break;
+            case PickleOpcode.Tuple2:
+                _builder.PushTuple(2);
+                break;
+            case PickleOpcode.Tuple3:
+                _builder.PushTuple(3);
+                break;
+            case PickleOpcode.Tuple:
+                _builder.PushMarkedTuple();
+                break;
+            case PickleOpcode.EmptyList:
+                _builder.PushList();
+                break;
+            case PickleOpcode.List:
+                _builder.PushMarkedList();
+                break;
+            case PickleOpcode.Append:
+                _builder.Append();
+                break;
+            case PickleOpcode.Appends:
+                _builder.AppendMarked();
+                break;
+            case PickleOpcode.EmptyDict:
+                _builder.PushDictionary();
+                break;
+            case PickleOpcode.Dict:
+                _builder.PushMarkedDictionary();
+                break;
+            case PickleOpcode.SetItem:
+                _builder.SetItem();
+                break;
+            case PickleOpcode.SetItems:
+                _builder.SetMarkedItems();
+                break;
+            case PickleOpcode.EmptySet:
+                _builder.PushSet();
+                break;
+            case PickleOpcode.FrozenSet:
+                _builder.PushMarkedSet();
+                break;
+            case PickleOpcode.AddItems:
+                _builder.AddMarkedItems();
+                break;
+            case PickleOpcode.Reduce:
+                _builder.Reduce();
+                break;
+            case PickleOpcode.NewObject:
+                _builder.MakeObject();
+                break;
+            case PickleOpcode.NewObjectEx:
+                _builder.MakeObjectWithNames();
+                break;
+            case PickleOpcode.Build:
+                _builder.Build();
+                break;
+            case PickleOpcode.BinPersId:
+                _builder.PushStorage();
+                break;
+            default:
+                return false;
+        }
+
+        return true;
+    }
+
+    // What no checkpoint needs: refused, or in a record made inert so that what follows is read too.
+    private void Refuse(PickleOpcode opcode)
+    {
+        if (PickleOpcodes.Name(opcode) is null)
+        {
+            throw _errors.Unknown();
+        }
+
+        _globals.RefuseOpcode();
+        switch (opcode)
+        {
+            case PickleOpcode.Inst:
+                _builder.MakeMarkedObject(NamedGlobal());
+                break;
+            case PickleOpcode.Obj:
+                _builder.MakeMarkedObject();
+                break;
+            case PickleOpcode.PersId:
+                _builder.PushNamedStorage(Text(_input.ReadLine()));
+                break;
+            case PickleOpcode.Ext1:
+                PushExtension((uint)_input.ReadByte());
+                break;
+            case PickleOpcode.Ext2:
+                PushExtension((uint)_input.ReadUInt16());
+                break;
+            case PickleOpcode.Ext4:
+                PushExtension(_input.ReadUInt32());
+                break;
+            case PickleOpcode.NextBuffer:
+                _stack.Push(PickleNone.Instance);
+                break;
+            default:
+                // READONLY_BUFFER leaves the top as it is.
+                _ = _stack.Peek();
+                break;
+        }
+    }
+
+    private void ReadProtocol()
+    {
+        var protocol = _input.ReadByte();
+        if (protocol > LatestProtocol)
+        {
+            throw _errors.Invalid($"names protocol {protocol}, and the latest is {LatestProtocol}");
+        }
+    }
+
+    private string Text(ReadOnlySpan<byte> bytes)
+    {
+        _budget.AddText(bytes.Length);
+        return PickleText.FromUtf8(bytes) ?? throw _errors.Invalid("has text that is not UTF-8");
+    }
+
+    private string EscapedText(ReadOnlySpan<byte> bytes)
+    {
+        _budget.AddText(bytes.Length);
+        _budget.AddArray(bytes.Length, sizeof(char));
+        return PickleText.FromRawUnicodeEscape(bytes) ?? throw _errors.Invalid("has an escape that names no character");
+    }
+
+    private object Python2Text(ReadOnlySpan<byte> bytes)
+    {
+        _budget.AddText(bytes.Length);
+        return PickleText.FromPython2(bytes);
+    }
+
+    private object Literal(ReadOnlySpan<byte> bytes)
+    {
+        _budget.AddText(bytes.Length);
+        _budget.AddArray(bytes.Length, 1);
+        return PickleText.FromLiteral(bytes) ?? throw _errors.Invalid("needs a literal in quotes with whole escapes, and finds none");
+    }
+
+    private byte[] Bytes(ReadOnlySpan<byte> bytes)
+    {
+        _budget.AddBytes(bytes.Length);
+        return bytes.ToArray();
+    }
+
+    private PickleGlobal NamedGlobal()
+    {
+        var module = Text(_input.ReadLine());
+        return _globals.Get(module, Text(_input.ReadLine()));
+    }
+
+    private PickleGlobal StackGlobal()
+    {
+        var name = _stack.Pop();
+        var module = _stack.Pop();
+        return (module, name) switch
+        {
+            (string moduleText, string nameText) => _globals.Get(moduleText, nameText),
+            (string, _) => throw _errors.Unexpected("the text of a name", name),
+            _ => throw _errors.Unexpected("the text of a module", module),
+        };
+    }
+
+    // A number in copyreg's table of extensions, which stands for a global that only the writer's program knows.
+    private void PushExtension(uint number)
+    {
+        _budget.AddValue(PickleBudget.ObjectBytes);
+        _stack.Push(new PickleGlobal("copyreg", $"extension {number}", PickleGlobalKind.Unknown));
     }
 }

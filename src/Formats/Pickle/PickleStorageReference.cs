@@ -6,4 +6,8 @@ internal sealed class PickleStorageReference(PickleTuple id) : PickleContainer
 {
     /// <summary>The tuple that names it, such as <c>('storage', torch.FloatStorage, '0', 'cpu', 12)</c>.</summary>
     public PickleTuple Id { get; } = id;
+
+    internal override int ChildCount => 1;
+
+    internal override object? ChildAt(int index) => Id;
 }

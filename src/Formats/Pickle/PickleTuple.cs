@@ -9,4 +9,8 @@ internal sealed class PickleTuple(object[] items) : PickleContainer
 
     /// <summary>What is in it, in order.</summary>
     public object[] Items { get; } = items;
+
+    internal override int ChildCount => Items.Length;
+
+    internal override object? ChildAt(int index) => Items[index];
 }

@@ -49,6 +49,13 @@ public sealed record TorchLimits
     /// </summary>
     public const long DefaultMaximumPickleExpansionBytes = 40L << 20;
 
+    /// <summary>
+    /// The default for the memory that names, tensors and metadata take beyond half of the file, 12 MiB: with what the pickle's
+    /// values take, it stays within the 64 MiB that a file which is not trusted may cost beyond its own size. A tensor takes
+    /// about 500 bytes; values that a pickle has once and names often are counted as often as they are named.
+    /// </summary>
+    public const long DefaultMaximumEntryBytes = 12L << 20;
+
     // .NET's strings hold no more than 2^30 characters.
     private const int LargestString = 1 << 30;
 
@@ -124,6 +131,16 @@ public sealed record TorchLimits
         init => field = Checked(value, 0, long.MaxValue / 2);
     } = DefaultMaximumPickleExpansionBytes;
 
+    /// <summary>
+    /// The most memory in bytes that names, tensors and metadata may take beyond half of the file. Default
+    /// <see cref="DefaultMaximumEntryBytes"/>.
+    /// </summary>
+    public long MaximumEntryBytes
+    {
+        get;
+        init => field = Checked(value, 0, long.MaxValue / 2);
+    } = DefaultMaximumEntryBytes;
+
     /// <summary>What the stack machine accepts under these limits.</summary>
     /// <param name="globals">Which globals are admitted.</param>
     /// <param name="file">The file, for messages.</param>
@@ -145,12 +162,12 @@ public sealed record TorchLimits
         {
             Globals = globals,
             Options = nameof(TorchLimits),
-            MaximumDepth = MaximumPickleDepth,
-            MaximumMemoEntries = MaximumPickleMemoEntries,
-            MaximumStringBytes = MaximumPickleStringBytes,
-            MaximumIntegerBytes = MaximumPickleIntegerBytes,
-            MaximumValues = MaximumPickleValues,
-            MaximumExpansionBytes = MaximumPickleExpansionBytes,
+            MaximumPickleDepth = MaximumPickleDepth,
+            MaximumPickleMemoEntries = MaximumPickleMemoEntries,
+            MaximumPickleStringBytes = MaximumPickleStringBytes,
+            MaximumPickleIntegerBytes = MaximumPickleIntegerBytes,
+            MaximumPickleValues = MaximumPickleValues,
+            MaximumPickleExpansionBytes = MaximumPickleExpansionBytes,
             OtherBytes = otherBytes,
             File = file,
             Format = format,

@@ -1,0 +1,11 @@
+namespace IlgpuLoader.Formats.Torch;
+
+/// <summary>What a PyTorch file says beyond tensors and metadata. Immutable.</summary>
+/// <param name="Container">What the file is made of.</param>
+/// <param name="Version">The version of the archive, 1 to 10; null where it names none, and of other containers.</param>
+/// <param name="IsBigEndian">Whether numbers in the storages have their highest byte first; they are turned round as they are read.</param>
+/// <param name="Root">The folder that all records of the archive lie in; empty where there is none, null of other containers.</param>
+/// <param name="Protocol">The protocol that the pickle of the tensors names; 0 where it names none, as protocols 0 and 1.</param>
+/// <param name="StorageCount">How many storages the file has, whether or not a tensor views them.</param>
+public sealed record TorchHeader(
+    TorchContainer Container, int? Version, bool IsBigEndian, string? Root, int Protocol, int StorageCount);
