@@ -59,7 +59,8 @@ public sealed class NumpyWriterTests : IDisposable
                 assert array.dtype == np.dtype(name.split('.')[1]), (name, array.dtype)
                 again = io.BytesIO()
                 np.save(again, array)
-                assert again.getvalue() == stored, name
+                # Of bytes without a meaning NumPy forgets the byte order that ml_dtypes gives them.
+                assert again.getvalue() == stored.replace(b"'<V", b"'|V", 1), name
                 count += 1
             print(count)
             """,
