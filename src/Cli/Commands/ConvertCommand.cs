@@ -159,6 +159,13 @@ internal sealed class ConvertCommand : CommandBase
                 + $"{Sizes.Format(result.DuplicatedBytes)} more. Readers that tie them themselves need none of it: see --exclude.");
         }
 
+        if (result.SeparatedTensors > 0)
+        {
+            console.Warn(
+                $"{format} has no views: {Sizes.Count(result.SeparatedTensors, "tensor")} with elements that are stored once and seen several times "
+                + $"{(result.SeparatedTensors == 1 ? "is" : "are each")} written in full, {Sizes.Format(result.SeparatedBytes)} more.");
+        }
+
         if (!result.OmittedMetadata.IsEmpty)
         {
             var names = string.Join(", ", result.OmittedMetadata.Take(shown).Select(Quoted.Name));
@@ -209,7 +216,9 @@ internal sealed class ConvertCommand : CommandBase
                 NameOf(result.Format),
                 result.DuplicatedTensors,
                 result.DuplicatedBytes,
-                result.OmittedMetadata);
+                result.OmittedMetadata,
+                result.SeparatedTensors > 0 ? result.SeparatedTensors : null,
+                result.SeparatedTensors > 0 ? result.SeparatedBytes : null);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.ConvertDocument);
             return;
         }
