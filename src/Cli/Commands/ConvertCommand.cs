@@ -11,7 +11,7 @@ internal sealed class ConvertCommand : CommandBase
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly Argument<string> _output = new("OUT")
     {
-        Description = "A file named .safetensors, .gguf, .pt, .pth or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
+        Description = "A file named .safetensors, .gguf, .npz, .pt, .pth or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
             + "and generation files beside the weights. It appears whole or not at all.",
     };
 
@@ -27,7 +27,7 @@ internal sealed class ConvertCommand : CommandBase
     private readonly Option<bool> _duplicateTies = new("--duplicate-ties")
     {
         Description = "Write tensors that share their bytes in full, each of them, instead of naming them as ties in the metadata "
-            + "(safetensors) or as views of one storage (PyTorch); in GGUF they always are.",
+            + "(safetensors) or as views of one storage (PyTorch); in GGUF and npz they always are.",
     };
 
     private readonly Option<string> _device = DeviceOption.Create("The device that converts.");
@@ -38,7 +38,7 @@ internal sealed class ConvertCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Writes a checkpoint as safetensors, GGUF or a PyTorch file: in another dtype, in one file or in shards, with the tensors that are chosen. "
+        "Writes a checkpoint as safetensors, GGUF, a PyTorch file or an archive of NumPy arrays: in another dtype, in one file or in shards, with the tensors that are chosen. "
         + "Streams, so that memory does not grow with the model. Names and metadata are carried over as they are, which makes no model "
         + "for one program out of another's.";
 
@@ -157,6 +157,13 @@ internal sealed class ConvertCommand : CommandBase
                 + $"{Sizes.Format(result.DuplicatedBytes)} more. Readers that tie them themselves need none of it: see --exclude.");
         }
 
+        if (result.SeparatedTensors > 0)
+        {
+            console.Warn(
+                $"{format} has no views: {Sizes.Count(result.SeparatedTensors, "tensor")} with elements that are stored once and seen several times "
+                + $"{(result.SeparatedTensors == 1 ? "is" : "are each")} written in full, {Sizes.Format(result.SeparatedBytes)} more.");
+        }
+
         if (!result.OmittedMetadata.IsEmpty)
         {
             var names = string.Join(", ", result.OmittedMetadata.Take(shown).Select(Quoted.Name));
@@ -207,7 +214,9 @@ internal sealed class ConvertCommand : CommandBase
                 result.Format.Keyword,
                 result.DuplicatedTensors,
                 result.DuplicatedBytes,
-                result.OmittedMetadata);
+                result.OmittedMetadata,
+                result.SeparatedTensors > 0 ? result.SeparatedTensors : null,
+                result.SeparatedTensors > 0 ? result.SeparatedBytes : null);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.ConvertDocument);
             return;
         }

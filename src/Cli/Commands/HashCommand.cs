@@ -79,7 +79,6 @@ internal sealed class HashCommand : CommandBase
             try
             {
                 hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
-                exitCode = Math.Max(exitCode, ExitCodeFor(hashes));
                 if (!console.Json)
                 {
                     WriteText(console, path, hashes, paths.Length > 1);
@@ -87,7 +86,7 @@ internal sealed class HashCommand : CommandBase
 
                 if (manifest is not null)
                 {
-                    await WriteManifestAsync(manifest, path, hashes, cancellationToken).ConfigureAwait(false);
+                    await TensorHasher.ToManifest(hashes).WriteAsync(manifest, cancellationToken).ConfigureAwait(false);
                 }
             }
             catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
@@ -128,12 +127,6 @@ internal sealed class HashCommand : CommandBase
         }
     }
 
-    // A manifest without some of its tensors would call a whole checkpoint wrong.
-    private static Task WriteManifestAsync(string manifest, string path, ImmutableArray<TensorHash> hashes, CancellationToken cancellationToken) =>
-        hashes.FirstOrDefault(hash => hash.Error is not null) is { } without
-            ? throw new UnsupportedCheckpointException("manifest", path, without.Error!, tensor: without.Tensor.Name)
-            : TensorHasher.ToManifest(hashes).WriteAsync(manifest, cancellationToken);
-
     // Before the first path: what is wrong with the device is wrong for all of them.
     private Device OpenDevice(ParseResult parsed)
     {
@@ -143,20 +136,13 @@ internal sealed class HashCommand : CommandBase
             : device;
     }
 
-    /// <summary>A tensor without a hash is a valid one that the operation cannot do.</summary>
-    internal static int ExitCodeFor(ImmutableArray<TensorHash> hashes) =>
-        hashes.Any(hash => hash.Error is not null) ? ExitCodes.CannotDo : ExitCodes.Success;
-
     /// <summary>A tensor's hash as JSON has it.</summary>
     internal static HashedTensor Describe(TensorHash hash) =>
-        new(hash.Tensor.Name, hash.Tensor.DType.Name, hash.Tensor.Shape, hash.Sha256, hash.Error);
+        new(hash.Tensor.Name, hash.Tensor.DType.Name, hash.Tensor.Shape, hash.Sha256);
 
-    /// <summary>
-    /// Writes the hash first, as sha256sum prints it; a tensor without one has dashes there and its reason on standard error.
-    /// </summary>
+    /// <summary>Writes the hash first, as sha256sum prints it.</summary>
     internal static void WriteText(CommandConsole console, string path, ImmutableArray<TensorHash> hashes, bool withPath)
     {
-        const int digits = 64;
         if (withPath)
         {
             console.Out.WriteLine($"{Quoted.Plain(path)}:");
@@ -165,11 +151,7 @@ internal sealed class HashCommand : CommandBase
         var table = new TextTable("llll");
         foreach (var hash in hashes)
         {
-            table.Add(hash.Sha256 ?? new string('-', digits), Quoted.Plain(hash.Tensor.Name), hash.Tensor.DType.Name, hash.Tensor.Shape.ToString());
-            if (hash.Error is not null)
-            {
-                console.Error.WriteLine($"error: {Quoted.Plain(path)}: tensor {Quoted.Name(hash.Tensor.Name)}: {hash.Error}");
-            }
+            table.Add(hash.Sha256, Quoted.Plain(hash.Tensor.Name), hash.Tensor.DType.Name, hash.Tensor.Shape.ToString());
         }
 
         table.WriteTo(console.Out);

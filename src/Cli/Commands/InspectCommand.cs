@@ -77,7 +77,7 @@ internal sealed class InspectCommand : CommandBase
                 WriteText(console.Out, checkpoint, tensors, unreadable, parsed.GetValue(_tree), parsed.GetValue(_full), statistics);
             }
 
-            return WriteErrors(console, tensors, statistics) ? ExitCodes.CannotDo : ExitCodes.Success;
+            return ExitCodes.Success;
         }
     }
 
@@ -92,24 +92,10 @@ internal sealed class InspectCommand : CommandBase
         }
     }
 
-    private static bool WriteErrors(CommandConsole console, TensorInfo[] tensors, Dictionary<TensorInfo, TensorStatistics>? statistics)
-    {
-        var failed = false;
-        foreach (var tensor in tensors)
-        {
-            if (statistics?[tensor].Error is { } error)
-            {
-                failed = true;
-                console.Error.WriteLine($"error: tensor {Quoted.Name(tensor.Name)}: {error}");
-            }
-        }
-
-        return failed;
-    }
-
     private static InspectDocument Describe(
         Checkpoint checkpoint, TensorInfo[] tensors, UnreadableTensor[] unreadable, bool full, Dictionary<TensorInfo, TensorStatistics>? statistics)
     {
+        var notes = new StorageNotes(checkpoint.Tensors);
         var perFile = checkpoint.Tensors.CountBy(tensor => tensor.File).ToDictionary();
         return new InspectDocument(
             checkpoint.Path,
@@ -140,11 +126,11 @@ internal sealed class InspectCommand : CommandBase
                 tensor.DType.Name,
                 tensor.Shape,
                 tensor.File.Name,
-                tensor.Offset,
-                tensor.ByteLength,
+                tensor.DataOffset,
+                tensor.DataByteLength,
                 tensor.TiedTo,
                 DescribedStatistics.Of(statistics?[tensor].Values),
-                statistics?[tensor].Error))],
+                ListedView.Of(tensor, notes)))],
             [.. checkpoint.Warnings.Select(warning => warning.ToString())],
             unreadable.Length == 0
                 ? null
@@ -167,8 +153,14 @@ internal sealed class InspectCommand : CommandBase
             })
             .OrderByDescending(entry => entry.Bytes);
 
-    private static (long Elements, long Bytes) Sum(TensorInfo[] tensors) =>
-        (Stored(tensors).Sum(tensor => tensor.ElementCount), Stored(tensors).Sum(tensor => tensor.ByteLength));
+    private static (long Elements, long Bytes) Sum(TensorInfo[] tensors)
+    {
+        var stored = Stored(tensors).ToArray();
+        // Views of one storage are elements of their own; without any, each tensor is a storage.
+        return (
+            stored.Sum(tensor => tensor.ElementCount),
+            stored.All(tensor => tensor.IsWholeStorage) ? stored.Sum(tensor => tensor.ByteLength) : StorageNotes.StoredBytes(stored));
+    }
 
     // Scales included, as people compare quantised files.
     private static double? BitsPerWeight(long elements, long bytes) => elements == 0 ? null : bytes * 8.0 / elements;
@@ -202,7 +194,7 @@ internal sealed class InspectCommand : CommandBase
         output.WriteLine("tensors");
         if (tree)
         {
-            TensorTree.Build(tensors).WriteTo(output, "  ");
+            TensorTree.Build(tensors, new StorageNotes(checkpoint.Tensors)).WriteTo(output, "  ");
         }
         else if (statistics is not null)
         {
@@ -224,15 +216,16 @@ internal sealed class InspectCommand : CommandBase
 
     private static void WriteTable(TextWriter output, Checkpoint checkpoint, TensorInfo[] tensors, UnreadableTensor[] unreadable)
     {
+        var notes = new StorageNotes(checkpoint.Tensors);
         // All in the order of their bytes; what shares a place stays as it was.
         var rows = tensors
-            .Select(tensor => (tensor.File, tensor.Offset, Cells: new[]
+            .Select(tensor => (tensor.File, Offset: tensor.DataOffset, Cells: new[]
             {
                 Quoted.Plain(tensor.Name),
                 tensor.DType.Name,
                 tensor.Shape.ToString(),
-                Sizes.Format(tensor.ByteLength),
-                tensor.TiedTo is { } tied ? $"tied to {Quoted.Plain(tied)}" : "",
+                Sizes.Format(tensor.DataByteLength),
+                notes.Describe(tensor),
             }))
             .Concat(unreadable.Select(tensor => (tensor.File, tensor.Offset, Cells: new[]
             {

@@ -83,23 +83,18 @@ internal sealed class ShowCommand : CommandBase
         {
             WriteWarnings(console, checkpoint.Warnings);
             var tensor = checkpoint[parsed.GetValue(_tensor)!];
-            var error = TensorValues.RefusalOf(tensor);
-            var content = error is null ? await ReadAsync(tensor, count, console, cancellationToken).ConfigureAwait(false) : null;
+            var notes = new StorageNotes(checkpoint.Tensors);
+            var content = await ReadAsync(tensor, count, console, cancellationToken).ConfigureAwait(false);
             if (console.Json)
             {
-                JsonOutput.Write(console.Out, Describe(checkpoint, tensor, content, error), CliJsonContext.Default.ShowDocument);
+                JsonOutput.Write(console.Out, Describe(checkpoint, tensor, content, notes), CliJsonContext.Default.ShowDocument);
             }
             else
             {
-                WriteText(console.Out, tensor, content);
+                WriteText(console.Out, tensor, content, notes);
             }
 
-            if (error is not null)
-            {
-                await console.Error.WriteLineAsync($"error: tensor {Quoted.Name(tensor.Name)}: {error}").ConfigureAwait(false);
-            }
-
-            return error is null ? ExitCodes.Success : ExitCodes.CannotDo;
+            return ExitCodes.Success;
         }
     }
 
@@ -119,33 +114,34 @@ internal sealed class ShowCommand : CommandBase
         return new ShownTensor(corner, statistics, histogram);
     }
 
-    private static ShowDocument Describe(Checkpoint checkpoint, TensorInfo tensor, ShownTensor? content, string? error) => new(
+    private static ShowDocument Describe(Checkpoint checkpoint, TensorInfo tensor, ShownTensor content, StorageNotes notes) => new(
         checkpoint.Path,
         tensor.Name,
         tensor.DType.Name,
         tensor.Shape,
         tensor.File.Name,
-        tensor.Offset,
-        tensor.ByteLength,
-        content is null ? null : new ShownValues(content.Corner.Index, content.Corner.Rows),
-        DescribedStatistics.Of(content?.Statistics),
-        content is null ? null : [.. content.Histogram.Select(bin => new ShownBin(DocumentValue.Of(bin.Lower), DocumentValue.Of(bin.Upper), bin.Count))],
-        error);
+        tensor.DataOffset,
+        tensor.DataByteLength,
+        new ShownValues(content.Corner.Index, content.Corner.Rows),
+        DescribedStatistics.Of(content.Statistics),
+        [.. content.Histogram.Select(bin => new ShownBin(DocumentValue.Of(bin.Lower), DocumentValue.Of(bin.Upper), bin.Count))],
+        ListedView.Of(tensor, notes));
 
-    private static void WriteText(TextWriter output, TensorInfo tensor, ShownTensor? content)
+    private static void WriteText(TextWriter output, TensorInfo tensor, ShownTensor content, StorageNotes notes)
     {
         output.WriteLine(Quoted.Plain(tensor.Name));
         var facts = new TextTable("ll");
         facts.Add("dtype", tensor.DType.Name);
         facts.Add("shape", tensor.Shape.ToString());
         facts.Add("file", Quoted.Plain(tensor.File.Path));
-        facts.Add("offset", Sizes.Count(tensor.Offset));
-        facts.Add("bytes", tensor.ByteLength < 1000 ? Sizes.Count(tensor.ByteLength) : $"{Sizes.Count(tensor.ByteLength)}  ({Sizes.Format(tensor.ByteLength)})");
-        facts.WriteTo(output, "  ");
-        if (content is null)
+        facts.Add("offset", Sizes.Count(tensor.DataOffset));
+        facts.Add("bytes", tensor.DataByteLength < 1000 ? Sizes.Count(tensor.DataByteLength) : $"{Sizes.Count(tensor.DataByteLength)}  ({Sizes.Format(tensor.DataByteLength)})");
+        if (notes.Describe(tensor) is { Length: > 0 } note && !tensor.IsWholeStorage)
         {
-            return;
+            facts.Add("storage", note);
         }
+
+        facts.WriteTo(output, "  ");
 
         if (content.Corner.Rows.Length > 0)
         {

@@ -1,6 +1,6 @@
 namespace IlgpuLoader.Cli.Output;
 
-/// <summary>What <c>convert</c> wrote.</summary>
+/// <summary>What <c>convert</c> wrote. The last two are there where views of one storage were written each by itself.</summary>
 internal sealed record ConvertDocument(
     string Path,
     string Output,
@@ -22,6 +22,8 @@ internal sealed record ConvertDocument(
     string Format,
     int DuplicatedTensors,
     long DuplicatedBytes,
-    IReadOnlyList<string> OmittedMetadata) : Document("ilgpu-loader/convert/1");
+    IReadOnlyList<string> OmittedMetadata,
+    int? SeparatedTensors = null,
+    long? SeparatedBytes = null) : Document("ilgpu-loader/convert/1");
 
 internal sealed record OverflowedTensor(string Name, long Values);

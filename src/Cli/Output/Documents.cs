@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Cli.Output;
 
@@ -50,7 +51,7 @@ internal sealed record InspectedTotals(
 
 internal sealed record InspectedDType(string Dtype, int Tensors, long Elements, long Bytes, double? BitsPerWeight);
 
-/// <summary>Statistics and their error are there with --stats only.</summary>
+/// <summary>Statistics are there with --stats only; a view is there where strides see a part of a storage, or another order of it.</summary>
 internal sealed record InspectedTensor(
     string Name,
     string Dtype,
@@ -60,7 +61,20 @@ internal sealed record InspectedTensor(
     long Bytes,
     string? TiedTo,
     DescribedStatistics? Statistics = null,
-    string? StatisticsError = null);
+    ListedView? View = null);
+
+/// <summary>
+/// How a tensor sees its storage: strides and offset in elements, the storage's place and size in bytes, and the first tensor that
+/// shares it.
+/// </summary>
+internal sealed record ListedView(
+    IReadOnlyList<long> Strides, long StorageOffset, bool Contiguous, long StorageStart, long StorageBytes, string? SharesWith)
+{
+    public static ListedView? Of(TensorInfo tensor, StorageNotes notes) => tensor.IsWholeStorage
+        ? null
+        : new ListedView(
+            tensor.Strides, tensor.StorageOffset, tensor.IsContiguous, tensor.Offset, tensor.ByteLength, notes.SharedWith(tensor));
+}
 
 /// <summary>What <c>verify</c> finds.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files) : Document("ilgpu-loader/verify/1");
@@ -72,13 +86,8 @@ internal sealed record HashDocument(IReadOnlyList<HashedFile> Files) : Document(
 
 internal sealed record HashedFile(string Path, string? Error, IReadOnlyList<HashedTensor> Tensors);
 
-/// <summary>The hash is written also where it is null, as the contract says.</summary>
-internal sealed record HashedTensor(
-    string Name,
-    string Dtype,
-    IReadOnlyList<long> Shape,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Sha256,
-    string? Error);
+/// <summary>One hash.</summary>
+internal sealed record HashedTensor(string Name, string Dtype, IReadOnlyList<long> Shape, string Sha256);
 
 /// <summary>What <c>load</c> did.</summary>
 internal sealed record LoadDocument(

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace IlgpuLoader.Cli.Output;
 
-/// <summary>What <c>show</c> shows. Values, statistics and histogram are left out where an error says why there are none.</summary>
+/// <summary>What <c>show</c> shows. A view is there where strides see a part of a storage, or another order of it.</summary>
 internal sealed record ShowDocument(
     string Path,
     string Name,
@@ -11,10 +11,10 @@ internal sealed record ShowDocument(
     string File,
     long Offset,
     long Bytes,
-    ShownValues? Values,
+    ShownValues Values,
     DescribedStatistics? Statistics,
-    IReadOnlyList<ShownBin>? Histogram,
-    string? Error) : Document("ilgpu-loader/show/1");
+    IReadOnlyList<ShownBin> Histogram,
+    ListedView? View) : Document("ilgpu-loader/show/1");
 
 /// <summary>
 /// The first rows of the innermost matrix that begins the tensor, and the first values of each; a tensor of fewer

@@ -11,18 +11,16 @@ internal static class StatisticsText
     public static string[] Heads { get; } = ["min", "max", "mean", "std", "zeros", "NaN", "Inf"];
 
     /// <summary>A row of a table under <see cref="Heads"/>; a dash for what there is not.</summary>
-    public static string[] Row(ValueStatistics? statistics) => statistics is null
-        ? [.. Heads.Select(_ => "-")]
-        :
-        [
-            Short(statistics.Minimum),
-            Short(statistics.Maximum),
-            Short(statistics.Mean),
-            Short(statistics.StandardDeviation),
-            Sizes.Count(statistics.ZeroCount),
-            Sizes.Count(statistics.NaNCount),
-            Sizes.Count(statistics.PositiveInfinityCount + statistics.NegativeInfinityCount),
-        ];
+    public static string[] Row(ValueStatistics statistics) =>
+    [
+        Short(statistics.Minimum),
+        Short(statistics.Maximum),
+        Short(statistics.Mean),
+        Short(statistics.StandardDeviation),
+        Sizes.Count(statistics.ZeroCount),
+        Sizes.Count(statistics.NaNCount),
+        Sizes.Count(statistics.PositiveInfinityCount + statistics.NegativeInfinityCount),
+    ];
 
     /// <summary>Lines with all statistics of one tensor.</summary>
     public static void WriteTo(TextWriter output, ValueStatistics statistics, bool isComplex)

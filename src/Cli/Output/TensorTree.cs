@@ -8,17 +8,23 @@ internal sealed class TensorTree
 {
     private readonly SortedDictionary<string, TensorTree> _children = new(NaturalOrder.Instance);
     private TensorInfo? _tensor;
+    private string _note = "";
     private int _tensors;
     private long _bytes;
 
-    public static TensorTree Build(IEnumerable<TensorInfo> tensors)
+    /// <summary>Makes the tree.</summary>
+    /// <param name="tensors">The tensors in it.</param>
+    /// <param name="notes">What is said of those that share their bytes.</param>
+    public static TensorTree Build(IReadOnlyCollection<TensorInfo> tensors, StorageNotes notes)
     {
         var root = new TensorTree();
         var names = new HashSet<string>();
+        var storages = tensors.All(tensor => tensor.IsWholeStorage) ? null : new HashSet<(CheckpointFile, long, long)>();
         foreach (var tensor in tensors)
         {
             // Bytes that several of these share count with the first of them.
-            root.Add(tensor, names.Add(tensor.TiedTo ?? tensor.Name) ? tensor.ByteLength : 0);
+            var isFirst = names.Add(tensor.TiedTo ?? tensor.Name) && storages?.Add(StorageNotes.StorageOf(tensor)) is not false;
+            root.Add(tensor, isFirst ? tensor.ByteLength : 0, notes.Describe(tensor));
         }
 
         return root;
@@ -31,7 +37,7 @@ internal sealed class TensorTree
         table.WriteTo(output, indent);
     }
 
-    private void Add(TensorInfo tensor, long bytes)
+    private void Add(TensorInfo tensor, long bytes, string note)
     {
         var node = this;
         node.Count(bytes);
@@ -47,7 +53,7 @@ internal sealed class TensorTree
             node.Count(bytes);
         }
 
-        node._tensor = tensor;
+        (node._tensor, node._note) = (tensor, note);
     }
 
     private void Count(long bytes)
@@ -56,8 +62,7 @@ internal sealed class TensorTree
         _bytes += bytes;
     }
 
-    private static string Describe(TensorInfo tensor) =>
-        $"{tensor.DType.Name} {tensor.Shape}{(tensor.TiedTo is { } tied ? $", tied to {Quoted.Plain(tied)}" : "")}";
+    private string Describe(TensorInfo tensor) => $"{tensor.DType.Name} {tensor.Shape}{(_note.Length > 0 ? $", {_note}" : "")}";
 
     // A name of a hundred thousand dots makes a branch as deep: the walk keeps its own stack.
     private void AddRows(TextTable table)
@@ -81,8 +86,8 @@ internal sealed class TensorTree
 
             table.Add(
                 label.ToString(),
-                node._tensor is { } tensor ? Describe(tensor) : $"{Sizes.Count(node._tensors, "tensor")}",
-                Sizes.Format(node._children.Count == 0 ? node._tensor!.ByteLength : node._bytes));
+                node._tensor is { } tensor ? node.Describe(tensor) : $"{Sizes.Count(node._tensors, "tensor")}",
+                Sizes.Format(node._children.Count == 0 ? node._tensor!.DataByteLength : node._bytes));
             foreach (var (name, child) in node._children.Reverse())
             {
                 pending.Push((next.Indent + "  ", name, child));

@@ -32,11 +32,9 @@ public static class CheckpointVerifier
             await using (checkpoint.ConfigureAwait(false))
             {
                 warnings.AddRange(checkpoint.Warnings);
-                foreach (var (file, dataBytes) in checkpoint.Tensors
-                    .Where(tensor => tensor.TiedTo is null)
-                    .AggregateBy(tensor => tensor.File, 0L, (sum, tensor) => sum + tensor.ByteLength))
+                foreach (var tensors in checkpoint.Tensors.GroupBy(tensor => tensor.File))
                 {
-                    await LookForZeroTailAsync(file, dataBytes, warnings, cancellationToken).ConfigureAwait(false);
+                    await LookForZeroTailAsync(tensors.Key, StoredSize.Of([.. tensors]), warnings, cancellationToken).ConfigureAwait(false);
                 }
 
                 if (inspect is not null)

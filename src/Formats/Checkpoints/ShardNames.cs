@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
@@ -27,6 +28,9 @@ public static class ShardNames
     /// <summary>The ending of the names of PyTorch files in a folder (<c>WEIGHTS_NAME</c> in transformers/utils).</summary>
     public const string TorchExtension = ".bin";
 
+    /// <summary>The ending of the names of archives of NumPy arrays.</summary>
+    public const string NpzExtension = NumpyConstants.ArchiveExtension;
+
     private const string Stem = "model";
 
     // transformers' name for PyTorch files: before safetensors came, one ending served every framework.
@@ -34,7 +38,7 @@ public static class ShardNames
 
     private const string IndexEnding = ".index.json";
 
-    private static readonly string[] Extensions = [SafetensorsExtension, GgufExtension, TorchExtension];
+    private static readonly string[] Extensions = [SafetensorsExtension, GgufExtension, TorchExtension, NpzExtension];
 
     private static readonly JsonWriterOptions Options = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -42,7 +46,7 @@ public static class ShardNames
     /// <remarks>PyTorch files are called <c>pytorch_model</c> instead.</remarks>
     /// <param name="index">Which shard, from 0.</param>
     /// <param name="count">How many there are.</param>
-    /// <param name="extension">The ending of the names, <c>.safetensors</c>, <c>.gguf</c> or <c>.bin</c>.</param>
+    /// <param name="extension">The ending of the names, such as <c>.safetensors</c>.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such shard.</exception>
     public static string OfShard(int index, int count, string extension = SafetensorsExtension)
     {

@@ -140,10 +140,10 @@ internal static class NpzReader
             return [];
         }
 
-        // A line an array, which says less than its header.
+        // A line an array: its name, each character escaped at worst, and a type, which is far less than its header may say.
         var record = await directory.ReadRecordAsync(
             entry,
-            Math.Max(1, arrays) * (long)limits.MaximumHeaderBytes,
+            directory.Entries.Sum(array => 6L * array.Name.Length) + (Math.Max(1, arrays) * (long)limits.MaximumHeaderBytes),
             $"{nameof(NumpyLimits)}.{nameof(NumpyLimits.MaximumHeaderBytes)}",
             cancellationToken).ConfigureAwait(false);
         return NpyDTypes.Read(record, file.Path, NumpyConstants.Archive);

@@ -77,7 +77,7 @@ public static class CheckpointComparer
             if (comparisons[i] is { Left: { } left, Right: { } right, Error: null } && left.Shape == right.Shape)
             {
                 var pair = new TensorPair(left, right);
-                TensorPieces.Cut(cut, pairs.Count, left.ElementCount, pair.ElementsPerPiece);
+                TensorPieces.Cut(cut, pairs.Count, left, right);
                 pairs.Add(pair);
                 places.Add(i);
             }
@@ -87,7 +87,7 @@ public static class CheckpointComparer
         var results = new DifferenceCounts[stretches.Length];
         var reading = new ReadingProgress(
             progress,
-            pairs.Sum(pair => pair.Left.ByteLength + pair.Right.ByteLength),
+            pairs.Sum(pair => pair.Left.DataByteLength + pair.Right.DataByteLength),
             [.. pairs.Select(pair => pair.Left.ElementCount)],
             cancellationToken);
         await Parallel.ForAsync(

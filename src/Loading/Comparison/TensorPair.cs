@@ -15,24 +15,16 @@ internal sealed class TensorPair(TensorInfo left, TensorInfo right)
     public TensorInfo Right => right;
 
     /// <summary>The elements of a piece.</summary>
-    public int ElementsPerPiece { get; } = TensorPieces.ElementsPerPiece(left.DType, right.DType);
+    public int ElementsPerPiece { get; } = TensorPieces.ElementsPerPiece(left, right);
 
     /// <summary>Numbers of one element: 2 for complex types.</summary>
     public int ValuesPerElement => ValueDecoder.Of(left.DType).ValuesPerElement;
 
-    /// <summary>Why these two cannot be compared by value, or null where they can; of one dtype, their bytes always can.</summary>
-    public static string? RefusalOf(TensorInfo left, TensorInfo right)
-    {
-        if (left.DType == right.DType)
-        {
-            return left.IsWholeStorage && right.IsWholeStorage ? null : "One of the two is a strided view, whose values this version does not read.";
-        }
-
-        return ValueDecoder.RefusalOf(left) ?? ValueDecoder.RefusalOf(right)
-            ?? ((left.DType.Kind == DTypeKind.Complex) != (right.DType.Kind == DTypeKind.Complex)
-                ? $"{left.DType.Name} and {right.DType.Name} are not compared by value: one of the two is complex."
-                : null);
-    }
+    /// <summary>Why these two cannot be compared by value, or null where they can.</summary>
+    public static string? RefusalOf(TensorInfo left, TensorInfo right) =>
+        (left.DType.Kind == DTypeKind.Complex) != (right.DType.Kind == DTypeKind.Complex)
+            ? $"{left.DType.Name} and {right.DType.Name} are not compared by value: one of the two is complex."
+            : null;
 
     /// <summary>Compares a stretch; holds one piece of each.</summary>
     public async Task<DifferenceCounts> CompareAsync(Stretch stretch, ReadingProgress reading, CancellationToken cancellationToken)
@@ -106,7 +98,7 @@ internal sealed class TensorPair(TensorInfo left, TensorInfo right)
         Span<double> leftBuffer,
         Span<double> rightBuffer)
     {
-        var (leftDecoder, rightDecoder) = (ValueDecoder.For(left), ValueDecoder.For(right));
+        var (leftDecoder, rightDecoder) = (ValueDecoder.Of(left.DType), ValueDecoder.Of(right.DType));
         var leftValues = leftDecoder.DecodeDouble(leftStored, leftBuffer);
         var rightValues = rightDecoder.DecodeDouble(rightStored, rightBuffer);
         if (leftDecoder.IsWideInteger || rightDecoder.IsWideInteger)

@@ -85,7 +85,9 @@ public static class CheckpointConverter
             format,
             plan.DuplicateCount,
             plan.DuplicateBytes,
-            [.. target.OmittedMetadata]);
+            [.. target.OmittedMetadata],
+            plan.SeparatedCount,
+            plan.SeparatedBytes);
     }
 
     private static OutputFormat FormatOf(string output, ConversionOptions options)

@@ -68,7 +68,7 @@ internal sealed class Conversion(
 
     private async Task FillAsync(ITensorWriter writer, OutputShard shard, List<ConversionLane> lanes, CancellationToken cancellationToken)
     {
-        using var pieces = new PieceQueue(shard, checkpoint.Files, layout.SlotBytes);
+        using var pieces = new PieceQueue(shard, checkpoint.Files, layout);
         await LaneThreads.RunAsync(
             lanes.Count,
             (lane, token) => lanes[lane].RunAsync(pieces, writer, Written, token),

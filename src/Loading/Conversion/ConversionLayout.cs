@@ -5,8 +5,9 @@ namespace IlgpuLoader.Loading;
 /// <summary>How many lanes convert, and the memory each has.</summary>
 /// <param name="Lanes">Lanes that work side by side.</param>
 /// <param name="SlotBytes">The bytes that a lane reads at a time.</param>
+/// <param name="PieceBytes">The bytes that are read at a time of a tensor whose elements lie side by side; of others, a whole slot.</param>
 /// <param name="ConvertedBytes">The bytes that they become at most; 0 where nothing is converted.</param>
-internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int ConvertedBytes)
+internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int PieceBytes, int ConvertedBytes)
 {
     // A slot holds at least one block of every type (292 bytes), and not so few that calls cost more than bytes.
     private const int SmallestSlot = 1 << 10;
@@ -30,8 +31,12 @@ internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int C
         var lanes = options.Lanes ?? StagingLayout.DefaultLanes;
         lanes = (int)Math.Clamp(options.StagingBytes / (SmallestUsefulSlot * perByte), 1, lanes);
         var slot = (long)(options.StagingBytes / (lanes * perByte)) / SmallestSlot * SmallestSlot;
-        var slotBytes = (int)Math.Clamp(slot, SmallestSlot, options.Device.PreferredSlotBytes);
-        return new ConversionLayout(lanes, slotBytes, (int)Math.Ceiling(slotBytes * growth));
+        var views = plan.Tensors.Where(tensor => !tensor.Source.IsContiguous).Select(tensor => tensor.Source.DataByteLength).DefaultIfEmpty(0).Max();
+        var preferred = options.Device.PreferredSlotBytes;
+        // Longer pieces are fewer passes over the storage of a view.
+        var largest = Math.Max(preferred, Math.Min(views, TensorPieces.ViewPieceBytes));
+        var slotBytes = (int)Math.Clamp(slot, SmallestSlot, largest);
+        return new ConversionLayout(lanes, slotBytes, Math.Min(slotBytes, preferred), (int)Math.Ceiling(slotBytes * growth));
     }
 
     private static double Growth(OutputTensor tensor)

@@ -13,6 +13,7 @@ internal sealed class ConversionPlan
     private ConversionPlan(ImmutableArray<OutputShard> shards, IReadOnlyList<OutputTensor> duplicates)
     {
         Shards = shards;
+        (SeparatedCount, SeparatedBytes) = SeparatedViews.Count(Tensors.Except(duplicates));
         DuplicateCount = duplicates.Count;
         DuplicateBytes = duplicates.Sum(tensor => tensor.ByteLength);
     }
@@ -31,7 +32,13 @@ internal sealed class ConversionPlan
 
     public long DuplicateBytes { get; }
 
-    public long BytesToRead => Tensors.Sum(tensor => tensor.Source.ByteLength);
+    /// <summary>Tensors that share elements of a storage, not all or not in one order, and are each written by themselves.</summary>
+    public int SeparatedCount { get; }
+
+    /// <summary>The bytes that this adds: of elements that are written more than once.</summary>
+    public long SeparatedBytes { get; }
+
+    public long BytesToRead => Tensors.Sum(tensor => tensor.Source.DataByteLength);
 
     public long BytesToWrite => Tensors.Sum(tensor => tensor.ByteLength);
 
@@ -81,12 +88,7 @@ internal sealed class ConversionPlan
         var refused = new List<(TensorInfo Tensor, string Reason)>();
         foreach (var tensor in tensors)
         {
-            var dtype = TargetOf(tensor, options);
-            if (!tensor.IsWholeStorage)
-            {
-                refused.Add((tensor, "a strided view"));
-            }
-            else if (target.Objection(tensor, dtype) is { } objection)
+            if (target.Objection(tensor, TargetOf(tensor, options)) is { } objection)
             {
                 refused.Add((tensor, objection));
             }
@@ -101,7 +103,7 @@ internal sealed class ConversionPlan
         var more = refused.Count > NamesShown ? $" and {refused.Count - NamesShown} more" : "";
         // Names, dimensions and integers stay what they are, whatever is asked for.
         var helps = refused.Exists(entry =>
-            entry.Tensor.IsWholeStorage && entry.Tensor.DType.HoldsFloats && target.Objection(entry.Tensor, DType.F32) is null);
+            entry.Tensor.DType.HoldsFloats && target.Objection(entry.Tensor, DType.F32) is null);
         var advice = helps ? $"choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, " : "";
         if (refused.Exists(entry => entry.Tensor.DType.IsBlock) && options.DType is null && !target.KeepsBlocks)
         {
@@ -121,15 +123,15 @@ internal sealed class ConversionPlan
     private static (List<OutputTensor> Tensors, Dictionary<string, List<string>> Ties, List<OutputTensor> Duplicates) SeparateTies(
         ConversionTarget target, ConversionOptions options, TensorInfo[] chosen)
     {
-        var written = new Dictionary<(CheckpointFile File, long Offset, long ByteLength, DType DType, Shape Shape), string>();
+        var written = new Dictionary<(ElementPlace Place, Shape Shape), string>();
         var tensors = new List<OutputTensor>(chosen.Length);
         var ties = new Dictionary<string, List<string>>();
         var duplicates = new List<OutputTensor>();
         foreach (var tensor in chosen)
         {
-            var storage = (tensor.File, tensor.Offset, tensor.ByteLength, tensor.DType, tensor.Shape);
+            var storage = (ElementPlace.Of(tensor), tensor.Shape);
             // Tensors without bytes may begin at one offset and share nothing.
-            if (tensor.ByteLength == 0 || options.DuplicateTies || written.TryAdd(storage, tensor.Name))
+            if (tensor.ElementCount == 0 || options.DuplicateTies || written.TryAdd(storage, tensor.Name))
             {
                 tensors.Add(new OutputTensor(tensor, TargetOf(tensor, options)));
             }

@@ -23,6 +23,10 @@ namespace IlgpuLoader.Loading;
 /// Keys of the metadata that the format has no place for, which were left out. What describes only the files that were read is not
 /// among them: GGUF's alignment, the numbers of parts and the type that most tensors had, and ties that were understood.
 /// </param>
+/// <param name="SeparatedTensors">
+/// Tensors that are views of a storage, share elements with others of it, and were each written by themselves, as the format has no views.
+/// </param>
+/// <param name="SeparatedBytes">The bytes that this took: those of elements that were written more than once.</param>
 public sealed record ConversionResult(
     string Output,
     ImmutableArray<string> WeightFiles,
@@ -38,4 +42,6 @@ public sealed record ConversionResult(
     OutputFormat Format,
     int DuplicatedTensors,
     long DuplicatedBytes,
-    ImmutableArray<string> OmittedMetadata);
+    ImmutableArray<string> OmittedMetadata,
+    int SeparatedTensors,
+    long SeparatedBytes);

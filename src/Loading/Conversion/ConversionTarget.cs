@@ -38,6 +38,7 @@ internal abstract class ConversionTarget
         OutputFormat.Safetensors => new SafetensorsTarget(checkpoint),
         OutputFormat.Gguf => new GgufTarget(checkpoint, dtype),
         OutputFormat.Torch => new TorchTarget(checkpoint),
+        OutputFormat.Npz => new NpzTarget(checkpoint),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
     };
 

@@ -17,4 +17,10 @@ public enum OutputFormat
     /// one storage, no metadata, an index beside several shards.
     /// </summary>
     Torch,
+
+    /// <summary>
+    /// An archive of NumPy arrays: types of whole bytes, those that NumPy lacks as bytes with a record of what they are; no ties,
+    /// no metadata.
+    /// </summary>
+    Npz,
 }

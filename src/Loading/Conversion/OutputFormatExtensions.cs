@@ -15,6 +15,7 @@ public static class OutputFormatExtensions
             OutputFormat.Safetensors => "safetensors",
             OutputFormat.Gguf => "GGUF",
             OutputFormat.Torch => "PyTorch",
+            OutputFormat.Npz => "npz",
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
 
@@ -25,6 +26,7 @@ public static class OutputFormatExtensions
             OutputFormat.Safetensors => "safetensors",
             OutputFormat.Gguf => "gguf",
             OutputFormat.Torch => "pt",
+            OutputFormat.Npz => "npz",
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
 
@@ -35,6 +37,7 @@ public static class OutputFormatExtensions
             OutputFormat.Safetensors => [ShardNames.SafetensorsExtension],
             OutputFormat.Gguf => [ShardNames.GgufExtension],
             OutputFormat.Torch => [ShardNames.TorchExtension, ".pt", ".pth"],
+            OutputFormat.Npz => [ShardNames.NpzExtension],
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
     }

@@ -8,7 +8,7 @@ internal sealed class PieceQueue : IDisposable
     private readonly Lock _lock = new();
     private readonly IEnumerator<Piece> _pieces;
 
-    public PieceQueue(OutputShard shard, IReadOnlyList<CheckpointFile> files, int slotBytes)
+    public PieceQueue(OutputShard shard, IReadOnlyList<CheckpointFile> files, ConversionLayout layout)
     {
         var positions = new Dictionary<CheckpointFile, int>();
         foreach (var file in files)
@@ -16,8 +16,8 @@ internal sealed class PieceQueue : IDisposable
             positions.Add(file, positions.Count);
         }
 
-        var inFileOrder = shard.Tensors.OrderBy(tensor => positions[tensor.Source.File]).ThenBy(tensor => tensor.Source.Offset);
-        _pieces = inFileOrder.SelectMany(tensor => Cut(tensor, slotBytes)).GetEnumerator();
+        var inFileOrder = shard.Tensors.OrderBy(tensor => positions[tensor.Source.File]).ThenBy(tensor => tensor.Source.DataOffset);
+        _pieces = inFileOrder.SelectMany(tensor => Cut(tensor, tensor.Source.IsContiguous ? layout.PieceBytes : layout.SlotBytes)).GetEnumerator();
     }
 
     /// <summary>Takes the next piece; false when there are no more.</summary>
@@ -34,17 +34,17 @@ internal sealed class PieceQueue : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _pieces.Dispose();
 
-    private static IEnumerable<Piece> Cut(OutputTensor tensor, int slotBytes)
+    private static IEnumerable<Piece> Cut(OutputTensor tensor, int pieceBytes)
     {
         var block = tensor.Source.DType.BlockSize;
-        var step = slotBytes / block * block;
+        var step = pieceBytes / block * block;
         long done = 0;
         do
         {
-            var length = (int)Math.Min(step, tensor.Source.ByteLength - done);
+            var length = (int)Math.Min(step, tensor.Source.DataByteLength - done);
             yield return new Piece(tensor, done, length);
             done += length;
         }
-        while (done < tensor.Source.ByteLength);
+        while (done < tensor.Source.DataByteLength);
     }
 }

@@ -15,7 +15,7 @@ public static class TensorHasher
     // Hashing is slower than reading; a buffer only has to be large enough for the read's own cost to vanish.
     private const int BufferBytes = 1 << 20;
 
-    /// <summary>Hashes every tensor's bytes as they are stored; memory stays within one buffer a core.</summary>
+    /// <summary>Hashes every tensor's bytes as they are stored; memory stays within one buffer a core. A view's hash is that of a copy whose elements lie side by side.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="choice">The tensors to hash; null for all.</param>
     /// <param name="cancellationToken">Ends the work within one buffer.</param>
@@ -39,7 +39,7 @@ public static class TensorHasher
     }
 
     /// <summary>Hashes every tensor's values as float32, decoded on a device.</summary>
-    /// <returns>One hash a tensor, in the order of the checkpoint; a tensor that cannot be decoded has an error instead.</returns>
+    /// <returns>One hash a tensor, in the order of the checkpoint.</returns>
     /// <inheritdoc cref="HashStoredAsync(Checkpoint, TensorChoice?, CancellationToken)"/>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="device">The device that decodes.</param>
@@ -51,10 +51,10 @@ public static class TensorHasher
         ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(device);
         var tensors = Choose(checkpoint, choice);
-        var decodable = tensors.Where(tensor => tensor.IsWholeStorage).ToHashSet();
+        var chosen = tensors.ToHashSet();
         var loader = new CheckpointLoader();
         var options = new LoadOptions { Device = device, DType = DType.F32, ConvertAllTypes = true };
-        var plan = LoadPlanner.Plan(checkpoint, options, decodable.Contains);
+        var plan = LoadPlanner.Plan(checkpoint, options, chosen.Contains);
         var hashes = new Dictionary<string, string>();
         await foreach (var (name, tensor) in loader.StreamAsync(plan, null, cancellationToken).ConfigureAwait(false))
         {
@@ -64,21 +64,16 @@ public static class TensorHasher
             }
         }
 
-        return [.. tensors.Select(tensor => new TensorHash(
-            tensor,
-            hashes.GetValueOrDefault(tensor.Name),
-            ValueDecoder.RefusalOf(tensor)))];
+        return [.. tensors.Select(tensor => new TensorHash(tensor, hashes[tensor.Name]))];
     }
 
     /// <summary>The manifest that hashes of stored bytes make.</summary>
     /// <param name="hashes">What <see cref="HashStoredAsync(Checkpoint, TensorChoice?, CancellationToken)"/> gave.</param>
-    /// <exception cref="ArgumentException">A tensor has no hash; the message says which and why.</exception>
     public static TensorManifest ToManifest(IEnumerable<TensorHash> hashes)
     {
         ArgumentNullException.ThrowIfNull(hashes);
-        return new TensorManifest(hashes.Select(hash => hash.Sha256 is { } sha256
-            ? KeyValuePair.Create(hash.Tensor.Name, new ManifestEntry(hash.Tensor.DType, hash.Tensor.Shape, sha256))
-            : throw new ArgumentException($"Tensor {Quoted.Name(hash.Tensor.Name)} has no hash: {hash.Error}", nameof(hashes))));
+        return new TensorManifest(hashes.Select(hash =>
+            KeyValuePair.Create(hash.Tensor.Name, new ManifestEntry(hash.Tensor.DType, hash.Tensor.Shape, hash.Sha256))));
     }
 
     private static ImmutableArray<TensorInfo> Choose(Checkpoint checkpoint, TensorChoice? choice) =>
@@ -86,21 +81,29 @@ public static class TensorHasher
 
     private static async Task<TensorHash> HashStoredAsync(TensorInfo tensor, CancellationToken cancellationToken)
     {
-        if (!tensor.IsWholeStorage)
-        {
-            return new TensorHash(tensor, null, "A strided view cannot be hashed by this version.");
-        }
+        var sha256 = new byte[SHA256.HashSizeInBytes];
+        await HashStoredAsync(tensor, sha256, cancellationToken).ConfigureAwait(false);
+        return new TensorHash(tensor, Convert.ToHexStringLower(sha256));
+    }
 
+    /// <summary>Hashes the row-major bytes of one tensor, whatever its strides are.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="sha256">Receives the 32 bytes of the hash.</param>
+    /// <param name="cancellationToken">Ends the work within one buffer.</param>
+    /// <exception cref="IOException">The bytes cannot be read; says which tensor, file and offset.</exception>
+    /// <exception cref="InvalidCheckpointException">The file was cut or replaced; says which tensor, file and offset.</exception>
+    internal static async ValueTask HashStoredAsync(TensorInfo tensor, Memory<byte> sha256, CancellationToken cancellationToken)
+    {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(BufferBytes, Math.Max(1, tensor.ByteLength)));
+        var elements = TensorPieces.ElementsPerPiece(tensor);
+        var buffer = ArrayPool<byte>.Shared.Rent((int)tensor.DType.ByteCount(Math.Min(elements, tensor.ElementCount)));
         try
         {
-            for (long done = 0; done < tensor.ByteLength;)
+            for (long done = 0; done < tensor.ElementCount; done += elements)
             {
-                var part = buffer.AsMemory(0, (int)Math.Min(buffer.Length, tensor.ByteLength - done));
-                await tensor.File.Source.ReadExactlyAsync(tensor.Offset + done, part, cancellationToken).ConfigureAwait(false);
+                var part = buffer.AsMemory(0, (int)tensor.DType.ByteCount(Math.Min(elements, tensor.ElementCount - done)));
+                await TensorPieces.ReadAsync(tensor, done, part, cancellationToken).ConfigureAwait(false);
                 hash.AppendData(part.Span);
-                done += part.Length;
             }
         }
         finally
@@ -108,12 +111,12 @@ public static class TensorHasher
             ArrayPool<byte>.Shared.Return(buffer);
         }
 
-        return new TensorHash(tensor, Convert.ToHexStringLower(hash.GetHashAndReset()), null);
+        hash.GetHashAndReset(sha256.Span);
     }
 
     private static string HashValues(Tensor tensor)
     {
-        using var onHost = tensor.Device.IsHost ? null : tensor.To(HostDevice.Shared);
+        using var onHost = tensor.Device.IsHost && tensor.IsContiguous ? null : tensor.To(HostDevice.Shared);
         var source = onHost ?? tensor;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         for (long done = 0; done < source.ByteLength;)

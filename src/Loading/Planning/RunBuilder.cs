@@ -15,10 +15,6 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
     private const int DirectRunBytes = 16 << 20;
 
-    // What a read costs beside its bytes, expressed in bytes: a disk that streams 2 GB/s and answers after some tens of
-    // microseconds could have brought about this many meanwhile.
-    private const int ReadCostBytes = 64 << 10;
-
     private readonly ImmutableArray<ReadRun>.Builder _runs = ImmutableArray.CreateBuilder<ReadRun>();
     private readonly ImmutableArray<Placement>.Builder _placements = ImmutableArray.CreateBuilder<Placement>();
 
@@ -128,7 +124,7 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
     // longer than a read costs; otherwise a read takes in as many of them as a slot holds with their gaps.
     private void AddSegments(int index, PlannedTensor tensor, int file, SliceSegments segments)
     {
-        var isLong = segments.ByteLength >= ReadCostBytes;
+        var isLong = segments.ByteLength >= ReadCost.Bytes;
         if (segments.CutsGroups && segments.ByteLength > slotBytes)
         {
             // Such a part is decoded from one slot. Rows of models are some tens of kilobytes; a slot has a megabyte, or where
@@ -155,7 +151,7 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
 
         CloseRun();
         var length = (int)segments.ByteLength;
-        var apart = isLong || segments.StrideBytes - segments.ByteLength >= ReadCostBytes;
+        var apart = isLong || segments.StrideBytes - segments.ByteLength >= ReadCost.Bytes;
         var mostInRun = apart ? slotBytes / length : ((slotBytes - length) / segments.StrideBytes) + 1;
         for (long i = 0; i < segments.Count; i += mostInRun)
         {

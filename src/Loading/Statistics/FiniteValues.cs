@@ -22,18 +22,11 @@ public static class FiniteValues
     /// <exception cref="InvalidCheckpointException">
     /// A tensor has such values (<see cref="CheckpointErrorCode.ValueNotFinite"/>), or a file was cut or changed while it was read.
     /// </exception>
-    /// <exception cref="UnsupportedCheckpointException">A tensor is a strided view, whose values are not read.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static async Task EnsureAsync(
         Checkpoint checkpoint, TensorChoice? choice = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        foreach (var tensor in checkpoint.Tensors.Where(tensor => choice is null || choice.Includes(tensor.Name)))
-        {
-            // Before gigabytes are read: a view is refused with the words that any reader of its values has.
-            _ = ValueDecoder.For(tensor);
-        }
-
         var results = await StatisticsReader.ReadAsync(checkpoint, choice, progress, cancellationToken).ConfigureAwait(false);
         var reserved = new long?[results.Length];
         await Parallel.ForAsync(
@@ -43,7 +36,7 @@ public static class FiniteValues
             async (i, token) => reserved[i] = await FindReservedExponentAsync(results[i].Tensor, token).ConfigureAwait(false)).ConfigureAwait(false);
         for (var i = 0; i < results.Length; i++)
         {
-            if (results[i].Values is { } values && values.FiniteCount < values.Count)
+            if (results[i].Values is var values && values.FiniteCount < values.Count)
             {
                 throw await DescribeAsync(results[i].Tensor, values, OthersBeside(results, i), cancellationToken).ConfigureAwait(false);
             }
@@ -59,7 +52,7 @@ public static class FiniteValues
         TensorInfo tensor, ValueStatistics values, string others, CancellationToken cancellationToken)
     {
         var infinities = values.PositiveInfinityCount + values.NegativeInfinityCount;
-        var first = await FindAsync(tensor, new FirstNotFinite(ValueDecoder.For(tensor)).IndexOf, cancellationToken).ConfigureAwait(false);
+        var first = await FindAsync(tensor, new FirstNotFinite(ValueDecoder.Of(tensor.DType)).IndexOf, cancellationToken).ConfigureAwait(false);
         return Invalid(
             tensor, (first ?? 0) / tensor.DType.BlockLength, $"of {values.Count} values {values.NaNCount} are NaN and {infinities} infinite{others}");
     }
@@ -69,12 +62,12 @@ public static class FiniteValues
         tensor.File.Path,
         $"{problem}; compare the file's hash with its source's.",
         tensor.File.Format,
-        tensor.Offset + (block * tensor.DType.BlockSize),
+        TensorPieces.OffsetOf(tensor, block * tensor.DType.BlockLength),
         tensor.Name);
 
     private static string OthersBeside(ImmutableArray<TensorStatistics> results, int index)
     {
-        var others = results.Where((other, i) => i != index && other.Values is { } values && values.FiniteCount < values.Count).Count();
+        var others = results.Where((other, i) => i != index && other.Values.FiniteCount < other.Values.Count).Count();
         return others switch
         {
             0 => "",
@@ -111,7 +104,7 @@ public static class FiniteValues
     // The first element that is looked for, in stored chunks of whole blocks; the caller answers -1 where a chunk has none.
     private static async Task<long?> FindAsync(TensorInfo tensor, Finder indexIn, CancellationToken cancellationToken)
     {
-        var elements = TensorPieces.ElementsPerPiece(tensor.DType);
+        var elements = TensorPieces.ElementsPerPiece(tensor);
         var chunkBytes = (int)tensor.DType.ByteCount(TensorPieces.ChunkElements);
         var buffer = ArrayPool<byte>.Shared.Rent((int)tensor.DType.ByteCount(elements));
         try

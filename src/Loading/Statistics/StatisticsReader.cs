@@ -16,7 +16,7 @@ public static class StatisticsReader
     /// <param name="choice">The tensors; null for all.</param>
     /// <param name="progress">Told after each piece; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
-    /// <returns>One result a chosen tensor, in the order of the checkpoint; a tensor that cannot be decoded has an error instead.</returns>
+    /// <returns>One result a chosen tensor, in the order of the checkpoint.</returns>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="InvalidCheckpointException">A file was cut or changed while it was read.</exception>
     public static Task<ImmutableArray<TensorStatistics>> ReadAsync(
@@ -35,14 +35,12 @@ public static class StatisticsReader
     /// <param name="progress">Told after each piece; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <inheritdoc cref="ReadAsync(Checkpoint, TensorChoice?, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
-    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view.</exception>
     public static async Task<ValueStatistics> ReadAsync(
         TensorInfo tensor, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        _ = ValueDecoder.For(tensor);
         var statistics = await ReadAsync([tensor], progress, cancellationToken).ConfigureAwait(false);
-        return statistics[0].Values!;
+        return statistics[0].Values;
     }
 
     /// <summary>Reads a tensor once more and counts its values in bins between its smallest and its largest.</summary>
@@ -64,7 +62,7 @@ public static class StatisticsReader
         ArgumentNullException.ThrowIfNull(statistics);
         ArgumentOutOfRangeException.ThrowIfLessThan(bins, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bins, Histogram.MaximumBins);
-        var decoder = ValueDecoder.For(tensor);
+        var decoder = ValueDecoder.Of(tensor.DType);
         if (statistics is not { Minimum: { } minimum, Maximum: { } maximum })
         {
             return [];
@@ -84,30 +82,16 @@ public static class StatisticsReader
     private static async Task<ImmutableArray<TensorStatistics>> ReadAsync(
         ImmutableArray<TensorInfo> tensors, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        var decoders = new ValueDecoder[tensors.Length];
-        var readable = ImmutableArray.CreateBuilder<TensorInfo>();
-        foreach (var tensor in tensors)
-        {
-            if (ValueDecoder.RefusalOf(tensor) is null)
-            {
-                decoders[readable.Count] = ValueDecoder.For(tensor);
-                readable.Add(tensor);
-            }
-        }
-
-        var merged = new Moments[readable.Count];
+        var merged = new Moments[tensors.Length];
         Array.Fill(merged, new Moments());
         await ForEachStretchAsync(
-            readable.ToImmutable(),
+            tensors,
             progress,
-            stretch => new Accumulator(decoders[stretch.Item]),
+            stretch => new Accumulator(ValueDecoder.Of(tensors[stretch.Item].DType)),
             (accumulator, stored, buffer) => accumulator.Add(stored, buffer),
             (item, accumulator) => merged[item].Add(accumulator.Moments),
             cancellationToken).ConfigureAwait(false);
-        var next = 0;
-        return [.. tensors.Select(tensor => ValueDecoder.RefusalOf(tensor) is { } refusal
-            ? new TensorStatistics(tensor, null, refusal)
-            : new TensorStatistics(tensor, ValueStatistics.From(merged[next], decoders[next++]), null))];
+        return [.. tensors.Select((tensor, i) => new TensorStatistics(tensor, ValueStatistics.From(merged[i], ValueDecoder.Of(tensor.DType))))];
     }
 
     // Stretches run side by side, each with a result of its own; the results are taken in the order of the tensors' elements.
@@ -123,13 +107,13 @@ public static class StatisticsReader
         var cut = ImmutableArray.CreateBuilder<Stretch>();
         for (var i = 0; i < tensors.Length; i++)
         {
-            TensorPieces.Cut(cut, i, tensors[i].ElementCount, TensorPieces.ElementsPerPiece(tensors[i].DType));
+            TensorPieces.Cut(cut, i, tensors[i]);
         }
 
         var stretches = cut.ToImmutable();
         var results = new TResult[stretches.Length];
         var reading = new ReadingProgress(
-            progress, tensors.Sum(tensor => tensor.ByteLength), [.. tensors.Select(tensor => tensor.ElementCount)], cancellationToken);
+            progress, tensors.Sum(tensor => tensor.DataByteLength), [.. tensors.Select(tensor => tensor.ElementCount)], cancellationToken);
         await Parallel.ForAsync(
             0,
             stretches.Length,
@@ -152,7 +136,7 @@ public static class StatisticsReader
     private static async Task ReadStretchAsync(
         TensorInfo tensor, Stretch stretch, ReadingProgress reading, Action<ReadOnlySpan<byte>, Memory<double>> addChunk, CancellationToken cancellationToken)
     {
-        var perPiece = TensorPieces.ElementsPerPiece(tensor.DType);
+        var perPiece = TensorPieces.ElementsPerPiece(tensor);
         var longest = (int)tensor.DType.ByteCount(Math.Min(perPiece, stretch.Elements));
         var chunkBytes = (int)tensor.DType.ByteCount(TensorPieces.ChunkElements);
         var stored = ArrayPool<byte>.Shared.Rent(longest);

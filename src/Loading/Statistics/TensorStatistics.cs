@@ -2,8 +2,7 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>The statistics of one tensor, or why it has none.</summary>
+/// <summary>The statistics of one tensor.</summary>
 /// <param name="Tensor">The tensor.</param>
-/// <param name="Values">The statistics, or null.</param>
-/// <param name="Error">Why there are none, as one sentence, or null.</param>
-public sealed record TensorStatistics(TensorInfo Tensor, ValueStatistics? Values, string? Error);
+/// <param name="Values">The statistics.</param>
+public sealed record TensorStatistics(TensorInfo Tensor, ValueStatistics Values);

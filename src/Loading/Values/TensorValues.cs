@@ -4,18 +4,11 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Reads single values of a tensor, without loading it. Safe for any thread.</summary>
+/// <summary>Reads single values of a tensor, whatever its strides are, without loading it. Safe for any thread.</summary>
 public static class TensorValues
 {
     // Values are looked at, not loaded; whoever wants more loads the tensor.
     private const int MostElements = 1 << 20;
-
-    /// <summary>Why the values of a tensor cannot be read by this version, as one sentence; null where they can.</summary>
-    public static string? RefusalOf(TensorInfo tensor)
-    {
-        ArgumentNullException.ThrowIfNull(tensor);
-        return ValueDecoder.RefusalOf(tensor);
-    }
 
     /// <summary>Reads some elements that follow one another in row-major order.</summary>
     /// <param name="tensor">The tensor.</param>
@@ -24,7 +17,6 @@ public static class TensorValues
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <returns>One value an element; of a complex type two, real part first.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The tensor does not have these elements.</exception>
-    /// <exception cref="UnsupportedCheckpointException">The tensor is a strided view.</exception>
     /// <exception cref="IOException">The bytes cannot be read.</exception>
     /// <exception cref="InvalidCheckpointException">The file was cut or replaced.</exception>
     public static async Task<ImmutableArray<StoredValue>> ReadAsync(
@@ -35,7 +27,7 @@ public static class TensorValues
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, MostElements);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, tensor.ElementCount - count);
-        var decoder = ValueDecoder.For(tensor);
+        var decoder = ValueDecoder.Of(tensor.DType);
         if (count == 0)
         {
             return [];

@@ -32,24 +32,8 @@ internal readonly struct ValueDecoder
     /// <summary>Whether F32 holds every value. Block types are defined by what they decode to in F32.</summary>
     public bool FitsSingle => DType is not (DType.F64 or DType.C128 or DType.I32 or DType.U32 or DType.I64 or DType.U64);
 
-    /// <summary>Why the values of a tensor cannot be read, or null where they can.</summary>
-    public static string? RefusalOf(TensorInfo tensor) =>
-        tensor.IsWholeStorage ? null : "It is a strided view, whose values this version does not read.";
-
     /// <summary>The decoder of a type.</summary>
     public static ValueDecoder Of(DType dtype) => new(Codecs.Of(dtype));
-
-    /// <summary>The decoder of a tensor's type.</summary>
-    /// <exception cref="UnsupportedCheckpointException">The tensor's values cannot be read.</exception>
-    public static ValueDecoder For(TensorInfo tensor)
-    {
-        if (RefusalOf(tensor) is { } refusal)
-        {
-            throw new UnsupportedCheckpointException("views into a storage", tensor.File.Path, refusal, tensor.File.Format, tensor.Name);
-        }
-
-        return Of(tensor.DType);
-    }
 
     /// <summary>Decodes whole elements or blocks to floats; exact where <see cref="FitsSingle"/>.</summary>
     /// <returns>The part of <paramref name="buffer"/> that holds the values.</returns>

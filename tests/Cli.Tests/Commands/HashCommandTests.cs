@@ -1,9 +1,5 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using IlgpuLoader.Cli.Commands;
-using IlgpuLoader.Cli.Output;
-using IlgpuLoader.Formats;
-using IlgpuLoader.Loading;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -51,29 +47,6 @@ public sealed class HashCommandTests
         // The stored dtype and shape stay.
         Assert.Equal(["BF16", "I64"], tensors[1..3].Select(tensor => tensor.GetProperty("dtype").GetString()));
         Assert.All(tensors, tensor => Assert.False(tensor.TryGetProperty("error", out _)));
-    }
-
-    // Nothing that is read from files today lacks a codec; block types do.
-    [Fact]
-    public async Task What_cannot_be_decoded_has_an_error_instead_of_a_hash_and_exit_code_5()
-    {
-        await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(SampleFiles.Mixed(), "f"));
-        var odd = new TensorHash(new TensorInfo("longer", DType.Q8_K, new Shape(256), checkpoint.Files[0], 0, 292), null, "a view");
-        var fine = new TensorHash(checkpoint.Tensors[0], new string('a', 64), null);
-        Assert.Equal((5, 0), (HashCommand.ExitCodeFor([fine, odd]), HashCommand.ExitCodeFor([fine])));
-        var described = HashCommand.Describe(odd);
-        Assert.Equal(("longer", "Q8_K", null, "a view"), (described.Name, described.Dtype, described.Sha256, described.Error));
-
-        var (output, errors) = (new StringWriter(), new StringWriter());
-        HashCommand.WriteText(new CommandConsole(output, errors, false), "f", [fine, odd], withPath: false);
-        Assert.Equal(
-            $"""
-            {new string('a', 64)}  block.0.f32  F32   [2]
-            {new string('-', 64)}  longer       Q8_K  [256]
-
-            """,
-            output.ToString());
-        Assert.Equal("error: f: tensor 'longer': a view\n", errors.ToString());
     }
 
     [Fact]

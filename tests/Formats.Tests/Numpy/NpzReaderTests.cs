@@ -148,7 +148,7 @@ public sealed class NpzReaderTests
     {
         var bytes = new ZipBuilder()
             .Add("a.npy", NpzOpening.Array("<f4", "(1,)", new byte[4]))
-            .Add("dtypes.json", new byte[10_001])
+            .Add("dtypes.json", new byte[10_200])
             .ToBytes();
         Assert.Equal("NumpyLimits.MaximumHeaderBytes", (await NpzOpening.RefusedAsync<CheckpointLimitException>(bytes)).Option);
     }

@@ -190,8 +190,12 @@ public sealed class InflatedSourceTests
     [Fact]
     public async Task Read_Cancelled_EndsThePassAndInflatesNoFurther()
     {
+        await using var counting = new RecordingSource(new ShortReadSource(new MemorySource(Archive()), 5_000));
+        _ = await OpenAsync(counting);
         using var cancellation = new CancellationTokenSource();
-        await using var archive = new CancellingSource(new ShortReadSource(new MemorySource(Archive()), 5_000), cancellation, atRead: 20);
+        // In the middle of the record, behind what the directory takes.
+        await using var archive = new CancellingSource(
+            new ShortReadSource(new MemorySource(Archive()), 5_000), cancellation, atRead: counting.Reads.Count + 30);
         var (source, cursors) = await OpenAsync(archive);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             async () => await source.ReadExactlyAsync(Content.Length - 1, new byte[1], cancellation.Token));

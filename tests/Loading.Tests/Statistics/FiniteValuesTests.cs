@@ -176,11 +176,16 @@ public sealed class FiniteValuesTests
     }
 
     [Fact]
-    public async Task A_strided_view_is_refused_and_not_passed_over()
+    public async Task The_element_of_a_view_that_is_not_finite_is_found_where_it_lies_and_others_of_its_storage_are_not_looked_at()
     {
-        await using var checkpoint = await ViewSample.OpenAsync();
-        var error = await Assert.ThrowsAsync<UnsupportedCheckpointException>(() => FiniteValues.EnsureAsync(checkpoint));
-        Assert.Equal("view", error.Tensor);
+        var storage = new byte[4 * 12];
+        BitConverter.TryWriteBytes(storage.AsSpan(4 * 7), float.NaN);
+        var made = ViewSample.Of(DType.F32, storage);
+        await using var fine = made.Open(new ViewShape("columns", [3, 2], [4, 2], 0));
+        await FiniteValues.EnsureAsync(fine);
+        await using var bad = made.Open(new ViewShape("turned", [4, 3], [1, 4], 0));
+        var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(bad));
+        Assert.Equal(("turned", bad["turned"].Offset + (4 * 7)), (error.Tensor, error.Offset));
     }
 
     private static Task<Checkpoint> OpenAsync(DType dtype, byte[] blocks)
