@@ -181,14 +181,14 @@ internal sealed class PickleReader
                 _stack.Push(Literal(_input.ReadLine()));
                 break;
             case PickleOpcode.ShortBinBytes:
-                _stack.Push(Bytes(_input.ReadString1()));
+                _stack.Push(ByteString(_input.ReadString1()));
                 break;
             case PickleOpcode.BinBytes:
-                _stack.Push(Bytes(_input.ReadString4()));
+                _stack.Push(ByteString(_input.ReadString4()));
                 break;
             case PickleOpcode.BinBytes8:
             case PickleOpcode.ByteArray8:
-                _stack.Push(Bytes(_input.ReadString8()));
+                _stack.Push(ByteString(_input.ReadString8()));
                 break;
             case PickleOpcode.Global:
                 _stack.Push(NamedGlobal());
@@ -339,7 +339,7 @@ internal sealed class PickleReader
         return PickleText.FromLiteral(bytes) ?? throw _errors.Invalid("needs a literal in quotes with whole escapes, and finds none");
     }
 
-    private byte[] Bytes(ReadOnlySpan<byte> bytes)
+    private byte[] ByteString(ReadOnlySpan<byte> bytes)
     {
         _budget.AddBytes(bytes.Length);
         return bytes.ToArray();
