@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Formats.Torch;
 
@@ -25,7 +26,14 @@ internal sealed class FormatDetector
 
     public FormatDetector(CheckpointOptions options)
     {
-        _formats = [new SafetensorsFormat(options.Safetensors), new GgufFormat(options.Gguf, options.ListUnreadableTensors), new TorchFormat(options.Torch), new ZipCheckpoint(options)];
+        _formats =
+        [
+            new SafetensorsFormat(options.Safetensors),
+            new GgufFormat(options.Gguf, options.ListUnreadableTensors),
+            new TorchFormat(options.Torch),
+            new NumpyFormat(options.Numpy),
+            new ZipCheckpoint(options),
+        ];
     }
 
     /// <summary>The endings of the names of files that this version reads.</summary>
@@ -107,7 +115,6 @@ internal sealed class FormatDetector
     // What people may well pass. The article is part of the text: it is read in a sentence.
     private static string? OtherFormat(ReadOnlySpan<byte> head) => head switch
     {
-        [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "a NumPy array",
         [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file",
         _ when head.StartsWith("PYTORCH1"u8) => "a PyTorch file of the oldest kind",
         _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => "a tar archive",

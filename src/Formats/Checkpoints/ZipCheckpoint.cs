@@ -1,9 +1,10 @@
+using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Torch;
 using IlgpuLoader.Formats.Zip;
 
 namespace IlgpuLoader.Formats;
 
-/// <summary>Zip archives, of which what they hold says whose they are.</summary>
+/// <summary>Zip archives: the first bytes of all are the same, and what they hold says whose they are.</summary>
 /// <param name="options">What is accepted from each.</param>
 internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointFormat
 {
@@ -11,17 +12,35 @@ internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointForma
     public override string Name => "zip";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Extensions => [];
+    public override IReadOnlyList<string> Extensions => [NumpyConstants.ArchiveExtension];
 
+    // An archive without entries begins with the record that ends every other: numpy.savez without arrays.
     /// <inheritdoc/>
-    public override bool Matches(ReadOnlySpan<byte> head) => head is [(byte)'P', (byte)'K', 3, 4, ..];
+    public override bool Matches(ReadOnlySpan<byte> head) =>
+        head is [(byte)'P', (byte)'K', 3, 4, ..] or [(byte)'P', (byte)'K', 5, 6, ..];
 
     /// <inheritdoc/>
     public override async ValueTask<FileContent> ReadAsync(
         CheckpointFile file, ReadOnlyMemory<byte> head, CancellationToken cancellationToken)
     {
-        var archive = new CheckpointFile(file.Name, file.Path, TorchConstants.Format, file.Source);
-        var directory = await ZipDirectory.ReadAsync(archive, cancellationToken).ConfigureAwait(false);
-        return await TorchArchive.ReadAsync(archive, directory, options.Torch, cancellationToken).ConfigureAwait(false);
+        var directory = await ZipDirectory.ReadAsync(file, cancellationToken).ConfigureAwait(false);
+        if (TorchArchive.Matches(directory))
+        {
+            return await TorchArchive.ReadAsync(As(TorchConstants.Format), directory, options.Torch, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (NpzReader.HoldsArrays(directory) || directory.Entries.Count == 0)
+        {
+            return await NpzReader.ReadAsync(As(NumpyConstants.Archive), directory, options.Numpy, cancellationToken).ConfigureAwait(false);
+        }
+
+        throw new InvalidCheckpointException(
+            CheckpointErrorCode.ArchiveInvalid,
+            file.Path,
+            $"a zip archive that holds neither a {TorchConstants.PickleRecord}, as PyTorch's have, nor arrays ({NumpyConstants.ArrayExtension}), as NumPy's have; "
+            + $"its first entry is {Quoted.Name(directory.Entries[0].Name)}.",
+            Name);
+
+        CheckpointFile As(string format) => new(file.Name, file.Path, format, file.Source);
     }
 }

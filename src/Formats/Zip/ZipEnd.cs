@@ -72,7 +72,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
     }
 
     private static InvalidCheckpointException Missing(CheckpointFile file, ReadOnlySpan<byte> tail) =>
-        tail.ContainsAnyExcept((byte)0)
+        tail.IsEmpty || tail.ContainsAnyExcept((byte)0)
             ? ZipFailure.Of(
                 file,
                 $"the zip archive has no end: the record that lists its entries should be the last thing in the file of {file.Length} bytes. "

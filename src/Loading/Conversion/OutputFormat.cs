@@ -11,4 +11,10 @@ public enum OutputFormat
     /// parts of a split model are numbered in their metadata.
     /// </summary>
     Gguf,
+
+    /// <summary>
+    /// PyTorch's archive with a dict of tensors, as <c>torch.load(weights_only=True)</c> reads it: the types that PyTorch has, ties as
+    /// one storage, no metadata, an index beside several shards.
+    /// </summary>
+    Torch,
 }

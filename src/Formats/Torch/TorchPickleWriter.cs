@@ -1,0 +1,236 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
+
+namespace IlgpuLoader.Formats.Torch;
+
+/// <summary>
+/// Writes the pickle of a dict of names and tensors with protocol 2 and nothing that <c>torch.load(weights_only=True)</c> refuses
+/// (torch/_weights_only_unpickler.py). Not safe for several threads.
+/// </summary>
+internal sealed class TorchPickleWriter
+{
+    // As many as Python's own pickler puts on the stack at a time (_BATCHSIZE in Lib/pickle.py).
+    private const int BatchSize = 1000;
+
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly ArrayBufferWriter<byte> _output;
+    private readonly Dictionary<string, byte> _memo = new(StringComparer.Ordinal);
+
+    private TorchPickleWriter(int tensors) => _output = new ArrayBufferWriter<byte>(64 + (tensors * 160));
+
+    /// <summary>The pickle of tensors that are contiguous and begin their storages.</summary>
+    /// <param name="tensors">The tensors, in the order of the dict.</param>
+    /// <param name="keys">The key of each tensor's storage.</param>
+    public static ReadOnlyMemory<byte> Write(IReadOnlyList<TorchTensor> tensors, IReadOnlyList<int> keys)
+    {
+        var writer = new TorchPickleWriter(tensors.Count);
+        writer.WriteDictionary(tensors, keys);
+        return writer._output.WrittenMemory;
+    }
+
+    /// <summary>The name behind <c>torch.</c> of the storage class that holds a type; null where PyTorch has none.</summary>
+    /// <remarks>
+    /// Types that came with PyTorch 2.1 and later have no class of their own: they are bytes with a dtype beside them
+    /// (<c>_dtype_to_storage_type_map</c> and <c>_new_dtypes</c> in torch/storage.py).
+    /// </remarks>
+    public static string? StorageOf(DType dtype) => dtype switch
+    {
+        DType.F64 => "DoubleStorage",
+        DType.F32 => "FloatStorage",
+        DType.F16 => "HalfStorage",
+        DType.BF16 => "BFloat16Storage",
+        DType.I64 => "LongStorage",
+        DType.I32 => "IntStorage",
+        DType.I16 => "ShortStorage",
+        DType.I8 => "CharStorage",
+        DType.U8 => "ByteStorage",
+        DType.BOOL => "BoolStorage",
+        DType.C64 => "ComplexFloatStorage",
+        DType.C128 => "ComplexDoubleStorage",
+        _ => null,
+    };
+
+    /// <summary>The name behind <c>torch.</c> of a type without a storage class of its own; null for all others.</summary>
+    public static string? NewDTypeOf(DType dtype) => dtype switch
+    {
+        DType.F8_E4M3 => "float8_e4m3fn",
+        DType.F8_E5M2 => "float8_e5m2",
+        DType.F8_E4M3FNUZ => "float8_e4m3fnuz",
+        DType.F8_E5M2FNUZ => "float8_e5m2fnuz",
+        DType.F8_E8M0 => "float8_e8m0fnu",
+        DType.U16 => "uint16",
+        DType.U32 => "uint32",
+        DType.U64 => "uint64",
+        DType.C32 => "complex32",
+        _ => null,
+    };
+
+    private void WriteDictionary(IReadOnlyList<TorchTensor> tensors, IReadOnlyList<int> keys)
+    {
+        Write([0x80, 2]);
+        Write("}"u8);
+        for (var i = 0; i < tensors.Count; i++)
+        {
+            if (i % BatchSize == 0)
+            {
+                Write("("u8);
+            }
+
+            WriteText(tensors[i].Name);
+            WriteTensor(tensors[i], keys[i]);
+            if (i % BatchSize == BatchSize - 1 || i == tensors.Count - 1)
+            {
+                Write("u"u8);
+            }
+        }
+
+        Write("."u8);
+    }
+
+    // What _reduce_ex_internal in torch/_tensor.py gives of a tensor without gradient and hooks.
+    private void WriteTensor(TorchTensor tensor, int key)
+    {
+        var elements = tensor.Shape.ElementCount;
+        var dtype = NewDTypeOf(tensor.DType);
+        WriteGlobal("torch._utils", dtype is null ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3");
+        Write("(("u8);
+        WriteOnce("storage");
+        WriteGlobal(dtype is null ? "torch" : "torch.storage", StorageOf(tensor.DType) ?? "UntypedStorage");
+        WriteText($"{key}");
+        WriteOnce("cpu");
+        WriteNumber(dtype is null ? elements : tensor.DType.ByteCount(elements));
+        Write("tQ"u8);
+        WriteNumber(0);
+        WriteTuple(tensor.Shape.Dimensions);
+        WriteTuple(Strides(tensor.Shape));
+        Write([0x89]);
+        WriteGlobal("collections", "OrderedDict");
+        Write(")R"u8);
+        if (dtype is not null)
+        {
+            WriteGlobal("torch", dtype);
+        }
+
+        Write("tR"u8);
+    }
+
+    // PyTorch's own of an empty tensor count a dimension of 0 as 1.
+    private static long[] Strides(Shape shape)
+    {
+        var strides = new long[shape.Rank];
+        long stride = 1;
+        for (var i = shape.Rank - 1; i >= 0; i--)
+        {
+            strides[i] = stride;
+            stride = checked(stride * Math.Max(1, shape[i]));
+        }
+
+        return strides;
+    }
+
+    private void WriteTuple(ReadOnlySpan<long> numbers)
+    {
+        if (numbers.Length is 0 or > 3)
+        {
+            Write(numbers.IsEmpty ? ")"u8 : "("u8);
+        }
+
+        foreach (var number in numbers)
+        {
+            WriteNumber(number);
+        }
+
+        switch (numbers.Length)
+        {
+            case 0:
+                break;
+            case <= 3:
+                Write([(byte)(0x84 + numbers.Length)]);
+                break;
+            default:
+                Write("t"u8);
+                break;
+        }
+    }
+
+    private void WriteNumber(long number)
+    {
+        Span<byte> bytes = stackalloc byte[2 + sizeof(long)];
+        switch (number)
+        {
+            case >= 0 and <= byte.MaxValue:
+                Write([(byte)'K', (byte)number]);
+                break;
+            case >= 0 and <= ushort.MaxValue:
+                bytes[0] = (byte)'M';
+                BinaryPrimitives.WriteUInt16LittleEndian(bytes[1..], (ushort)number);
+                Write(bytes[..3]);
+                break;
+            case >= int.MinValue and <= int.MaxValue:
+                bytes[0] = (byte)'J';
+                BinaryPrimitives.WriteInt32LittleEndian(bytes[1..], (int)number);
+                Write(bytes[..5]);
+                break;
+            default:
+                // LONG1, a number of eight bytes.
+                bytes[0] = 0x8a;
+                bytes[1] = sizeof(long);
+                BinaryPrimitives.WriteInt64LittleEndian(bytes[2..], number);
+                Write(bytes);
+                break;
+        }
+    }
+
+    private void WriteText(string text)
+    {
+        var length = Strict.GetByteCount(text);
+        var bytes = _output.GetSpan(5 + length);
+        bytes[0] = (byte)'X';
+        BinaryPrimitives.WriteInt32LittleEndian(bytes[1..], length);
+        Strict.GetBytes(text, bytes[5..]);
+        _output.Advance(5 + length);
+    }
+
+    private void WriteOnce(string text)
+    {
+        if (!Recall(text))
+        {
+            WriteText(text);
+            Memorise(text);
+        }
+    }
+
+    private void WriteGlobal(string module, string name)
+    {
+        var key = $"{module}\n{name}\n";
+        if (!Recall(key))
+        {
+            Write("c"u8);
+            Write(Encoding.ASCII.GetBytes(key));
+            Memorise(key);
+        }
+    }
+
+    private bool Recall(string key)
+    {
+        if (!_memo.TryGetValue(key, out var index))
+        {
+            return false;
+        }
+
+        Write([(byte)'h', index]);
+        return true;
+    }
+
+    // A few texts, functions and types: far fewer than one byte counts.
+    private void Memorise(string key)
+    {
+        var index = checked((byte)_memo.Count);
+        _memo.Add(key, index);
+        Write([(byte)'q', index]);
+    }
+
+    private void Write(ReadOnlySpan<byte> bytes) => _output.Write(bytes);
+}
