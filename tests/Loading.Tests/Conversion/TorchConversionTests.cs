@@ -31,6 +31,45 @@ public sealed class TorchConversionTests : IDisposable
         Assert.Equal(held.Select(name => Convert.ToHexString(sample.Tensors[name])), StoragesOf(_folder[output]).Select(Convert.ToHexString));
     }
 
+    [Fact]
+    public async Task What_is_written_comes_back_as_it_was()
+    {
+        // Every type that PyTorch has, in shapes with and without elements.
+        DType[] dtypes = [.. Enum.GetValues<DType>().Where(dtype => dtype.IsSafetensors && !dtype.IsSubByte)];
+        var sample = Sample.Make(6, dtypes.SelectMany(dtype => (IEnumerable<(string, DType, long[])>)
+            [($"{dtype}.matrix", dtype, [3, 5]), ($"{dtype}.scalar", dtype, []), ($"{dtype}.empty", dtype, [2, 0, 3])]));
+        await using var checkpoint = await sample.OpenAsync();
+        foreach (var (output, maximum) in ((string, long)[])[("out.pt", 1000), ("folder", 200)])
+        {
+            var options = new ConversionOptions { Format = OutputFormat.Torch, MaximumShardBytes = maximum };
+            await CheckpointConverter.ConvertAsync(checkpoint, _folder[output], options);
+            await using var again = await Checkpoint.OpenAsync(_folder[output]);
+            Assert.Empty(again.Warnings);
+            Assert.Equal(sample.Tensors.Keys.Order(StringComparer.Ordinal), again.Tensors.Select(tensor => tensor.Name).Order(StringComparer.Ordinal));
+            foreach (var tensor in again.Tensors)
+            {
+                Assert.Equal((checkpoint[tensor.Name].DType, checkpoint[tensor.Name].Shape, true), (tensor.DType, tensor.Shape, tensor.IsWholeStorage));
+                var bytes = new byte[tensor.ByteLength];
+                await tensor.File.Source.ReadExactlyAsync(tensor.Offset, bytes);
+                Assert.Equal(sample.Tensors[tensor.Name], bytes);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(null, 1000)]
+    [InlineData(DType.F32, 10)]
+    public async Task Tied_tensors_come_back_tied(DType? dtype, long maximumShardBytes)
+    {
+        await using var checkpoint = await OpenTiedAsync();
+        var options = new ConversionOptions { Format = OutputFormat.Torch, DType = dtype, MaximumShardBytes = maximumShardBytes };
+        await CheckpointConverter.ConvertAsync(checkpoint, _folder["out"], options);
+        await using var again = await Checkpoint.OpenAsync(_folder["out"]);
+        Assert.Empty(again.Warnings);
+        Assert.Equal(["embed", "head", "tail", "other"], again.Tensors.Select(tensor => tensor.Name));
+        Assert.Equal([null, "embed", "embed", null], again.Tensors.Select(tensor => tensor.TiedTo));
+    }
+
     [Theory]
     [InlineData(DType.F32)]
     [InlineData(DType.BF16)]
