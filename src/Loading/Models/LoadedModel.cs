@@ -23,7 +23,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         Metadata = plan.Checkpoint.Metadata;
         Config = plan.Checkpoint.Config;
         Statistics = statistics;
-        HasTies = plan.TiedCount > 0;
+        HasTies = plan.TiedCount > 0 || plan.Blocks.Length > 0;
         _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
         _tensors = new Dictionary<string, Tensor>(tensors.Count);
         for (var i = 0; i < tensors.Count; i++)
