@@ -29,20 +29,11 @@ internal static class BlockHasher
             var tensor = plan.Tensors[index];
             if (tensor.TiedTo is null)
             {
-                var read = memory is null ? tensor.Source : InMemory(tensor, memory, loaded.ByteOffset);
-                await TensorHasher.HashStoredAsync(read, sha256, cancellationToken).ConfigureAwait(false);
+                using var view = tensor.ViewOf(loaded);
+                var read = memory is null ? tensor.Source : StoredHash.InMemory(tensor.Name, view, memory);
+                await StoredHash.ComputeAsync(read, sha256, cancellationToken).ConfigureAwait(false);
                 check.Check(index, sha256);
             }
         }
-    }
-
-    private static TensorInfo InMemory(PlannedTensor tensor, HostMemory memory, long byteOffset)
-    {
-        var file = new CheckpointFile(tensor.Source.File.Name, tensor.Source.File.Path, tensor.Source.File.Format, new HostMemorySource(memory));
-        return new TensorInfo(tensor.Name, tensor.DType, tensor.Shape, file, byteOffset, memory.Length - byteOffset)
-        {
-            Strides = tensor.Strides.IsDefault ? tensor.Shape.RowMajorStrides() : tensor.Strides,
-            StorageOffset = tensor.Place?.Offset ?? 0,
-        };
     }
 }
