@@ -38,7 +38,7 @@ internal sealed class ConvertCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Writes a checkpoint as safetensors or GGUF: in another dtype, in one file or in shards, with the tensors that are chosen. "
+        "Writes a checkpoint as safetensors, GGUF or NumPy arrays: in another dtype, in one file or in shards, with the tensors that are chosen. "
         + "Streams, so that memory does not grow with the model. Names and metadata are carried over as they are, which makes no model "
         + "for one program out of another's.";
 
