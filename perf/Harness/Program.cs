@@ -8,7 +8,7 @@ if (args is [OpenScenario.OpenChild.Argument, var child])
     return 0;
 }
 
-IScenario[] scenarios = [new OpenScenario(), new LoadScenario(), new VerifyScenario(), new ConvertScenario()];
+IScenario[] scenarios = [new OpenScenario(), new LoadScenario(), new VerifyScenario(), new ConvertScenario(), new TorchScenario()];
 var options = new HarnessOptions(Path.Combine(Path.GetTempPath(), "ilgpu-loader-perf"), Rounds: 11, Gibibytes: 4, Console.Error);
 string? outputPath = null;
 var chosen = new List<IScenario>();

@@ -1,6 +1,7 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Formats.Torch;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Harness;
@@ -31,28 +32,48 @@ internal static class Data
         return folder;
     }
 
-    /// <summary>A file of 10,000 tensors with a header of about 1.1 MB.</summary>
-    public static async Task<string> ManyTensorsAsync(HarnessOptions options, CancellationToken cancellationToken)
-    {
-        const int count = 10_000;
-        var path = Path.Combine(options.DataFolder, "ten-thousand.safetensors");
-        if (!File.Exists(path))
-        {
-            Directory.CreateDirectory(options.DataFolder);
-            var tensors = Enumerable.Range(0, count)
-                .Select(i => new SafetensorsTensor($"model.layers.{i / 10}.block_sparse_moe.w{i % 10}.weight", DType.BF16, new Shape(8, 16)))
-                .ToArray();
-            await using var writer = await SafetensorsWriter.CreateAsync(path, tensors, cancellationToken: cancellationToken);
-            var ones = new byte[256];
-            ones.AsSpan().Fill(1);
-            foreach (var tensor in writer.Tensors)
-            {
-                await writer.WriteAsync(tensor.Name, 0, ones, cancellationToken);
-            }
+    /// <summary>A file of 10,000 tensors: as safetensors, with a header of about 1.1 MB, or as a PyTorch file.</summary>
+    public static Task<string> ManyTensorsAsync(HarnessOptions options, string extension, CancellationToken cancellationToken) => WriteAsync(
+        options,
+        "ten-thousand" + extension,
+        [.. Enumerable.Range(0, 10_000).Select(i => $"model.layers.{i / 10}.block_sparse_moe.w{i % 10}.weight")],
+        DType.BF16,
+        new Shape(8, 16),
+        cancellationToken);
 
-            await writer.CommitAsync(cancellationToken);
+    /// <summary>A file of 1 GiB of float32 in 256 tensors, in the page cache: as safetensors or as a PyTorch file.</summary>
+    public static async Task<string> FloatsAsync(HarnessOptions options, string extension, CancellationToken cancellationToken)
+    {
+        var names = Enumerable.Range(0, 256).Select(i => $"model.layers.{i}.mlp.up_proj.weight").ToArray();
+        var path = await WriteAsync(options, "floats-1g" + extension, names, DType.F32, new Shape(1024, 1024), cancellationToken);
+        await using var file = File.OpenRead(path);
+        await file.CopyToAsync(Stream.Null, 1 << 20, cancellationToken);
+        return path;
+    }
+
+    private static async Task<string> WriteAsync(
+        HarnessOptions options, string name, string[] tensors, DType dtype, Shape shape, CancellationToken cancellationToken)
+    {
+        var path = Path.Combine(options.DataFolder, name);
+        if (File.Exists(path))
+        {
+            return path;
         }
 
+        options.Log.WriteLine($"writing {path}");
+        Directory.CreateDirectory(options.DataFolder);
+        await using ITensorWriter writer = Path.GetExtension(name) == ".pt"
+            ? TorchWriter.Create(path, tensors.Select(tensor => new TorchTensor(tensor, dtype, shape)))
+            : await SafetensorsWriter.CreateAsync(
+                path, tensors.Select(tensor => new SafetensorsTensor(tensor, dtype, shape)), cancellationToken: cancellationToken);
+        var ones = new byte[dtype.ByteCount(shape.ElementCount)];
+        ones.AsSpan().Fill(1);
+        foreach (var tensor in tensors)
+        {
+            await writer.WriteAsync(tensor, 0, ones, cancellationToken);
+        }
+
+        await writer.CommitAsync(cancellationToken);
         return path;
     }
 

@@ -5,13 +5,13 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
-/// <summary>Writes a checkpoint as safetensors or GGUF, in another dtype and other shards.</summary>
+/// <summary>Writes a checkpoint as safetensors, GGUF or a PyTorch file, in another dtype and other shards.</summary>
 internal sealed class ConvertCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly Argument<string> _output = new("OUT")
     {
-        Description = "A file named .safetensors, .gguf or .npz, or a folder, which gets shards, their index, and the configuration, tokenizer "
+        Description = "A file named .safetensors, .gguf, .npz, .pt, .pth or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
             + "and generation files beside the weights. It appears whole or not at all.",
     };
 
@@ -26,8 +26,8 @@ internal sealed class ConvertCommand : CommandBase
 
     private readonly Option<bool> _duplicateTies = new("--duplicate-ties")
     {
-        Description = "Write tensors that share their bytes in full, each of them, instead of naming them as ties in the metadata; "
-            + "in GGUF they always are.",
+        Description = "Write tensors that share their bytes in full, each of them, instead of naming them as ties in the metadata "
+            + "(safetensors) or as views of one storage (PyTorch); in GGUF and npz they always are.",
     };
 
     private readonly Option<string> _device = DeviceOption.Create("The device that converts.");
@@ -38,7 +38,7 @@ internal sealed class ConvertCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Writes a checkpoint as safetensors, GGUF or NumPy arrays: in another dtype, in one file or in shards, with the tensors that are chosen. "
+        "Writes a checkpoint as safetensors, GGUF, a PyTorch file or an archive of NumPy arrays: in another dtype, in one file or in shards, with the tensors that are chosen. "
         + "Streams, so that memory does not grow with the model. Names and metadata are carried over as they are, which makes no model "
         + "for one program out of another's.";
 
@@ -102,7 +102,7 @@ internal sealed class ConvertCommand : CommandBase
     {
         var options = new ConversionOptions
         {
-            Format = Enum.TryParse<OutputFormat>(parsed.GetValue(_format), ignoreCase: true, out var format) ? format : null,
+            Format = parsed.GetValue(_format) is { } keyword ? Array.Find(Enum.GetValues<OutputFormat>(), format => format.Keyword == keyword) : null,
             DType = DTypeOption.Parse(parsed.GetValue(_dtype)!),
             Choice = _checkpoint.Choice(parsed),
             DuplicateTies = parsed.GetValue(_duplicateTies),
@@ -135,17 +135,15 @@ internal sealed class ConvertCommand : CommandBase
 
     private static Option<string?> CreateFormatOption()
     {
-        var names = Enum.GetValues<OutputFormat>().Select(NameOf).ToArray();
+        var names = Enum.GetValues<OutputFormat>().Select(format => format.Keyword).ToArray();
         var option = new Option<string?>("--format")
         {
-            Description = $"What a folder is written as: {string.Join(" or ", names)}; by default {NameOf(OutputFormat.Safetensors)}. A file's name says it itself.",
+            Description = $"What a folder is written as: {string.Join(", ", names[..^1])} or {names[^1]}; by default {OutputFormat.Safetensors.Keyword}. A file's name says it itself.",
             HelpName = "FORMAT",
         };
         option.AcceptOnlyFromAmong(names);
         return option;
     }
-
-    private static string NameOf(OutputFormat format) => format.ToString().ToLowerInvariant();
 
     private static void WarnOfWhatTheFormatHasNot(CommandConsole console, ConversionResult result)
     {
@@ -213,7 +211,7 @@ internal sealed class ConvertCommand : CommandBase
                 result.BytesRead / seconds / 1e9,
                 result.BytesWritten / seconds / 1e9,
                 PeakMemory.Read(),
-                NameOf(result.Format),
+                result.Format.Keyword,
                 result.DuplicatedTensors,
                 result.DuplicatedBytes,
                 result.OmittedMetadata,

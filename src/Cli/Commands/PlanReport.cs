@@ -35,8 +35,8 @@ internal sealed class PlanReport
                 group.Key.From.Name,
                 group.Key.To.Name,
                 group.Count(),
-                group.Sum(tensor => tensor.SourceByteLength),
-                group.Sum(tensor => tensor.ByteLength)))
+                Memories(group).Sum(memory => memory.SourceByteLength),
+                Memories(group).Sum(memory => memory.ByteLength)))
             .OrderByDescending(conversion => conversion.Bytes)];
         _files = [.. Files(plan)];
     }
@@ -64,7 +64,8 @@ internal sealed class PlanReport
             _plan.BytesToRead,
             _plan.BytesNeeded,
             _plan.DestinationBytes,
-            _plan.Staging.Bytes),
+            _plan.Staging.Bytes,
+            _plan.Blocks.IsEmpty ? null : _plan.Blocks.Length),
         [.. Memory.Select(need => new PlannedMemory(
             need.Device.Id, need.NeededBytes, need.TensorBytes, need.StagingBytes, need.FreeBytes, need.TotalBytes, need.Fits))],
         _conversions,
@@ -79,7 +80,10 @@ internal sealed class PlanReport
             tensor.Source.DType.Name,
             tensor.SourceByteLength,
             tensor.Slice is { } slice ? new PlannedSlice(slice.Dimension, slice.Start, slice.Length, tensor.Source.Shape) : null,
-            tensor.TiedTo is { } first ? _plan.Tensors[first].Name : null))]);
+            tensor.TiedTo is { } first ? _plan.Tensors[first].Name : null,
+            tensor.Place is { } place
+                ? new PlannedView(place.Block, place.Offset, place.Strides.IsDefault ? tensor.Shape.RowMajorStrides() : place.Strides)
+                : null))]);
 
     /// <summary>The text for people.</summary>
     /// <param name="output">Where it goes.</param>
@@ -142,6 +146,13 @@ internal sealed class PlanReport
             output.WriteLine($"  {Sizes.Count(_plan.TiedCount, "tensor")} tied to others, neither read nor held again");
         }
 
+        if (!_plan.Blocks.IsEmpty)
+        {
+            output.WriteLine(
+                $"  {Sizes.Count(_plan.Blocks.Sum(block => block.Tensors.Length), "view")} of {Sizes.Count(_plan.Blocks.Length, "block")} of memory, "
+                + "each read and held once");
+        }
+
         var conversions = new TextTable("lrrlr");
         foreach (var conversion in _conversions)
         {
@@ -158,15 +169,23 @@ internal sealed class PlanReport
         foreach (var tensor in _plan.LargestTensors(LargestShown))
         {
             largest.Add(
-                Sizes.Format(tensor.ByteLength),
+                Sizes.Format(_plan.MemoryOf(tensor)),
                 Quoted.Plain(tensor.Name),
                 tensor.DType.Name,
                 tensor.Shape.ToString(),
-                tensor.Slice is { } slice ? $"{Part(slice, tensor.Source.Shape)} of {tensor.Source.Shape}" : "");
+                tensor.Slice is { } slice ? $"{Part(slice, tensor.Source.Shape)} of {tensor.Source.Shape}" : Views(tensor));
         }
 
         WriteSection(output, "largest tensors", largest, _plan.Tensors.Length);
     }
+
+    // A block that several of the tensors are views of is converted once.
+    private IEnumerable<PlannedTensor> Memories(IEnumerable<PlannedTensor> tensors) =>
+        tensors.Select(tensor => tensor.Block is { } block ? _plan.Blocks[block].Memory : tensor).Distinct();
+
+    private string Views(PlannedTensor tensor) => tensor.Block is { } block && _plan.Blocks[block].Tensors.Length > 1
+        ? $"and {Sizes.Count(_plan.Blocks[block].Tensors.Length - 1, "other view")} of one block"
+        : "";
 
     // As NumPy would say it, and as 'show' does.
     private static string Part(TensorSlice slice, Shape shape) =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using IlgpuLoader.Formats.Gguf;
@@ -7,7 +8,8 @@ namespace IlgpuLoader.Cli.Output;
 
 /// <summary>
 /// A value of a checkpoint's metadata in a document: a string, a number with all its digits, true or false, or an array of
-/// these; NaN and the infinities are strings, which JSON has no numbers for. A long array is an object with its type, its
+/// these; NaN and the infinities are strings, which JSON has no numbers for, and so are complex numbers and bytes, which are
+/// hexadecimal. Python's None is null. A long array is an object with its type, its
 /// count and its first elements unless all of it is asked for.
 /// </summary>
 /// <param name="Value">The value as the reader gives it.</param>
@@ -19,25 +21,37 @@ internal readonly record struct MetadataValue(object Value, bool IsFull)
     private const int LongestWhole = 256;
     private const int FirstElements = 8;
 
+    // As many bytes as a hash has.
+    private const int FirstBytes = 32;
+
     /// <summary>The value in one line of text, its array cut after the first elements unless all are asked for.</summary>
     public string ToText()
     {
-        if (Value is not GgufArray array)
-        {
-            return Scalar(Value);
-        }
-
         var isFull = IsFull;
+        return Value switch
+        {
+            GgufArray array => $"{array.ElementType}[{array.Count}] {Elements(array)}",
+            IReadOnlyList<object> list => $"[{Elements(list)}]",
+            byte[] bytes when !isFull && bytes.Length > FirstBytes => $"{Scalar(bytes[..FirstBytes])}… ({bytes.Length} bytes)",
+            var value => Scalar(value),
+        };
+
         // Tokens may be empty, blank or have a comma in them.
-        var shown = (isFull ? array : array.Take(FirstElements))
-            .Select(element => element is string text ? $"'{text}'" : new MetadataValue(element, isFull).ToText());
-        return $"{array.ElementType}[{array.Count}] {string.Join(", ", shown)}{(isFull || array.Count <= FirstElements ? "" : ", …")}";
+        string Elements(IReadOnlyList<object> elements) =>
+            string.Join(
+                ", ",
+                (isFull ? elements : elements.Take(FirstElements))
+                    .Select(element => element is string text ? $"'{text}'" : new MetadataValue(element, isFull).ToText()))
+            + (isFull || elements.Count <= FirstElements ? "" : ", …");
     }
 
     private static string Scalar(object value) => value switch
     {
         true => "true",
         false => "false",
+        DBNull => "None",
+        byte[] bytes => $"0x{Convert.ToHexStringLower(bytes)}",
+        Complex complex => string.Create(CultureInfo.InvariantCulture, $"{complex.Real}{(complex.Imaginary < 0 || double.IsNegative(complex.Imaginary) ? "" : "+")}{complex.Imaginary}j"),
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
@@ -63,6 +77,20 @@ internal readonly record struct MetadataValue(object Value, bool IsFull)
                     WriteElements(writer, array.Take(FirstElements), isFull);
                     writer.WriteEndObject();
                     break;
+                case IReadOnlyList<object> list when isFull || list.Count <= LongestWhole:
+                    WriteElements(writer, list, isFull);
+                    break;
+                case IReadOnlyList<object> list:
+                    writer.WriteStartObject();
+                    writer.WriteString("type"u8, "list"u8);
+                    writer.WriteNumber("count"u8, list.Count);
+                    writer.WritePropertyName("first"u8);
+                    WriteElements(writer, list.Take(FirstElements), isFull);
+                    writer.WriteEndObject();
+                    break;
+                case DBNull:
+                    writer.WriteNullValue();
+                    break;
                 case bool truth:
                     writer.WriteBooleanValue(truth);
                     break;
@@ -72,7 +100,7 @@ internal readonly record struct MetadataValue(object Value, bool IsFull)
                 case double number when double.IsFinite(number):
                     writer.WriteNumberValue(number);
                     break;
-                case byte or sbyte or ushort or short or uint or int or ulong or long:
+                case byte or sbyte or ushort or short or uint or int or ulong or long or BigInteger:
                     writer.WriteRawValue(Scalar(value));
                     break;
                 default:

@@ -16,7 +16,10 @@ internal sealed record PlanDocument(
 
 internal sealed record PlannedRank(int WorldSize, int Rank);
 
-/// <summary>Sums. Sliced and whole tensors add up to all of them; tied ones take no bytes of their own.</summary>
+/// <summary>
+/// Sums. Sliced and whole tensors add up to all of them; tied ones take no bytes of their own, nor do views of blocks, whose number is there
+/// where there are any.
+/// </summary>
 internal sealed record PlannedTotals(
     int Tensors,
     int Sliced,
@@ -27,7 +30,8 @@ internal sealed record PlannedTotals(
     long BytesToRead,
     long BytesNeeded,
     long Bytes,
-    long StagingBytes);
+    long StagingBytes,
+    int? Blocks = null);
 
 internal sealed record PlannedMemory(
     string Device, long NeededBytes, long TensorBytes, long StagingBytes, long FreeBytes, long TotalBytes, bool Fits);
@@ -49,7 +53,11 @@ internal sealed record ListedPlannedTensor(
     string StoredDtype,
     long StoredBytes,
     PlannedSlice? Slice,
-    string? TiedTo);
+    string? TiedTo,
+    PlannedView? View = null);
+
+/// <summary>Where a tensor lies in a block of memory that it is a view of: the block's number, offset and strides in elements.</summary>
+internal sealed record PlannedView(int Block, long Offset, IReadOnlyList<long> Strides);
 
 internal sealed record PlannedSlice(
     int Dimension, long Start, long Length, IReadOnlyList<long> Of);

@@ -14,9 +14,12 @@ internal static partial class CheckpointFolder
     // How Mistral names its own copy of the weights.
     private const string ConsolidatedStart = "consolidated";
 
-    // What trainers leave beside the weights: optimiser and scheduler states, arguments (vLLM skips the same list).
+    // What trainers leave beside the weights: optimiser and scheduler states, arguments (vLLM skips the same list), and the
+    // states of random number generators, one a rank, as transformers' Trainer names them.
     private static readonly HashSet<string> NeverWeights =
         ["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"];
+
+    private const string RandomStateStart = "rng_state";
 
     /// <summary>The files to open, and the index that chose them.</summary>
     /// <param name="Files">Full paths, in natural order.</param>
@@ -64,13 +67,14 @@ internal static partial class CheckpointFolder
         }
 
         var others = names.Where(IsOtherWeightFile).Take(3).ToArray();
+        var wanted = $"{string.Join(", ", readable[..^1])} or {readable[^1]}";
         throw new InvalidCheckpointException(
             CheckpointErrorCode.NoWeights,
             folder,
             others.Length > 0
-                ? $"there are no {string.Join(" or ", readable)} files here; {string.Join(", ", others.Select(Quoted.Name))} "
-                  + "cannot be read as a folder by this version."
-                : $"there are no {string.Join(" or ", readable)} files here. Is this the folder of the model?");
+                ? $"there are no {wanted} files of weights here; {string.Join(", ", others.Select(Quoted.Name))} "
+                  + "cannot be read by this version."
+                : $"there are no {wanted} files of weights here. Is this the folder of the model?");
     }
 
     /// <summary>Whether a file is an index by its name: <c>*.index.json</c>, or <c>*.index.VARIANT.json</c>.</summary>
@@ -104,7 +108,10 @@ internal static partial class CheckpointFolder
     }
 
     private static string[] WeightsOf(string[] names, string extension) =>
-        [.. names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && !NeverWeights.Contains(name))];
+        [.. names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && IsOfTheModel(name))];
+
+    private static bool IsOfTheModel(string name) =>
+        !NeverWeights.Contains(name) && !name.StartsWith(RandomStateStart, StringComparison.Ordinal);
 
     // Weights in a format that comes after the one that was found: most likely the same once more.
     private static Selection AddOtherFormats(Selection selection, string folder, string[] names, string found, string[] readable)
@@ -254,8 +261,7 @@ internal static partial class CheckpointFolder
     }
 
     private static bool IsOtherWeightFile(string name) =>
-        Path.GetExtension(name).ToUpperInvariant() is ".H5" or ".MSGPACK" or ".ONNX" or ".TFLITE" or ".PKL"
-        && !NeverWeights.Contains(name);
+        Path.GetExtension(name).ToUpperInvariant() is ".H5" or ".MSGPACK" or ".ONNX" or ".TFLITE" or ".PKL";
 
     [GeneratedRegex(@"\.index(\.[^./\\]+)?\.json$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex IndexName();

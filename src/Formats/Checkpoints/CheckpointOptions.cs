@@ -2,6 +2,7 @@ using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Formats.Torch;
+using IlgpuLoader.Formats.Zip;
 
 namespace IlgpuLoader.Formats;
 
@@ -53,6 +54,9 @@ public sealed record CheckpointOptions
 
     /// <summary>What is accepted from GGUF files.</summary>
     public GgufLimits Gguf { get; init; } = GgufLimits.Default;
+
+    /// <summary>What is accepted from zip archives, which PyTorch's files and NumPy's archives are.</summary>
+    public ZipLimits Zip { get; init; } = ZipLimits.Default;
 
     /// <summary>What is accepted from PyTorch files.</summary>
     public TorchLimits Torch { get; init; } = TorchLimits.Default;

@@ -23,7 +23,7 @@ internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointForma
     public override async ValueTask<FileContent> ReadAsync(
         CheckpointFile file, ReadOnlyMemory<byte> head, CancellationToken cancellationToken)
     {
-        var directory = await ZipDirectory.ReadAsync(file, cancellationToken).ConfigureAwait(false);
+        var directory = await ZipDirectory.ReadAsync(file, options.Zip, cancellationToken).ConfigureAwait(false);
         if (TorchArchive.Matches(directory))
         {
             return await TorchArchive.ReadAsync(As(TorchConstants.Format), directory, options.Torch, cancellationToken).ConfigureAwait(false);

@@ -43,11 +43,24 @@ internal sealed class PickleBudget(PickleSettings settings, PickleErrors errors)
     {
         if (++_values > settings.MaximumPickleValues)
         {
-            throw errors.Beyond(
-                "number of the pickle's values", _values, settings.MaximumPickleValues, nameof(PickleSettings.MaximumPickleValues));
+            throw TooMany(_values);
         }
 
         Add(bytes);
+    }
+
+    /// <summary>
+    /// Room on the stack for so many values at once, which need not differ: as many as there may be values at most, however much
+    /// memory there is.
+    /// </summary>
+    public void AddSlots(long slots, int slotBytes)
+    {
+        if (slots / 2 >= settings.MaximumPickleValues)
+        {
+            throw TooMany((slots / 2) + 1);
+        }
+
+        AddArray(slots, slotBytes);
     }
 
     /// <summary>A tuple of so many items.</summary>
@@ -87,6 +100,9 @@ internal sealed class PickleBudget(PickleSettings settings, PickleErrors errors)
             list.Capacity = capacity;
         }
     }
+
+    private CheckpointLimitException TooMany(long values) =>
+        errors.Beyond("number of the pickle's values", values, settings.MaximumPickleValues, nameof(PickleSettings.MaximumPickleValues));
 
     private static long ArrayBytes(long length, int elementBytes) => ArrayHeader + (((length * elementBytes) + 7) & ~7L);
 }

@@ -1,24 +1,31 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
 namespace IlgpuLoader.Formats.Pickle;
 
 /// <summary>The bytes of pickles and the arguments of opcodes in them.</summary>
-/// <param name="bytes">The bytes.</param>
+/// <param name="pickle">The bytes.</param>
 /// <param name="settings">The longest text.</param>
 /// <param name="errors">Names the opcode whose argument is read.</param>
-internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings settings, PickleErrors errors)
+internal sealed class PickleInput(ReadOnlyMemory<byte> pickle, PickleSettings settings, PickleErrors errors)
 {
-    private const int NoFrame = -1;
+    // Behind every position.
+    private const int NoFrame = int.MaxValue;
+
+    // The array itself: asking memory for its span costs more than most opcodes.
+    private readonly ArraySegment<byte> _segment =
+        MemoryMarshal.TryGetArray(pickle, out var segment) ? segment : new ArraySegment<byte>(pickle.ToArray());
 
     private int _frameEnd = NoFrame;
+    private int _position;
 
     /// <summary>Where the next byte is.</summary>
-    public int Position { get; private set; }
+    public int Position => _position;
 
     /// <summary>Whether the bytes ended where there should be more.</summary>
     public bool RanOut { get; private set; }
 
-    private int Remaining => bytes.Length - Position;
+    private int Remaining => _segment.Count - _position;
 
     /// <summary>Begins with a pickle.</summary>
     public void Begin() => _frameEnd = NoFrame;
@@ -26,19 +33,19 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings set
     /// <summary>Reads an opcode and tells it to the errors.</summary>
     public PickleOpcode ReadOpcode()
     {
-        if (Position >= _frameEnd && _frameEnd != NoFrame)
+        if (_position >= _frameEnd)
         {
             EndFrame();
         }
 
-        if (Position == bytes.Length)
+        if (_position == _segment.Count)
         {
             RanOut = true;
-            throw errors.Endless(Position);
+            throw errors.Endless(_position);
         }
 
-        errors.Offset = Position;
-        return errors.Opcode = (PickleOpcode)bytes.Span[Position++];
+        errors.Offset = _position;
+        return errors.Opcode = (PickleOpcode)_segment.AsSpan()[_position++];
     }
 
     /// <summary>Reads the length of a frame, which begins behind it.</summary>
@@ -56,13 +63,13 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings set
             throw errors.Truncated($"says that {length} bytes follow, and {Remaining} do");
         }
 
-        _frameEnd = Position + (int)length;
+        _frameEnd = _position + (int)length;
     }
 
     /// <summary>Checks behind a STOP that no frame goes on.</summary>
     public void Finish()
     {
-        if (_frameEnd != NoFrame && Position != _frameEnd)
+        if (_frameEnd != NoFrame && _position != _frameEnd)
         {
             throw errors.Invalid($"does not end its frame, which ends at byte {settings.BaseOffset + _frameEnd}");
         }
@@ -76,8 +83,8 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings set
             throw Missing((ulong)count);
         }
 
-        var read = bytes.Span.Slice(Position, count);
-        Position += count;
+        var read = _segment.AsSpan(_position, count);
+        _position += count;
         return read;
     }
 
@@ -114,7 +121,7 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings set
     /// <summary>Reads text up to a line feed, which is consumed and left out.</summary>
     public ReadOnlySpan<byte> ReadLine()
     {
-        var length = bytes.Span[Position..].IndexOf((byte)'\n');
+        var length = _segment.AsSpan(_position).IndexOf((byte)'\n');
         if (length < 0)
         {
             RanOut = true;
@@ -122,7 +129,7 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings set
         }
 
         var line = ReadString((ulong)length);
-        Position++;
+        _position++;
         return line;
     }
 
@@ -162,7 +169,7 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> bytes, PickleSettings set
     private void EndFrame()
     {
         // Python's pickler ends a frame before anything that would cross its end, and its unpickler insists on that.
-        if (Position > _frameEnd)
+        if (_position > _frameEnd)
         {
             throw errors.Invalid($"has an argument that crosses the end of its frame at byte {settings.BaseOffset + _frameEnd}");
         }

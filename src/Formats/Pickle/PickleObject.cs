@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats.Pickle;
 internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) : PickleContainer
 {
     // Arguments, arguments by name and state.
-    private const int Parts = 3;
+    private const int FixedChildren = 3;
 
     /// <summary>What REDUCE or NEWOBJ would call.</summary>
     public PickleGlobal Global { get; } = global;
@@ -32,7 +32,7 @@ internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) :
 
     internal List<KeyValuePair<object, object>>? EntryList { get; set; }
 
-    internal override int ChildCount => Parts + (ItemList?.Count ?? 0) + (2 * (EntryList?.Count ?? 0));
+    internal override int ChildCount => FixedChildren + (ItemList?.Count ?? 0) + (2 * (EntryList?.Count ?? 0));
 
     internal override object? ChildAt(int index)
     {
@@ -46,7 +46,7 @@ internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) :
                 return State;
         }
 
-        var item = index - Parts;
+        var item = index - FixedChildren;
         var items = ItemList?.Count ?? 0;
         if (item < items)
         {

@@ -123,59 +123,79 @@ internal sealed class PickleReader
             case PickleOpcode.Frame:
                 _input.ReadFrame();
                 break;
-            default:
-                if (!TryPushPlainValue(opcode) && !TryBuild(opcode))
-                {
-                    Refuse(opcode);
-                }
-
+            case PickleOpcode.None:
+                _stack.Push(PickleNone.Instance);
                 break;
-        }
-    }
-
-    private bool TryPushPlainValue(PickleOpcode opcode)
-    {
-        object? value = opcode switch
-        {
-            PickleOpcode.None => PickleNone.Instance,
-            PickleOpcode.NewTrue => PickleNumbers.True,
-            PickleOpcode.NewFalse => PickleNumbers.False,
-            PickleOpcode.BinInt => _numbers.Integer(_input.ReadInt32()),
-            PickleOpcode.BinInt1 => _numbers.Integer(_input.ReadByte()),
-            PickleOpcode.BinInt2 => _numbers.Integer(_input.ReadUInt16()),
-            PickleOpcode.Int => _numbers.IntegerOrBoolean(_input.ReadLine()),
-            PickleOpcode.Long => _numbers.Long(_input.ReadLine()),
-            PickleOpcode.Long1 => _numbers.Integer(_input.Read(_input.ReadByte())),
-            PickleOpcode.Long4 => _numbers.Integer(_input.ReadSigned4()),
-            PickleOpcode.BinFloat => _numbers.Float(_input.ReadDouble()),
-            PickleOpcode.Float => _numbers.Float(_input.ReadLine()),
-            PickleOpcode.ShortBinUnicode => Text(_input.ReadString1()),
-            PickleOpcode.BinUnicode => Text(_input.ReadString4()),
-            PickleOpcode.BinUnicode8 => Text(_input.ReadString8()),
-            PickleOpcode.Unicode => EscapedText(_input.ReadLine()),
-            PickleOpcode.ShortBinString => Python2Text(_input.ReadString1()),
-            PickleOpcode.BinString => Python2Text(_input.ReadSignedString4()),
-            PickleOpcode.String => Literal(_input.ReadLine()),
-            PickleOpcode.ShortBinBytes => Bytes(_input.ReadString1()),
-            PickleOpcode.BinBytes => Bytes(_input.ReadString4()),
-            PickleOpcode.BinBytes8 or PickleOpcode.ByteArray8 => Bytes(_input.ReadString8()),
-            PickleOpcode.Global => NamedGlobal(),
-            PickleOpcode.StackGlobal => StackGlobal(),
-            _ => null,
-        };
-        if (value is null)
-        {
-            return false;
-        }
-
-        _stack.Push(value);
-        return true;
-    }
-
-    private bool TryBuild(PickleOpcode opcode)
-    {
-        switch (opcode)
-        {
+            case PickleOpcode.NewTrue:
+                _stack.Push(PickleNumbers.True);
+                break;
+            case PickleOpcode.NewFalse:
+                _stack.Push(PickleNumbers.False);
+                break;
+            case PickleOpcode.BinInt:
+                _stack.Push(_numbers.Integer(_input.ReadInt32()));
+                break;
+            case PickleOpcode.BinInt1:
+                _stack.Push(_numbers.Integer(_input.ReadByte()));
+                break;
+            case PickleOpcode.BinInt2:
+                _stack.Push(_numbers.Integer(_input.ReadUInt16()));
+                break;
+            case PickleOpcode.Int:
+                _stack.Push(_numbers.IntegerOrBoolean(_input.ReadLine()));
+                break;
+            case PickleOpcode.Long:
+                _stack.Push(_numbers.Long(_input.ReadLine()));
+                break;
+            case PickleOpcode.Long1:
+                _stack.Push(_numbers.Integer(_input.Read(_input.ReadByte())));
+                break;
+            case PickleOpcode.Long4:
+                _stack.Push(_numbers.Integer(_input.ReadSigned4()));
+                break;
+            case PickleOpcode.BinFloat:
+                _stack.Push(_numbers.Float(_input.ReadDouble()));
+                break;
+            case PickleOpcode.Float:
+                _stack.Push(_numbers.Float(_input.ReadLine()));
+                break;
+            case PickleOpcode.ShortBinUnicode:
+                _stack.Push(Text(_input.ReadString1()));
+                break;
+            case PickleOpcode.BinUnicode:
+                _stack.Push(Text(_input.ReadString4()));
+                break;
+            case PickleOpcode.BinUnicode8:
+                _stack.Push(Text(_input.ReadString8()));
+                break;
+            case PickleOpcode.Unicode:
+                _stack.Push(EscapedText(_input.ReadLine()));
+                break;
+            case PickleOpcode.ShortBinString:
+                _stack.Push(Python2Text(_input.ReadString1()));
+                break;
+            case PickleOpcode.BinString:
+                _stack.Push(Python2Text(_input.ReadSignedString4()));
+                break;
+            case PickleOpcode.String:
+                _stack.Push(Literal(_input.ReadLine()));
+                break;
+            case PickleOpcode.ShortBinBytes:
+                _stack.Push(ByteString(_input.ReadString1()));
+                break;
+            case PickleOpcode.BinBytes:
+                _stack.Push(ByteString(_input.ReadString4()));
+                break;
+            case PickleOpcode.BinBytes8:
+            case PickleOpcode.ByteArray8:
+                _stack.Push(ByteString(_input.ReadString8()));
+                break;
+            case PickleOpcode.Global:
+                _stack.Push(NamedGlobal());
+                break;
+            case PickleOpcode.StackGlobal:
+                _stack.Push(StackGlobal());
+                break;
             case PickleOpcode.EmptyTuple:
                 _stack.Push(PickleTuple.Empty);
                 break;
@@ -240,10 +260,9 @@ internal sealed class PickleReader
                 _builder.PushStorage();
                 break;
             default:
-                return false;
+                Refuse(opcode);
+                break;
         }
-
-        return true;
     }
 
     // What no checkpoint needs: refused, or in a record made inert so that what follows is read too.
@@ -320,7 +339,7 @@ internal sealed class PickleReader
         return PickleText.FromLiteral(bytes) ?? throw _errors.Invalid("needs a literal in quotes with whole escapes, and finds none");
     }
 
-    private byte[] Bytes(ReadOnlySpan<byte> bytes)
+    private byte[] ByteString(ReadOnlySpan<byte> bytes)
     {
         _budget.AddBytes(bytes.Length);
         return bytes.ToArray();

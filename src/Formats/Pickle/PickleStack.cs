@@ -25,7 +25,7 @@ internal sealed class PickleStack(PickleBudget budget, PickleErrors errors)
     {
         if (_count == _items.Length)
         {
-            budget.AddArray(2L * _count, sizeof(long));
+            budget.AddSlots(2L * _count, sizeof(long));
             Array.Resize(ref _items, checked(2 * _count));
         }
 
@@ -60,7 +60,7 @@ internal sealed class PickleStack(PickleBudget budget, PickleErrors errors)
     {
         if (_markCount == _marks.Length)
         {
-            budget.AddArray(2L * _markCount, sizeof(int));
+            budget.AddSlots(2L * _markCount, sizeof(int));
             Array.Resize(ref _marks, checked(2 * _markCount));
         }
 

@@ -29,9 +29,9 @@ internal sealed class TorchGlobals(bool admitsUnknown, bool isTorchScript)
         "__build_class__", "__loader__", "__spec__", "__dict__", "globals", "locals", "vars", "apply", "reload", "exit", "quit", "help", "memoryview",
     }.ToFrozenSet();
 
-    private static readonly FrozenDictionary<string, Entry> List = Build().ToFrozenDictionary(entry => entry.Name, entry => entry.Entry);
+    private static readonly FrozenDictionary<string, Listed> List = Build().ToFrozenDictionary(entry => entry.Name, entry => entry.Listed);
 
-    private readonly record struct Entry(PickleGlobalKind Kind, TorchRole Role);
+    private readonly record struct Listed(PickleGlobalKind Kind, TorchRole Role);
 
     /// <summary>Whether a global is admitted, and as what.</summary>
     public PickleGlobalVerdict Verdict(string module, string name)
@@ -87,7 +87,7 @@ internal sealed class TorchGlobals(bool admitsUnknown, bool isTorchScript)
         _ => $"{module}.{name}",
     };
 
-    private static IEnumerable<(string Name, Entry Entry)> Build()
+    private static IEnumerable<(string Name, Listed Listed)> Build()
     {
         (string Module, string Names, PickleGlobalKind Kind, TorchRole Role)[] rows =
         [
@@ -129,18 +129,18 @@ internal sealed class TorchGlobals(bool admitsUnknown, bool isTorchScript)
         {
             foreach (var name in names.Split(' '))
             {
-                yield return ($"{module}.{name}", new Entry(kind, role));
+                yield return ($"{module}.{name}", new Listed(kind, role));
             }
         }
 
         foreach (var dtype in TorchDType.ByName.Keys)
         {
-            yield return ($"torch.{dtype}", new Entry(PickleGlobalKind.Constant, TorchRole.DType));
+            yield return ($"torch.{dtype}", new Listed(PickleGlobalKind.Constant, TorchRole.DType));
         }
 
         foreach (var storage in TorchDType.ByStorage.Keys)
         {
-            var entry = new Entry(PickleGlobalKind.Constant, TorchRole.Storage);
+            var entry = new Listed(PickleGlobalKind.Constant, TorchRole.Storage);
             yield return ($"torch.{storage}", entry);
             yield return ($"torch.cuda.{storage}", entry);
             yield return ($"torch.storage.{storage}", entry);
@@ -151,7 +151,7 @@ internal sealed class TorchGlobals(bool admitsUnknown, bool isTorchScript)
         {
             foreach (var module in (string[])["torch", "torch.cuda", "torch.sparse", "torch.cuda.sparse"])
             {
-                yield return ($"{module}.{type}Tensor", new Entry(PickleGlobalKind.Class, TorchRole.Inert));
+                yield return ($"{module}.{type}Tensor", new Listed(PickleGlobalKind.Class, TorchRole.Inert));
             }
         }
     }

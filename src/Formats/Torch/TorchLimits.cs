@@ -19,8 +19,8 @@ public sealed record TorchLimits
     public const int DefaultMaximumPickleDepth = 1000;
 
     /// <summary>
-    /// The default for values that one pickle remembers: Python remembers about ten a tensor, and DeepSeek-V3 with one tensor
-    /// an expert has 46,848 of them; this is the power of two above twice that, twice again for optimiser states.
+    /// The default for values that one pickle remembers: Python's pickler remembers eight a tensor, and DeepSeek-V3 with one tensor
+    /// an expert has 46,848 of them; this is the power of two above four times that, for the states of an optimiser.
     /// </summary>
     public const int DefaultMaximumPickleMemoEntries = 1 << 21;
 
@@ -31,21 +31,21 @@ public sealed record TorchLimits
     public const int DefaultMaximumPickleStringBytes = 32 << 20;
 
     /// <summary>
-    /// The default for one integer in bytes: twice the largest that random generators keep as their state, which is the 256-bit
-    /// key and counter of NumPy's Philox.
+    /// The default for one integer in bytes: 512 bits, of which checkpoints need a half at most. The state of NumPy's PCG64 has 128
+    /// and a SHA-256 as an integer 256; legacy files begin with one of 80.
     /// </summary>
     public const int DefaultMaximumPickleIntegerBytes = 64;
 
     /// <summary>
-    /// The default for the values of one pickle: a tensor takes about thirty, so this is 270,000 of them, five times what the
-    /// largest models have; making and keeping so many takes well below a second.
+    /// The default for the values of one pickle: a tensor takes about nine, so this is 460,000 of them, with optimiser states several
+    /// times what the largest models have; making and keeping so many takes about half a second.
     /// </summary>
-    public const int DefaultMaximumPickleValues = 1 << 23;
+    public const int DefaultMaximumPickleValues = 1 << 22;
 
     /// <summary>
     /// The default for the memory that the values of one pickle take beyond the rest of its file, 40 MiB: one byte of a pickle
-    /// can make a value of 80. With what is made of the values it stays within the 64 MiB that a file which is not trusted may
-    /// cost beyond its own size. A tensor takes about 800 bytes, and its elements in the same file are counted against it.
+    /// can make a value of 64. With what is made of the values it stays within the 64 MiB that a file which is not trusted may
+    /// cost beyond its own size. A tensor takes about 900 bytes, and its elements in the same file are counted against it.
     /// </summary>
     public const long DefaultMaximumPickleExpansionBytes = 40L << 20;
 
@@ -114,7 +114,7 @@ public sealed record TorchLimits
         init => field = Checked(value, 8, LargestInteger);
     } = DefaultMaximumPickleIntegerBytes;
 
-    /// <summary>The most values of one pickle. Default <see cref="DefaultMaximumPickleValues"/>.</summary>
+    /// <summary>The most values of one pickle, and the most on its stack. Default <see cref="DefaultMaximumPickleValues"/>.</summary>
     public int MaximumPickleValues
     {
         get;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Collections.Frozen;
 using System.Text;
 
 namespace IlgpuLoader.Formats.Torch;
@@ -14,6 +15,18 @@ internal sealed class TorchPickleWriter
     private const int BatchSize = 1000;
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    // The storage classes that hold the types that have one, by their names behind "torch.".
+    private static readonly FrozenDictionary<DType, string> StorageOf = TorchDType.ByStorage
+        .Where(storage => storage.Value is { IsExact: true })
+        .ToFrozenDictionary(storage => storage.Value!.Type, storage => storage.Key);
+
+    // Types that came with PyTorch 2.1 and later have no class of their own: they are bytes with a dtype beside them
+    // (_dtype_to_storage_type_map and _new_dtypes in torch/storage.py).
+    private static readonly FrozenDictionary<DType, string> NewTypes = TorchDType.ByName.Values
+        .Where(dtype => dtype.IsExact && !StorageOf.ContainsKey(dtype.Type))
+        .Distinct()
+        .ToFrozenDictionary(dtype => dtype.Type, dtype => dtype.Name);
 
     private readonly ArrayBufferWriter<byte> _output;
     private readonly Dictionary<string, byte> _memo = new(StringComparer.Ordinal);
@@ -30,42 +43,8 @@ internal sealed class TorchPickleWriter
         return writer._output.WrittenMemory;
     }
 
-    /// <summary>The name behind <c>torch.</c> of the storage class that holds a type; null where PyTorch has none.</summary>
-    /// <remarks>
-    /// Types that came with PyTorch 2.1 and later have no class of their own: they are bytes with a dtype beside them
-    /// (<c>_dtype_to_storage_type_map</c> and <c>_new_dtypes</c> in torch/storage.py).
-    /// </remarks>
-    public static string? StorageOf(DType dtype) => dtype switch
-    {
-        DType.F64 => "DoubleStorage",
-        DType.F32 => "FloatStorage",
-        DType.F16 => "HalfStorage",
-        DType.BF16 => "BFloat16Storage",
-        DType.I64 => "LongStorage",
-        DType.I32 => "IntStorage",
-        DType.I16 => "ShortStorage",
-        DType.I8 => "CharStorage",
-        DType.U8 => "ByteStorage",
-        DType.BOOL => "BoolStorage",
-        DType.C64 => "ComplexFloatStorage",
-        DType.C128 => "ComplexDoubleStorage",
-        _ => null,
-    };
-
-    /// <summary>The name behind <c>torch.</c> of a type without a storage class of its own; null for all others.</summary>
-    public static string? NewDTypeOf(DType dtype) => dtype switch
-    {
-        DType.F8_E4M3 => "float8_e4m3fn",
-        DType.F8_E5M2 => "float8_e5m2",
-        DType.F8_E4M3FNUZ => "float8_e4m3fnuz",
-        DType.F8_E5M2FNUZ => "float8_e5m2fnuz",
-        DType.F8_E8M0 => "float8_e8m0fnu",
-        DType.U16 => "uint16",
-        DType.U32 => "uint32",
-        DType.U64 => "uint64",
-        DType.C32 => "complex32",
-        _ => null,
-    };
+    /// <summary>Whether PyTorch has a type.</summary>
+    public static bool CanWrite(DType dtype) => StorageOf.ContainsKey(dtype) || NewTypes.ContainsKey(dtype);
 
     private void WriteDictionary(IReadOnlyList<TorchTensor> tensors, IReadOnlyList<int> keys)
     {
@@ -93,11 +72,11 @@ internal sealed class TorchPickleWriter
     private void WriteTensor(TorchTensor tensor, int key)
     {
         var elements = tensor.Shape.ElementCount;
-        var dtype = NewDTypeOf(tensor.DType);
+        var dtype = NewTypes.GetValueOrDefault(tensor.DType);
         WriteGlobal("torch._utils", dtype is null ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3");
         Write("(("u8);
         WriteOnce("storage");
-        WriteGlobal(dtype is null ? "torch" : "torch.storage", StorageOf(tensor.DType) ?? "UntypedStorage");
+        WriteGlobal(dtype is null ? "torch" : "torch.storage", StorageOf.GetValueOrDefault(tensor.DType, "UntypedStorage"));
         WriteText($"{key}");
         WriteOnce("cpu");
         WriteNumber(dtype is null ? elements : tensor.DType.ByteCount(elements));

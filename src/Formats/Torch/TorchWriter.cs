@@ -19,8 +19,6 @@ namespace IlgpuLoader.Formats.Torch;
 /// </remarks>
 public sealed class TorchWriter : ITensorWriter
 {
-    private const string Format = "pytorch";
-
     // What PyTorch calls the folder of a file that it writes to a stream.
     private const string Root = "archive/";
 
@@ -77,7 +75,7 @@ public sealed class TorchWriter : ITensorWriter
     {
         ArgumentNullException.ThrowIfNull(tensor);
         return !IsText(tensor.Name) ? "a name with half of a surrogate pair"
-            : TorchPickleWriter.StorageOf(tensor.DType) is null && TorchPickleWriter.NewDTypeOf(tensor.DType) is null ? tensor.DType.Name
+            : !TorchPickleWriter.CanWrite(tensor.DType) ? tensor.DType.Name
             : null;
     }
 
@@ -109,7 +107,7 @@ public sealed class TorchWriter : ITensorWriter
             throw new ArgumentException($"The tensors take more than {long.MaxValue} bytes.", nameof(tensors), exception);
         }
 
-        return new TorchWriter(ZipWriter.Create(path, Format, create, records), all);
+        return new TorchWriter(ZipWriter.Create(path, TorchConstants.Format, create, records), all);
     }
 
     // The storages are numbered in the order in which the pickle first names them, as torch.save does.
@@ -162,7 +160,7 @@ public sealed class TorchWriter : ITensorWriter
         var pickle = TorchPickleWriter.Write(tensors, keys);
         if (pickle.Length > TorchLimits.DefaultMaximumPickleBytes)
         {
-            throw new CheckpointLimitException("length of the pickle", pickle.Length, TorchLimits.DefaultMaximumPickleBytes, "the number of shards", path, Format);
+            throw new CheckpointLimitException("length of the pickle", pickle.Length, TorchLimits.DefaultMaximumPickleBytes, "the number of shards", path, TorchConstants.Format);
         }
 
         var storages = new ZipRecordPlan[tensors.Count(tensor => tensor.TiedTo is null)];
@@ -171,17 +169,17 @@ public sealed class TorchWriter : ITensorWriter
             var tensor = tensors[i];
             if (tensor.TiedTo is null)
             {
-                var name = string.Create(CultureInfo.InvariantCulture, $"{Root}data/{keys[i]}");
+                var name = string.Create(CultureInfo.InvariantCulture, $"{Root}{TorchConstants.StorageFolder}{keys[i]}");
                 storages[keys[i]] = new ZipRecordPlan(name, default, tensor.Name, tensor.DType.ByteCount(tensor.Shape.ElementCount));
             }
         }
 
         return
         [
-            new(Root + "data.pkl", pickle),
-            new(Root + "byteorder", ByteOrder),
+            new(Root + TorchConstants.PickleRecord, pickle),
+            new(Root + TorchConstants.ByteOrderRecord, ByteOrder),
             .. storages,
-            new(Root + "version", Version),
+            new(Root + TorchConstants.VersionRecords[0], Version),
             new(Root + ".data/serialization_id", SerializationId(pickle.Span, storages.Length)),
         ];
     }

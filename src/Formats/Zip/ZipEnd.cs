@@ -72,7 +72,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
     }
 
     private static InvalidCheckpointException Missing(CheckpointFile file, ReadOnlySpan<byte> tail) =>
-        tail.ContainsAnyExcept((byte)0)
+        tail.IsEmpty || tail.ContainsAnyExcept((byte)0)
             ? ZipFailure.Of(
                 file,
                 $"the zip archive has no end: the record that lists its entries should be the last thing in the file of {file.Length} bytes. "
@@ -85,7 +85,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
                 file.Format,
                 file.Length - tail.Length);
 
-    private static Fields ReadPlain(ReadOnlySpan<byte> record) => new(
+    private static EndFields ReadPlain(ReadOnlySpan<byte> record) => new(
         Disc: BinaryPrimitives.ReadUInt16LittleEndian(record[4..]),
         DirectoryDisc: BinaryPrimitives.ReadUInt16LittleEndian(record[6..]),
         EntriesHere: BinaryPrimitives.ReadUInt16LittleEndian(record[8..]),
@@ -93,8 +93,8 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
         DirectoryBytes: BinaryPrimitives.ReadUInt32LittleEndian(record[12..]),
         Directory: BinaryPrimitives.ReadUInt32LittleEndian(record[16..]));
 
-    private static async ValueTask<(Fields End, long Offset)> ReadZip64Async(
-        CheckpointFile file, Fields plain, byte[] locator, long locatorOffset, CancellationToken cancellationToken)
+    private static async ValueTask<(EndFields End, long Offset)> ReadZip64Async(
+        CheckpointFile file, EndFields plain, byte[] locator, long locatorOffset, CancellationToken cancellationToken)
     {
         var disc = BinaryPrimitives.ReadUInt32LittleEndian(locator.AsSpan(4));
         var offset = BinaryPrimitives.ReadInt64LittleEndian(locator.AsSpan(8));
@@ -128,7 +128,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
                 file, $"the ZIP64 end record says it has {size} bytes, and {locatorOffset - offset - ZipConstants.Zip64EndUncounted} are between it and its locator.", offset);
         }
 
-        var end = new Fields(
+        var end = new EndFields(
             Disc: BinaryPrimitives.ReadUInt32LittleEndian(record.AsSpan(16)),
             DirectoryDisc: BinaryPrimitives.ReadUInt32LittleEndian(record.AsSpan(20)),
             EntriesHere: BinaryPrimitives.ReadInt64LittleEndian(record.AsSpan(24)),
@@ -153,7 +153,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
         static bool Agrees(long plain, long large, long placeholder) => plain == placeholder || plain == large;
     }
 
-    private static void Check(CheckpointFile file, Fields end, long offset)
+    private static void Check(CheckpointFile file, EndFields end, long offset)
     {
         var isDisc16 = end is { Disc: 0 or ZipConstants.In64Of16, DirectoryDisc: 0 or ZipConstants.In64Of16 };
         if (!isDisc16 || end.EntriesHere != end.Entries)
@@ -183,5 +183,5 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
     private static InvalidCheckpointException OfSeveralDiscs(CheckpointFile file, long offset) =>
         ZipFailure.Of(file, "the zip archive is split over several discs; join its parts with 'zip -s 0' first.", offset);
 
-    private readonly record struct Fields(long Disc, long DirectoryDisc, long EntriesHere, long Entries, long DirectoryBytes, long Directory);
+    private readonly record struct EndFields(long Disc, long DirectoryDisc, long EntriesHere, long Entries, long DirectoryBytes, long Directory);
 }

@@ -43,7 +43,12 @@ internal sealed class ZipLocalHeaders(CheckpointFile file, ReadOnlyMemory<byte> 
             await Parallel.ForEachAsync(
                 Windows(order, RemoteGapBytes, RemoteWindowBytes),
                 options,
-                async (window, token) => await LocateAsync(window, order, token).ConfigureAwait(false)).ConfigureAwait(false);
+                async (window, token) =>
+                {
+                    // The loop's own token follows the caller's some time later.
+                    cancellationToken.ThrowIfCancellationRequested();
+                    await LocateAsync(window, order, token).ConfigureAwait(false);
+                }).ConfigureAwait(false);
         }
 
         ThrowIfReachingFurther(order);
@@ -82,6 +87,12 @@ internal sealed class ZipLocalHeaders(CheckpointFile file, ReadOnlyMemory<byte> 
         for (var i = 0; i < order.Length; i++)
         {
             var entry = entries[order[i]];
+            if (entry.HeaderOffset > end - HeaderBytes(order[i]))
+            {
+                throw ZipFailure.Of(
+                    file, entry.Name, $"its header should lie at byte {entry.HeaderOffset}, and the records end before byte {end}. The file was cut or changed; fetch it again.", end);
+            }
+
             var room = (i + 1 < order.Length ? entries[order[i + 1]].HeaderOffset : end) - entry.HeaderOffset - HeaderBytes(order[i]);
             if (room < entry.CompressedLength)
             {

@@ -6,14 +6,14 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Writes a checkpoint as safetensors or GGUF, in another dtype and other shards if wanted: piece by piece, so that the memory it
+/// Writes a checkpoint as safetensors, GGUF or a PyTorch file, in another dtype and other shards if wanted: piece by piece, so that the memory it
 /// takes does not grow with the model, and whole or not at all.
 /// </summary>
 public static class CheckpointConverter
 {
     /// <summary>
-    /// Whether an output of this name is written as a folder: whatever is not named <c>.safetensors</c> or <c>.gguf</c>, or is a
-    /// folder already.
+    /// Whether an output of this name is written as a folder: whatever is not named as a file of a format
+    /// (<see cref="OutputFormatExtensions"/>), or is a folder already.
     /// </summary>
     public static bool IsFolder(string output)
     {
@@ -28,12 +28,12 @@ public static class CheckpointConverter
     public static bool MayReplace(string name) => ShardNames.Includes(name) || CarriedFiles.Includes(name);
 
     /// <summary>
-    /// Converts a checkpoint. A folder gets an index where there are several shards of safetensors, and the configuration,
+    /// Converts a checkpoint. A folder gets an index where there are several shards of safetensors or PyTorch files, and the configuration,
     /// tokenizer and generation files beside the weights. Names of tensors stay, and metadata as far as the format has a place
     /// for it: this makes no model of one program into one of another.
     /// </summary>
     /// <param name="checkpoint">The checkpoint; stays open and the caller's. It may be the output itself, if that is replaced.</param>
-    /// <param name="output">A file named <c>.safetensors</c> or <c>.gguf</c>, or a folder; appears whole or not at all.</param>
+    /// <param name="output">A file named <c>.safetensors</c>, <c>.gguf</c>, <c>.pt</c>, <c>.pth</c> or <c>.bin</c>, or a folder; appears whole or not at all.</param>
     /// <param name="options">What is written; null for everything as it is stored.</param>
     /// <param name="progress">Bytes read and tensors written; called from the lanes' threads, in order; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk; nothing is left behind.</param>
@@ -103,7 +103,7 @@ public static class CheckpointConverter
 
     private static OutputFormat? FormatOfFile(string output) =>
         Enum.GetValues<OutputFormat>()
-            .Where(format => output.EndsWith(format.Extension, StringComparison.OrdinalIgnoreCase))
+            .Where(format => format.Extensions.Any(extension => output.EndsWith(extension, StringComparison.OrdinalIgnoreCase)))
             .Select(format => (OutputFormat?)format)
             .FirstOrDefault();
 
@@ -129,10 +129,10 @@ public static class CheckpointConverter
         ImmutableArray<string> weights = [.. plan.Shards.Select((_, i) => target.NameOfShard(i, plan.Shards.Length))];
         await conversion.RunAsync(
             shard => target.CreateAsync(folder, plan, shard, cancellationToken), cancellationToken).ConfigureAwait(false);
-        if (target.HasIndex && weights.Length > 1)
+        if (target.Index is { } index && weights.Length > 1)
         {
-            var shards = plan.Shards.SelectMany((shard, i) => shard.Tensors.Select(tensor => KeyValuePair.Create(tensor.Name, weights[i])));
-            await folder.WriteAllBytesAsync(ShardNames.Index, ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);
+            var shards = plan.Shards.SelectMany((shard, i) => target.IndexedNames(shard).Select(name => KeyValuePair.Create(name, weights[i])));
+            await folder.WriteAllBytesAsync(index, ShardNames.WriteIndex(shards, plan.BytesToWrite), cancellationToken).ConfigureAwait(false);
         }
 
         await carried.CopyAsync(folder, conversion.Options.DType, cancellationToken).ConfigureAwait(false);

@@ -17,8 +17,8 @@ internal abstract class ConversionTarget
     /// <summary>The most files of one checkpoint.</summary>
     public abstract int MaximumShards { get; }
 
-    /// <summary>Whether several shards need an index beside them.</summary>
-    public abstract bool HasIndex { get; }
+    /// <summary>The base name of the index that several shards need beside them; null where they need none.</summary>
+    public abstract string? Index { get; }
 
     /// <summary>
     /// Keys of the checkpoint's metadata that the format has no place for, in its order, without those that describe only the
@@ -37,6 +37,7 @@ internal abstract class ConversionTarget
     {
         OutputFormat.Safetensors => new SafetensorsTarget(checkpoint),
         OutputFormat.Gguf => new GgufTarget(checkpoint, dtype),
+        OutputFormat.Torch => new TorchTarget(checkpoint),
         OutputFormat.Npz => new NpzTarget(checkpoint),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
     };
@@ -45,7 +46,10 @@ internal abstract class ConversionTarget
     public abstract string? Objection(TensorInfo tensor, DType dtype);
 
     /// <summary>The base name of a shard in a folder.</summary>
-    public string NameOfShard(int shard, int count) => ShardNames.OfShard(shard, count, Format.Extension);
+    public string NameOfShard(int shard, int count) => ShardNames.OfShard(shard, count, Format.Extensions[0]);
+
+    /// <summary>The names that the index lists for a shard: those of its tensors.</summary>
+    public virtual IEnumerable<string> IndexedNames(OutputShard shard) => shard.Tensors.Select(tensor => tensor.Name);
 
     /// <summary>Begins the only file of an output that is no folder.</summary>
     public abstract Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken);

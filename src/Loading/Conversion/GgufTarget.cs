@@ -53,7 +53,7 @@ internal sealed class GgufTarget : ConversionTarget
 
     public override int MaximumShards => GgufFileKeys.MaximumParts;
 
-    public override bool HasIndex => false;
+    public override string? Index => null;
 
     public override IReadOnlyList<string> OmittedMetadata => _omitted;
 

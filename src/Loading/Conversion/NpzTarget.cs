@@ -14,7 +14,7 @@ internal sealed class NpzTarget(Checkpoint checkpoint) : ConversionTarget
 
     public override int MaximumShards => int.MaxValue;
 
-    public override bool HasIndex => false;
+    public override string? Index => null;
 
     public override IReadOnlyList<string> OmittedMetadata { get; } = [.. checkpoint.Metadata.Keys];
 

@@ -13,6 +13,12 @@ public enum OutputFormat
     Gguf,
 
     /// <summary>
+    /// PyTorch's archive with a dict of tensors, as <c>torch.load(weights_only=True)</c> reads it: the types that PyTorch has, ties as
+    /// one storage, no metadata, an index beside several shards.
+    /// </summary>
+    Torch,
+
+    /// <summary>
     /// An archive of NumPy arrays: types of whole bytes, those that NumPy lacks as bytes with a record of what they are; no ties,
     /// no metadata.
     /// </summary>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
@@ -13,17 +14,30 @@ public static class OutputFormatExtensions
         {
             OutputFormat.Safetensors => "safetensors",
             OutputFormat.Gguf => "GGUF",
+            OutputFormat.Torch => "PyTorch",
             OutputFormat.Npz => "npz",
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
 
-        /// <summary>The ending of the files' names, such as <c>.gguf</c>.</summary>
+        /// <summary>The name as it is typed, such as <c>gguf</c>: lower case, without a dot.</summary>
         /// <exception cref="ArgumentOutOfRangeException">There is no such format.</exception>
-        public string Extension => format switch
+        public string Keyword => format switch
         {
-            OutputFormat.Safetensors => ShardNames.SafetensorsExtension,
-            OutputFormat.Gguf => ShardNames.GgufExtension,
-            OutputFormat.Npz => ShardNames.NpzExtension,
+            OutputFormat.Safetensors => "safetensors",
+            OutputFormat.Gguf => "gguf",
+            OutputFormat.Torch => "pt",
+            OutputFormat.Npz => "npz",
+            _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
+        };
+
+        /// <summary>The endings by which a file's name says its format, such as <c>.gguf</c>; that of a folder's files first.</summary>
+        /// <exception cref="ArgumentOutOfRangeException">There is no such format.</exception>
+        public ImmutableArray<string> Extensions => format switch
+        {
+            OutputFormat.Safetensors => [ShardNames.SafetensorsExtension],
+            OutputFormat.Gguf => [ShardNames.GgufExtension],
+            OutputFormat.Torch => [ShardNames.TorchExtension, ".pt", ".pth"],
+            OutputFormat.Npz => [ShardNames.NpzExtension],
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
     }

@@ -42,7 +42,7 @@ internal sealed class SafetensorsTarget : ConversionTarget
 
     public override int MaximumShards => int.MaxValue;
 
-    public override bool HasIndex => true;
+    public override string? Index => ShardNames.Index;
 
     public override IReadOnlyList<string> OmittedMetadata => _omitted;
 

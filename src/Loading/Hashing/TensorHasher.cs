@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using IlgpuLoader.Formats;
@@ -12,9 +11,6 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 public static class TensorHasher
 {
-    // Hashing is slower than reading; a buffer only has to be large enough for the read's own cost to vanish.
-    private const int BufferBytes = 1 << 20;
-
     /// <summary>Hashes every tensor's bytes as they are stored; memory stays within one buffer a core. A view's hash is that of a copy whose elements lie side by side.</summary>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="choice">The tensors to hash; null for all.</param>
@@ -60,7 +56,7 @@ public static class TensorHasher
         {
             using (tensor)
             {
-                hashes.Add(name, HashValues(tensor));
+                hashes.Add(name, await HashValuesAsync(name, tensor, cancellationToken).ConfigureAwait(false));
             }
         }
 
@@ -82,50 +78,16 @@ public static class TensorHasher
     private static async Task<TensorHash> HashStoredAsync(TensorInfo tensor, CancellationToken cancellationToken)
     {
         var sha256 = new byte[SHA256.HashSizeInBytes];
-        await HashStoredAsync(tensor, sha256, cancellationToken).ConfigureAwait(false);
+        await StoredHash.ComputeAsync(tensor, sha256, cancellationToken).ConfigureAwait(false);
         return new TensorHash(tensor, Convert.ToHexStringLower(sha256));
     }
 
-    /// <summary>Hashes the row-major bytes of one tensor, whatever its strides are.</summary>
-    /// <param name="tensor">The tensor.</param>
-    /// <param name="sha256">Receives the 32 bytes of the hash.</param>
-    /// <param name="cancellationToken">Ends the work within one buffer.</param>
-    /// <exception cref="IOException">The bytes cannot be read; says which tensor, file and offset.</exception>
-    /// <exception cref="InvalidCheckpointException">The file was cut or replaced; says which tensor, file and offset.</exception>
-    internal static async ValueTask HashStoredAsync(TensorInfo tensor, Memory<byte> sha256, CancellationToken cancellationToken)
+    private static async ValueTask<string> HashValuesAsync(string name, Tensor tensor, CancellationToken cancellationToken)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var elements = TensorPieces.ElementsPerPiece(tensor);
-        var buffer = ArrayPool<byte>.Shared.Rent((int)tensor.DType.ByteCount(Math.Min(elements, tensor.ElementCount)));
-        try
-        {
-            for (long done = 0; done < tensor.ElementCount; done += elements)
-            {
-                var part = buffer.AsMemory(0, (int)tensor.DType.ByteCount(Math.Min(elements, tensor.ElementCount - done)));
-                await TensorPieces.ReadAsync(tensor, done, part, cancellationToken).ConfigureAwait(false);
-                hash.AppendData(part.Span);
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-
-        hash.GetHashAndReset(sha256.Span);
-    }
-
-    private static string HashValues(Tensor tensor)
-    {
-        using var onHost = tensor.Device.IsHost && tensor.IsContiguous ? null : tensor.To(HostDevice.Shared);
+        using var onHost = tensor.Device.IsHost ? null : tensor.To(HostDevice.Shared);
         var source = onHost ?? tensor;
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (long done = 0; done < source.ByteLength;)
-        {
-            var part = source.GetSpan<byte>(done, (int)Math.Min(BufferBytes, source.ByteLength - done));
-            hash.AppendData(part);
-            done += part.Length;
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+        var sha256 = new byte[SHA256.HashSizeInBytes];
+        await StoredHash.ComputeAsync(StoredHash.InMemory(name, source, (HostMemory)source.Memory), sha256, cancellationToken).ConfigureAwait(false);
+        return Convert.ToHexStringLower(sha256);
     }
 }

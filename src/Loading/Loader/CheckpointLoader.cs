@@ -42,6 +42,7 @@ public sealed class CheckpointLoader
         {
             var session = new LoadSession(plan, destinations, progress);
             await session.RunAsync(cancellationToken).ConfigureAwait(false);
+            destinations.ReleaseBlocks();
             return new LoadedModel(plan, destinations.Tensors, session.Statistics);
         }
         catch
@@ -67,9 +68,17 @@ public sealed class CheckpointLoader
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(model);
-        var session = new LoadSession(plan, ModelDestinations.Reuse(plan, model), progress);
-        await session.RunAsync(cancellationToken).ConfigureAwait(false);
-        return session.Statistics;
+        var destinations = ModelDestinations.Reuse(plan, model);
+        try
+        {
+            var session = new LoadSession(plan, destinations, progress);
+            await session.RunAsync(cancellationToken).ConfigureAwait(false);
+            return session.Statistics;
+        }
+        finally
+        {
+            destinations.ReleaseBlocks();
+        }
     }
 
     /// <summary>
@@ -83,7 +92,7 @@ public sealed class CheckpointLoader
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        var largest = plan.Tensors.Select(tensor => tensor.ByteLength).DefaultIfEmpty().Max();
+        var largest = plan.Tensors.Select(plan.MemoryOf).DefaultIfEmpty().Max();
         plan.ThrowIfTooLarge(Math.Min(plan.DestinationBytes, Math.Max(largest, plan.Options.StreamWindowBytes)));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var destinations = new StreamDestinations(plan);

@@ -25,7 +25,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         Config = plan.Checkpoint.Config;
         _weightsRoot = plan.Checkpoint.WeightsRoot;
         Statistics = statistics;
-        HasTies = plan.TiedCount > 0;
+        HasTies = plan.TiedCount > 0 || plan.Blocks.Length > 0;
         _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
         _tensors = new Dictionary<string, Tensor>(tensors.Count);
         for (var i = 0; i < tensors.Count; i++)

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Formats.Numpy;
 
 namespace IlgpuLoader.Loading;
 

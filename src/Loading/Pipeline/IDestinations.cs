@@ -9,15 +9,17 @@ internal interface IDestinations
     /// <returns>The runs, or none when there are no more.</returns>
     ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken);
 
-    /// <summary>The tensor of this index in the plan; it exists from the time its first run was taken.</summary>
-    Tensor this[int tensor] { get; }
+    /// <summary>The tensor or block of this index in the plan; it exists from the time its first run was taken.</summary>
+    Tensor this[int destination] { get; }
 
     /// <summary>Called when a run is placed, after <see cref="Complete"/> for each tensor that it completed.</summary>
     void RunDone();
 
-    /// <summary>Called when all bytes of a tensor are in place: once a tensor that is read, for it and those tied to it.</summary>
-    void Complete(int tensor);
+    /// <summary>
+    /// Called when all bytes of a tensor or block are in place: once for each that is read, for it and those that share its memory.
+    /// </summary>
+    void Complete(int destination);
 
-    /// <summary>Called instead of <see cref="Complete"/> for a tensor that nobody may get: its bytes are not what they must be.</summary>
-    void Discard(int tensor);
+    /// <summary>Called instead of <see cref="Complete"/> for a tensor or block that nobody may get: its bytes are not what they must be.</summary>
+    void Discard(int destination);
 }

@@ -141,23 +141,28 @@ internal sealed class Lane : IAsyncDisposable
             if (run.IsDirect)
             {
                 await ReadDirectAsync(run, cancellationToken).ConfigureAwait(false);
-                _session.RunPlaced(run);
             }
             else
             {
                 await ReadIntoSlotAsync(run, cancellationToken).ConfigureAwait(false);
             }
         }
-        catch (Exception exception) when (exception is IOException or InvalidCheckpointException)
+        catch (Exception exception) when (run.Kind != RunKind.Viewed && exception is IOException or InvalidCheckpointException { Tensor: null })
         {
+            // A view's reader says itself which of its reads it was.
             throw _session.Explain(exception, run);
+        }
+
+        if (run.IsDirect)
+        {
+            await _session.RunPlacedAsync(run, cancellationToken).ConfigureAwait(false);
         }
     }
 
     private async ValueTask ReadDirectAsync(ReadRun run, CancellationToken cancellationToken)
     {
         var placement = _plan.Placements[run.FirstPlacement];
-        var tensor = _destinations[placement.Tensor];
+        var tensor = _destinations[placement.Destination];
         var memory = (HostMemory)tensor.Memory;
         var source = _plan.Checkpoint.Files[run.File].Source;
         for (var done = 0; done < run.ByteLength; done += TouchAheadBytes)
@@ -180,7 +185,7 @@ internal sealed class Lane : IAsyncDisposable
             if (_hasher is not null)
             {
                 started = Stopwatch.GetTimestamp();
-                _hasher.Append(placement.Tensor, memory.AsSpan(position, length));
+                _hasher.Append(placement.Destination, memory.AsSpan(position, length));
                 _session.Clock.AddHashing(Stopwatch.GetElapsedTime(started));
             }
         }
@@ -196,6 +201,13 @@ internal sealed class Lane : IAsyncDisposable
         if (run.Kind == RunKind.Gathered)
         {
             await GatherAsync(source, run, slot, cancellationToken).ConfigureAwait(false);
+        }
+        else if (run.Kind == RunKind.Viewed)
+        {
+            var placement = _plan.Placements[run.FirstPlacement];
+            var planned = _plan.Tensors[placement.Destination];
+            var first = planned.FirstElementAt(placement.DestinationOffset);
+            await StridedReader.ReadAsync(planned.Part, first, slot, cancellationToken).ConfigureAwait(false);
         }
         else
         {
@@ -235,7 +247,7 @@ internal sealed class Lane : IAsyncDisposable
     }
 
     // A run with segments is of one tensor.
-    private SliceSegments SegmentsOf(in ReadRun run) => _plan.Tensors[_plan.Placements[run.FirstPlacement].Tensor].Segments;
+    private SliceSegments SegmentsOf(in ReadRun run) => _plan.Tensors[_plan.Placements[run.FirstPlacement].Destination].Segments;
 
     // On the host, while the slot is in the cache of the core that has read it: the device gets whole segments side by side.
     private static void MoveTogether(in SliceSegments segments, Span<byte> slot)
@@ -316,7 +328,7 @@ internal sealed class Lane : IAsyncDisposable
         {
             await oldest.Fence.WaitAsync(cancellationToken).ConfigureAwait(false);
             _ = _inFlight.Dequeue();
-            _session.RunPlaced(oldest.Run);
+            await _session.RunPlacedAsync(oldest.Run, cancellationToken).ConfigureAwait(false);
             passed += oldest.Run.KeptByteLength;
             slots++;
         }
@@ -336,9 +348,9 @@ internal sealed class Lane : IAsyncDisposable
         for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
         {
             var placement = _plan.Placements[i];
-            var planned = _plan.Tensors[placement.Tensor];
-            var segments = planned.Slice is null ? default : planned.Segments;
-            var tensor = _destinations[placement.Tensor];
+            var planned = _plan.Destination(placement.Destination);
+            var segments = planned.HasSegments ? planned.Segments : default;
+            var tensor = _destinations[placement.Destination];
             var stored = planned.Source.DType;
             var position = tensor.ByteOffset + placement.DestinationOffset;
             if (tensor.Memory is HostMemory memory)
@@ -346,8 +358,7 @@ internal sealed class Lane : IAsyncDisposable
                 var elements = segments.CutsGroups
                     ? placement.ByteLength / segments.ByteLength * segments.KeptElements
                     : placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
-                var perElement = tensor.ElementCount / Math.Max(1, planned.SourceElementCount);
-                _session.Clock.AddFirstTouch(memory.Populate(position, tensor.DType.ByteCount(elements * perElement)));
+                _session.Clock.AddFirstTouch(memory.Populate(position, tensor.DType.ByteCount(elements * planned.ValuesPerElement)));
             }
 
             var started = Stopwatch.GetTimestamp();

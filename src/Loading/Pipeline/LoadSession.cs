@@ -26,7 +26,11 @@ internal sealed class LoadSession
         _destinations = destinations;
         _progress = progress;
         _check = ManifestCheck.Of(plan);
-        _remaining = [.. plan.Tensors.Select(tensor => plan.Device.Kind == DeviceKind.Meta ? 0 : tensor.SourceByteLength)];
+        _remaining = new long[plan.DestinationCount];
+        for (var i = 0; i < _remaining.Length; i++)
+        {
+            _remaining[i] = plan.Device.Kind == DeviceKind.Meta ? 0 : plan.Destination(i).SourceByteLength;
+        }
     }
 
     public LoadPlan Plan { get; }
@@ -65,15 +69,16 @@ internal sealed class LoadSession
     public RunHasher? CreateHasher() => _check is null ? null : new RunHasher(Plan, _check);
 
     /// <summary>Counts a placed run, completes the tensors whose last bytes it held, and reports.</summary>
-    public void RunPlaced(in ReadRun run)
+    public async ValueTask RunPlacedAsync(ReadRun run, CancellationToken cancellationToken)
     {
         Interlocked.Add(ref _bytesRead, run.ByteLength);
         for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
         {
             var placement = Plan.Placements[i];
-            if (Interlocked.Add(ref _remaining[placement.Tensor], -placement.ByteLength) == 0)
+            if (Interlocked.Add(ref _remaining[placement.Destination], -placement.ByteLength) == 0)
             {
-                Complete(placement.Tensor);
+                await CheckBlockAsync(placement.Destination, cancellationToken).ConfigureAwait(false);
+                Complete(placement.Destination);
             }
         }
 
@@ -91,7 +96,30 @@ internal sealed class LoadSession
             index++;
         }
 
-        return ReadFailure.Explain(exception, Plan.Tensors[Plan.Placements[index].Tensor].Source, offset);
+        return ReadFailure.Explain(exception, SourceAt(Plan.Placements[index].Destination, offset), offset);
+    }
+
+    // Of a block the first tensor that has elements there, or around it.
+    private TensorInfo SourceAt(int destination, long offset)
+    {
+        var tensors = Plan.IsBlock(destination) ? Plan.Sharing(destination) : [destination];
+        return tensors
+            .Select(tensor => Plan.Tensors[tensor].Source)
+            .FirstOrDefault(source => offset >= source.DataOffset && offset < source.Offset + (StorageExtent.Of(source).End * source.DType.BlockSize))
+            ?? Plan.Tensors[tensors[0]].Source;
+    }
+
+    // The time is the lane's that has brought the last bytes; meanwhile the others read on.
+    private async ValueTask CheckBlockAsync(int destination, CancellationToken cancellationToken)
+    {
+        if (_check is not null && Plan.IsBlock(destination))
+        {
+            var started = Stopwatch.GetTimestamp();
+            await BlockHasher
+                .CheckAsync(Plan, Plan.Blocks[destination - Plan.Tensors.Length], _destinations[destination], _check, cancellationToken)
+                .ConfigureAwait(false);
+            Clock.AddHashing(Stopwatch.GetElapsedTime(started));
+        }
     }
 
     // Tensors without elements have no run that could complete them; on the meta device none has.
@@ -99,8 +127,9 @@ internal sealed class LoadSession
     {
         for (var i = 0; i < _remaining.Length; i++)
         {
-            if (_remaining[i] == 0 && Plan.Tensors[i].TiedTo is null)
+            if (_remaining[i] == 0 && Plan.IsDestination(i))
             {
+                // On the meta device, where blocks are empty too, nothing is checked.
                 _check?.CheckEmpty(i);
                 Complete(i);
             }
@@ -108,16 +137,16 @@ internal sealed class LoadSession
     }
 
     // A tensor that is not what the manifest says is never handed out.
-    private void Complete(int tensor)
+    private void Complete(int destination)
     {
-        if (_check?.Differs(tensor) == true)
+        if (_check?.Differs(destination) == true)
         {
-            _destinations.Discard(tensor);
+            _destinations.Discard(destination);
             return;
         }
 
-        Interlocked.Add(ref _tensorsLoaded, 1 + Plan.TiedWith(tensor).Length);
-        _destinations.Complete(tensor);
+        Interlocked.Add(ref _tensorsLoaded, (Plan.IsBlock(destination) ? 0 : 1) + Plan.Sharing(destination).Length);
+        _destinations.Complete(destination);
     }
 
     private Task RunLanesAsync(CancellationToken cancellationToken) => LaneThreads.RunAsync(

@@ -53,12 +53,12 @@ internal sealed class ManifestCheck
     /// <summary>Holds a tensor without bytes against its entry.</summary>
     public void CheckEmpty(int tensor) => Check(tensor, SHA256.HashData([]));
 
-    /// <summary>Whether a tensor, or one that is tied to it, has other bytes than the manifest says.</summary>
-    public bool Differs(int tensor)
+    /// <summary>Whether a tensor, or one that shares its memory, has other bytes than the manifest says; of a block, any of its tensors.</summary>
+    public bool Differs(int destination)
     {
         lock (_lock)
         {
-            return _mismatches.ContainsKey(tensor) || _plan.TiedWith(tensor).Any(_mismatches.ContainsKey);
+            return _mismatches.ContainsKey(destination) || _plan.Sharing(destination).Any(_mismatches.ContainsKey);
         }
     }
 
@@ -81,7 +81,7 @@ internal sealed class ManifestCheck
             lock (_lock)
             {
                 _mismatches[tensor] = new ManifestMismatch(
-                    source.Name, $"its {source.ByteLength} bytes at {source.Offset} of {source.File.Path} have the SHA-256 {actual}, expected was {expected}");
+                    source.Name, $"its {source.DataByteLength} bytes at {source.DataOffset} of {source.File.Path} have the SHA-256 {actual}, expected was {expected}");
             }
         }
     }

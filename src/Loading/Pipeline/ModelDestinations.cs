@@ -10,36 +10,47 @@ internal sealed class ModelDestinations : IDestinations
     private readonly Lock _lock = new();
     private int _next;
 
-    private ModelDestinations(Tensor[] tensors, LoadPlan plan)
+    // The memory of each block as one row, while the load lasts.
+    private readonly Tensor[] _blocks;
+
+    private ModelDestinations(Tensor[] tensors, Tensor[] blocks, LoadPlan plan)
     {
         Tensors = tensors;
+        _blocks = blocks;
         _plan = plan;
     }
 
     public Tensor[] Tensors { get; }
 
-    public Tensor this[int tensor] => Tensors[tensor];
+    public Tensor this[int destination] => _plan.IsBlock(destination) ? _blocks[destination - Tensors.Length] : Tensors[destination];
 
     /// <summary>Allocates every tensor of a plan; frees what it has if one fails.</summary>
     public static ModelDestinations Allocate(LoadPlan plan, CancellationToken cancellationToken)
     {
         var tensors = new Tensor[plan.Tensors.Length];
+        var blocks = new Tensor[plan.Blocks.Length];
         try
         {
+            for (var i = 0; i < blocks.Length; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                blocks[i] = Tensor.Empty(plan.Blocks[i].Memory.DType, plan.Blocks[i].Memory.Shape, plan.Device);
+            }
+
             for (var i = 0; i < tensors.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var planned = plan.Tensors[i];
-                tensors[i] = planned.TiedTo is { } first
-                    ? new Tensor(tensors[first].Memory, planned.DType, planned.Shape)
+                tensors[i] = planned.Block is { } block ? planned.ViewOf(blocks[block])
+                    : planned.TiedTo is { } first ? new Tensor(tensors[first].Memory, planned.DType, planned.Shape)
                     : Tensor.Empty(planned.DType, planned.Shape, plan.Device);
             }
 
-            return new ModelDestinations(tensors, plan);
+            return new ModelDestinations(tensors, blocks, plan);
         }
         catch
         {
-            foreach (var tensor in tensors)
+            foreach (var tensor in tensors.Concat(blocks))
             {
                 tensor?.Dispose();
             }
@@ -61,7 +72,7 @@ internal sealed class ModelDestinations : IDestinations
                 || tensor.DType != planned.DType
                 || tensor.Shape != planned.Shape
                 || tensor.Device != plan.Device
-                || !tensor.IsContiguous)
+                || !(planned.Strides.IsDefault ? tensor.IsContiguous : tensor.Strides.SequenceEqual(planned.Strides)))
             {
                 throw new ArgumentException(
                     $"The plan makes {planned.Name} as {planned.DType} {planned.Shape} on {plan.Device}, and the model has "
@@ -73,12 +84,13 @@ internal sealed class ModelDestinations : IDestinations
             tensors[i] = tensor;
         }
 
-        if ((plan.TiedCount > 0 || model.HasTies) && FindOtherTie(plan, tensors) is { } difference)
+        if ((plan.TiedCount > 0 || plan.Blocks.Length > 0 || model.HasTies) && FindOtherTie(plan, tensors) is { } difference)
         {
             throw new ArgumentException($"{difference}: it was not loaded by an equal plan.", nameof(model));
         }
 
-        return new ModelDestinations(tensors, plan);
+        // Each has a reference of its own to the memory that its tensors share, which all of them lie in.
+        return new ModelDestinations(tensors, [.. plan.Blocks.Select(block => new Tensor(tensors[block.Tensors[0]].Memory, block.Memory.DType, block.Memory.Shape))], plan);
     }
 
     public ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken)
@@ -95,23 +107,33 @@ internal sealed class ModelDestinations : IDestinations
     {
     }
 
-    public void Complete(int tensor)
+    public void Complete(int destination)
     {
         // From here on every page is present; a second load into the same memory need not ask again.
-        if (Tensors[tensor].Memory is HostMemory memory)
+        if (this[destination].Memory is HostMemory memory)
         {
             memory.MarkPopulated();
         }
     }
 
-    public void Discard(int tensor)
+    public void Discard(int destination)
     {
         // The load fails, and everything is freed, or the model's owner keeps it, when all that differs is known.
+    }
+
+    /// <summary>Gives up the references to blocks when the load is over: their memory is that of the tensors now.</summary>
+    public void ReleaseBlocks()
+    {
+        foreach (var block in _blocks)
+        {
+            block.Dispose();
+        }
     }
 
     /// <summary>Frees the tensors after a failure.</summary>
     public void Free()
     {
+        ReleaseBlocks();
         foreach (var tensor in Tensors)
         {
             tensor.Dispose();
@@ -125,10 +147,19 @@ internal sealed class ModelDestinations : IDestinations
         for (var i = 0; i < tensors.Length; i++)
         {
             var planned = plan.Tensors[i];
+            var owner = plan.DestinationOf(i);
             var first = used.TryAdd(tensors[i].Memory, i) ? i : used[tensors[i].Memory];
-            if (first != (planned.TiedTo ?? i))
+            if (plan.IsBlock(owner) && tensors[i].ByteOffset != planned.BlockByteOffset)
             {
-                return planned.TiedTo is { } tied
+                return $"{Quoted.Name(planned.Name)} begins elsewhere in the memory that it shares";
+            }
+
+            var expected = plan.IsBlock(owner) ? plan.Sharing(owner)[0] : owner;
+            if (first != expected)
+            {
+                return plan.IsBlock(owner)
+                    ? $"{Quoted.Name(planned.Name)} shares its memory with others in the plan than in the model"
+                    : planned.TiedTo is { } tied
                     ? $"{Quoted.Name(planned.Name)} is tied to {Quoted.Name(plan.Tensors[tied].Name)} in the plan and not in the model"
                     : $"{Quoted.Name(planned.Name)} shares the memory of {Quoted.Name(plan.Tensors[first].Name)} in the model and not in the plan";
             }

@@ -19,13 +19,18 @@ internal sealed class RunHasher(LoadPlan plan, ManifestCheck check) : IDisposabl
         for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
         {
             var placement = plan.Placements[i];
-            Append(placement.Tensor, bytes.Slice(placement.RunOffset, placement.ByteLength));
+            Append(placement.Destination, bytes.Slice(placement.RunOffset, placement.ByteLength));
         }
     }
 
-    /// <summary>Takes the next bytes of a tensor.</summary>
+    /// <summary>Takes the next bytes of a tensor; those of a block are hashed when all of them are there (<see cref="BlockHasher"/>).</summary>
     public void Append(int tensor, ReadOnlySpan<byte> bytes)
     {
+        if (plan.IsBlock(tensor))
+        {
+            return;
+        }
+
         if (_rest == 0)
         {
             _rest = plan.Tensors[tensor].SourceByteLength;

@@ -14,7 +14,8 @@ namespace IlgpuLoader.Loading;
 /// </remarks>
 internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDisposable
 {
-    private readonly Tensor?[] _tensors = new Tensor?[plan.Tensors.Length];
+    // Those of the plan, and behind them the memory of each block as one row, until its tensors are made.
+    private readonly Tensor?[] _tensors = new Tensor?[plan.DestinationCount];
     private readonly Channel<int> _complete = Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true });
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly SemaphoreSlim _changed = new(0);
@@ -27,7 +28,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
     /// <summary>Indexes of tensors, in the order in which they were completed.</summary>
     public ChannelReader<int> Completed => _complete.Reader;
 
-    public Tensor this[int tensor] => _tensors[tensor] ?? throw new InvalidOperationException("A run was placed before it was taken.");
+    public Tensor this[int destination] => _tensors[destination] ?? throw new InvalidOperationException("A run was placed before it was taken.");
 
     public async ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken)
     {
@@ -44,10 +45,10 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
             var run = plan.Runs[taken.First];
             for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
             {
-                var index = plan.Placements[i].Tensor;
+                var index = plan.Placements[i].Destination;
                 if (_tensors[index] is null)
                 {
-                    await WaitForRoomAsync(plan.Tensors[index].ByteLength, cancellationToken).ConfigureAwait(false);
+                    await WaitForRoomAsync(plan.Destination(index).ByteLength, cancellationToken).ConfigureAwait(false);
                     _tensors[index] = Allocate(index);
                 }
             }
@@ -66,44 +67,55 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
         }
     }
 
-    public void Complete(int tensor)
+    public void Complete(int destination)
     {
         // A tensor without elements has had no run.
-        _tensors[tensor] ??= Allocate(tensor);
-        if (_tensors[tensor]!.Memory is HostMemory memory)
+        var complete = _tensors[destination] ??= Allocate(destination);
+        if (complete.Memory is HostMemory memory)
         {
             memory.MarkPopulated();
         }
 
-        // The consumer may dispose a tensor as soon as it is announced: those tied to it hold their references before.
-        var tied = plan.TiedWith(tensor);
-        foreach (var index in tied)
+        // The consumer may dispose a tensor as soon as it is announced: those that share its memory hold their references before.
+        var (sharing, isBlock) = (plan.Sharing(destination), plan.IsBlock(destination));
+        foreach (var index in sharing)
         {
-            _tensors[index] = new Tensor(_tensors[tensor]!.Memory, plan.Tensors[index].DType, plan.Tensors[index].Shape);
+            var planned = plan.Tensors[index];
+            _tensors[index] = isBlock ? planned.ViewOf(complete) : new Tensor(complete.Memory, planned.DType, planned.Shape);
+        }
+
+        if (isBlock)
+        {
+            _tensors[destination] = null;
+            complete.Dispose();
         }
 
         lock (_lock)
         {
-            _waitingForConsumer += 1 + tied.Length;
+            _waitingForConsumer += (isBlock ? 0 : 1) + sharing.Length;
         }
 
-        _complete.Writer.TryWrite(tensor);
-        foreach (var index in tied)
+        if (!isBlock)
+        {
+            _complete.Writer.TryWrite(destination);
+        }
+
+        foreach (var index in sharing)
         {
             _complete.Writer.TryWrite(index);
         }
     }
 
-    public void Discard(int tensor)
+    public void Discard(int destination)
     {
         // Nobody will take it: its room is for the tensors behind it. One without elements has never been made.
-        if (_tensors[tensor] is { } discarded)
+        if (_tensors[destination] is { } discarded)
         {
             discarded.Dispose();
-            _tensors[tensor] = null;
+            _tensors[destination] = null;
             lock (_lock)
             {
-                _heldBytes -= plan.Tensors[tensor].ByteLength;
+                _heldBytes -= plan.Destination(destination).ByteLength;
             }
 
             _changed.Release();
@@ -128,12 +140,13 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
     {
         var handed = this[tensor];
         _tensors[tensor] = null;
-        // Tied tensors are announced one after the other: the memory is the consumer's alone with the last of them.
-        var tied = plan.TiedWith(plan.Tensors[tensor].TiedTo ?? tensor);
-        var isLast = tied.IsEmpty || tied[^1] == tensor;
+        // Tensors that share memory are announced one after the other: it is the consumer's alone with the last of them.
+        var destination = plan.DestinationOf(tensor);
+        var sharing = plan.Sharing(destination);
+        var isLast = sharing.IsEmpty || sharing[^1] == tensor;
         lock (_lock)
         {
-            _heldBytes -= isLast ? plan.Tensors[tensor].ByteLength : 0;
+            _heldBytes -= isLast ? plan.Destination(destination).ByteLength : 0;
             _waitingForConsumer--;
         }
 
@@ -153,7 +166,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
         _changed.Dispose();
     }
 
-    private Tensor Allocate(int index) => Tensor.Empty(plan.Tensors[index].DType, plan.Tensors[index].Shape, plan.Device);
+    private Tensor Allocate(int index) => Tensor.Empty(plan.Destination(index).DType, plan.Destination(index).Shape, plan.Device);
 
     private async ValueTask WaitForRoomAsync(long bytes, CancellationToken cancellationToken)
     {

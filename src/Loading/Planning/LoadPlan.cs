@@ -19,6 +19,7 @@ public sealed class LoadPlan
         Checkpoint checkpoint,
         LoadOptions options,
         ImmutableArray<PlannedTensor> tensors,
+        ImmutableArray<PlannedBlock> blocks,
         ImmutableArray<ReadRun> runs,
         ImmutableArray<Placement> placements,
         StagingLayout staging)
@@ -26,6 +27,7 @@ public sealed class LoadPlan
         Checkpoint = checkpoint;
         Options = options;
         Tensors = tensors;
+        Blocks = blocks;
         Runs = runs;
         Placements = placements;
         Staging = staging;
@@ -39,11 +41,17 @@ public sealed class LoadPlan
                 _tied ??= [];
                 _tied[first] = _tied.GetValueOrDefault(first, []).Add(i);
             }
-            else
+            else if (tensors[i].Place is null)
             {
                 BytesNeeded = checked(BytesNeeded + tensors[i].SourceByteLength);
                 DestinationBytes = checked(DestinationBytes + tensors[i].ByteLength);
             }
+        }
+
+        foreach (var block in blocks)
+        {
+            BytesNeeded = checked(BytesNeeded + block.BytesNeeded);
+            DestinationBytes = checked(DestinationBytes + block.Memory.ByteLength);
         }
     }
 
@@ -59,6 +67,9 @@ public sealed class LoadPlan
     /// <summary>The tensors that will be made, in the order of their bytes in the checkpoint.</summary>
     public ImmutableArray<PlannedTensor> Tensors { get; }
 
+    /// <summary>The memories that several tensors are views of, or one that has strides; most plans have none.</summary>
+    public ImmutableArray<PlannedBlock> Blocks { get; }
+
     /// <summary>The runs to read, in file order.</summary>
     public ImmutableArray<ReadRun> Runs { get; }
 
@@ -68,16 +79,16 @@ public sealed class LoadPlan
     /// <summary>Lanes and staging slots.</summary>
     public StagingLayout Staging { get; }
 
-    /// <summary>The bytes that will be read.</summary>
+    /// <summary>The bytes that will be read; of gathered views, those of their elements, whatever lies between is read with them.</summary>
     public long BytesToRead { get; }
 
     /// <summary>
-    /// The bytes of the tensors, or of their slices, as they are stored; what is read beyond them is waste. Tied tensors
-    /// count once.
+    /// The bytes of the tensors, or of their slices, as they are stored; what is read beyond them is waste. Tied tensors and
+    /// blocks count once.
     /// </summary>
     public long BytesNeeded { get; }
 
-    /// <summary>The bytes of all tensors on the device; tied tensors count once.</summary>
+    /// <summary>The bytes of all tensors on the device; tied tensors and blocks count once.</summary>
     public long DestinationBytes { get; }
 
     /// <summary>How many tensors are loaded in part; 0 for a tensor-parallel rank where no name was recognised.</summary>
@@ -86,9 +97,16 @@ public sealed class LoadPlan
     /// <summary>How many tensors share the memory of another one.</summary>
     public int TiedCount { get; }
 
-    /// <summary>The largest tensors on the device, largest first; of tied ones the first.</summary>
+    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of.</summary>
+    public long MemoryOf(PlannedTensor tensor)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        return tensor.Block is { } block ? Blocks[block].Memory.ByteLength : tensor.ByteLength;
+    }
+
+    /// <summary>The tensors that keep most memory of the device, largest first; of tied ones and of a block the first.</summary>
     public IEnumerable<PlannedTensor> LargestTensors(int count) =>
-        Tensors.Where(tensor => tensor.TiedTo is null).OrderByDescending(tensor => tensor.ByteLength).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
+        Tensors.Where((tensor, i) => tensor.TiedTo is null && (tensor.Block is not { } block || Blocks[block].Tensors[0] == i)).OrderByDescending(MemoryOf).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
 
     /// <summary>What the plan takes of each device that it takes memory of, and what is free there now.</summary>
     /// <param name="destinationBytes">What the tensors take at the same time; null for the whole of them, as when they are not streamed.</param>
@@ -136,6 +154,11 @@ public sealed class LoadPlan
             text.AppendLine(CultureInfo.InvariantCulture, $"{TiedCount} tensors tied to others");
         }
 
+        if (Blocks.Length > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"{Blocks.Sum(block => block.Tensors.Length)} tensors are views of {Blocks.Length} blocks of memory");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $"memory {DestinationBytes} bytes for tensors, {Staging}");
         return text.ToString();
     }
@@ -151,7 +174,7 @@ public sealed class LoadPlan
         }
 
         var end = first + 1;
-        while (Options.Manifest is not null && end < Runs.Length && LastTensor(Runs[end - 1]) == FirstTensor(Runs[end]))
+        while (Options.Manifest is not null && end < Runs.Length && LastTensor(Runs[end - 1]) == FirstTensor(Runs[end]) && !IsBlock(FirstTensor(Runs[end])))
         {
             end++;
         }
@@ -159,19 +182,40 @@ public sealed class LoadPlan
         return new RunRange(first, end - first);
     }
 
+    /// <summary>How many memories are filled: the tensors, of which some have none of their own, and behind them the blocks.</summary>
+    internal int DestinationCount => Tensors.Length + Blocks.Length;
+
+    /// <summary>Whether a destination is a block and no tensor.</summary>
+    internal bool IsBlock(int destination) => destination >= Tensors.Length;
+
+    /// <summary>What a placement fills: a tensor of the plan, or the memory of a block.</summary>
+    internal PlannedTensor Destination(int destination) => IsBlock(destination) ? Blocks[destination - Tensors.Length].Memory : Tensors[destination];
+
+    /// <summary>Whether this is memory that is filled: not that of a tensor which has another's.</summary>
+    internal bool IsDestination(int destination) => IsBlock(destination) || Tensors[destination] is { TiedTo: null, Place: null };
+
+    /// <summary>The destination whose memory a tensor has: its own, that of the tensor it is tied to, or a block.</summary>
+    internal int DestinationOf(int tensor) => Tensors[tensor].Block is { } block ? Tensors.Length + block : Tensors[tensor].TiedTo ?? tensor;
+
+    /// <summary>
+    /// The tensors beside a tensor that have its memory, as indexes in the plan: those that are tied to it. Of a block all that are views of it.
+    /// </summary>
+    internal ImmutableArray<int> Sharing(int destination) =>
+        IsBlock(destination) ? Blocks[destination - Tensors.Length].Tensors : TiedWith(destination);
+
     /// <summary>The tensors that are tied to this one, as indexes in the plan.</summary>
     internal ImmutableArray<int> TiedWith(int tensor) => _tied is null ? [] : _tied.GetValueOrDefault(tensor, []);
 
-    private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Tensor;
+    private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Destination;
 
-    private int LastTensor(in ReadRun run) => Placements[run.FirstPlacement + run.PlacementCount - 1].Tensor;
+    private int LastTensor(in ReadRun run) => Placements[run.FirstPlacement + run.PlacementCount - 1].Destination;
 
     private static MemoryNeed Need(Device device, long tensors, long staging) =>
         new(device, tensors, staging, device.FreeMemory, device.TotalMemory);
 
     private DeviceMemoryException TooLarge(MemoryNeed need)
     {
-        var largest = string.Join(", ", LargestTensors(3).Select(tensor => $"{Quoted.Name(tensor.Name)} ({tensor.ByteLength} bytes)"));
+        var largest = string.Join(", ", LargestTensors(3).Select(tensor => $"{Quoted.Name(tensor.Name)} ({MemoryOf(tensor)} bytes)"));
         return new DeviceMemoryException(
             need.Device.Id,
             need.NeededBytes,

@@ -5,7 +5,7 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Makes a plan: chooses the tensors, says what each becomes, which part of it is wanted and which of them are tied. Linear
+/// Makes a plan: chooses the tensors, says what each becomes, which part of it is wanted, and which of them are tied or share a storage. Linear
 /// in the number of tensors and runs.
 /// </summary>
 internal sealed class LoadPlanner
@@ -54,23 +54,26 @@ internal sealed class LoadPlanner
     private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
         var tensors = ImmutableArray.CreateBuilder<PlannedTensor>();
+        var hasViews = false;
         foreach (var tensor in _checkpoint.Tensors)
         {
             if (isChosen(tensor))
             {
                 tensors.Add(Describe(tensor));
+                hasViews |= !tensor.IsWholeStorage;
             }
         }
 
         TiedStorage.Tie(tensors);
+        var blocks = hasViews ? StorageBlocks.Form(tensors) : [];
         var lanes = _options.Lanes ?? StagingLayout.DefaultLanes;
         if (_options.Device.Kind == DeviceKind.Meta)
         {
-            return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), [], [], new StagingLayout(lanes, 0, 0));
+            return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), blocks, [], [], new StagingLayout(lanes, 0, 0));
         }
 
-        var staging = StagingLayout.Fit(lanes, _options.Device.PreferredSlotBytes, _options.StagingBytes);
-        var (runs, placements) = FindRuns(tensors, staging.SlotBytes);
+        var staging = StagingLayout.Fit(lanes, SlotBytes(hasViews ? tensors : []), _options.StagingBytes);
+        var (runs, placements) = FindRuns(tensors, blocks, staging.SlotBytes);
         if (runs.All(run => run.IsDirect))
         {
             // Without staged runs the slots need not exist, and the cap on them need not cost lanes.
@@ -78,23 +81,52 @@ internal sealed class LoadPlanner
         }
 
         staging = staging with { Lanes = Math.Clamp(runs.Length, 1, staging.Lanes) };
-        return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), runs, placements, staging);
+        return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), blocks, runs, placements, staging);
     }
 
     private (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) FindRuns(
-        ImmutableArray<PlannedTensor>.Builder tensors, int slotBytes)
+        ImmutableArray<PlannedTensor>.Builder tensors, ImmutableArray<PlannedBlock> blocks, int slotBytes)
     {
         var fileIndexes = _checkpoint.Files.Select((file, index) => (file, index)).ToDictionary(pair => pair.file, pair => pair.index);
-        var builder = new RunBuilder(_options.Device.IsHost, slotBytes, keepsTensorsWhole: _options.Manifest is not null);
+        var builder = new RunBuilder(
+            _options.Device.IsHost,
+            Math.Min(slotBytes, _options.Device.PreferredSlotBytes),
+            slotBytes,
+            keepsTensorsWhole: _options.Manifest is not null);
         for (var i = 0; i < tensors.Count; i++)
         {
-            if (tensors[i].TiedTo is null)
+            if (tensors[i].Place?.Block is { } block)
+            {
+                // Its first tensor stands for it; the others are there with it.
+                if (blocks[block].Tensors[0] == i)
+                {
+                    builder.Add(tensors.Count + block, blocks[block].Memory, fileIndexes[tensors[i].Source.File]);
+                }
+            }
+            else if (tensors[i].TiedTo is null)
             {
                 builder.Add(i, tensors[i], fileIndexes[tensors[i].Source.File]);
             }
         }
 
         return builder.Build();
+    }
+
+    // The host decodes from slots that its caches hold. A gathered view has larger ones: they are fewer passes over its storage.
+    private int SlotBytes(IEnumerable<PlannedTensor> tensors)
+    {
+        var preferred = _options.Device.PreferredSlotBytes;
+        if (!_options.Device.IsHost)
+        {
+            return preferred;
+        }
+
+        var largest = tensors
+            .Where(tensor => tensor is { TiedTo: null, Place: null, Source.IsContiguous: false })
+            .Select(tensor => tensor.SourceByteLength)
+            .DefaultIfEmpty()
+            .Max();
+        return Math.Max(preferred, (int)Math.Min(largest, TensorPieces.ViewPieceBytes));
     }
 
     private void CheckOptions()
@@ -118,12 +150,6 @@ internal sealed class LoadPlanner
 
     private PlannedTensor Describe(TensorInfo tensor)
     {
-        if (!tensor.IsWholeStorage)
-        {
-            throw new UnsupportedCheckpointException(
-                "views into a storage", tensor.File.Path, "it is a strided view, which this version does not load.", tensor.File.Format, tensor.Name);
-        }
-
         var target = _dtype(tensor);
         var slice = FindSlice(tensor, isDecoded: target != tensor.DType);
         var shape = slice is { } part ? tensor.Shape.With(part.Dimension, part.Length) : tensor.Shape;
@@ -145,7 +171,12 @@ internal sealed class LoadPlanner
             return null;
         }
 
-        _ = SliceSegments.Of(tensor, slice, isDecoded);
+        SliceSegments.Check(tensor, slice);
+        if (tensor.IsContiguous)
+        {
+            _ = SliceSegments.Of(tensor, slice, isDecoded);
+        }
+
         return slice.Start == 0 && slice.Length == tensor.Shape[slice.Dimension] ? null : slice;
     }
 }

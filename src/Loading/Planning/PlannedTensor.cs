@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -17,10 +19,22 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
     /// </summary>
     public int? TiedTo { get; init; }
 
+    /// <summary>
+    /// The place in a block that the tensor is a view of; null where it has memory of its own, or that of the tensor it is tied to. A
+    /// tied tensor is a view of the same block.
+    /// </summary>
+    public BlockPlace? Place { get; init; }
+
+    /// <summary>The index in the plan of the block that the tensor is a view of; null for none.</summary>
+    public int? Block => Place?.Block;
+
+    /// <summary>The strides the tensor will have, in elements; default for row-major, as it always is without a block.</summary>
+    public ImmutableArray<long> Strides => Place?.Strides ?? default;
+
     /// <summary>The name.</summary>
     public string Name => Source.Name;
 
-    /// <summary>The size on the device in bytes; what a tied tensor has it shares.</summary>
+    /// <summary>The size of the elements on the device in bytes; what a tied tensor or a view of a block has it shares.</summary>
     public long ByteLength => DType.ByteCount(Shape.ElementCount);
 
     /// <summary>The number of stored elements that are loaded.</summary>
@@ -31,7 +45,34 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
     /// <summary>
     /// The size of what is loaded in bytes, as it is stored: with the whole of the blocks that a slice begins or ends in.
     /// </summary>
-    public long SourceByteLength => Slice is null ? Source.ByteLength : Segments.Count * Segments.ByteLength;
+    public long SourceByteLength => Slice is null ? Source.DataByteLength
+        : HasSegments ? Segments.Count * Segments.ByteLength
+        : Source.DType.ByteCount(SourceElementCount);
+
+    /// <summary>Where the tensor begins in its block, in bytes.</summary>
+    internal long BlockByteOffset => DType.ByteCount(Place?.Offset ?? 0);
+
+    /// <summary>The tensor as a view of its block's memory.</summary>
+    /// <param name="block">The block as one row, which begins its memory.</param>
+    internal Tensor ViewOf(Tensor block) => new(block.Memory, DType, Shape, Strides, BlockByteOffset);
+
+    /// <summary>Values of the dtype for one stored element: 2 where complex numbers become pairs.</summary>
+    internal int ValuesPerElement => DType == Source.DType ? 1 : Codecs.Of(Source.DType).ValuesPerElement;
+
+    /// <summary>The stored element that goes to a place in the tensor; of a block type, the first of its block.</summary>
+    /// <param name="destinationOffset">The place, in bytes from the tensor's start.</param>
+    internal long FirstElementAt(long destinationOffset) => destinationOffset / DType.BlockSize * DType.BlockLength / ValuesPerElement;
+
+    /// <summary>Whether a slice's bytes are segments of a range; else what is loaded is <see cref="Part"/>.</summary>
+    internal bool HasSegments => Slice is not null && Source.IsContiguous;
+
+    /// <summary>The part of the source that is loaded, as a tensor: the source, or where that has strides a view that is narrowed to the slice.</summary>
+    internal TensorInfo Part => Slice is not { } slice ? Source
+        : new TensorInfo(Name, Source.DType, Source.Shape.With(slice.Dimension, slice.Length), Source.File, Source.Offset, Source.ByteLength)
+        {
+            Strides = Source.Strides,
+            StorageOffset = checked(Source.StorageOffset + (slice.Start * Source.Strides[slice.Dimension])),
+        };
 
     /// <summary>Where a slice's bytes lie in the storage.</summary>
     internal SliceSegments Segments => SliceSegments.Of(

@@ -8,9 +8,10 @@ namespace IlgpuLoader.Loading;
 /// and finds the cheapest way to read slices whose bytes do not lie side by side.
 /// </summary>
 /// <param name="readsDirectly">Whether bytes that need no decoding are read straight into their place.</param>
-/// <param name="slotBytes">The size of a staging slot.</param>
+/// <param name="slotBytes">How much of a staging slot a run fills.</param>
+/// <param name="viewBytes">How much of it a run of a gathered view fills, whose pieces may be larger.</param>
 /// <param name="keepsTensorsWhole">Whether a run that holds a part of a tensor holds nothing else, as hashing needs it.</param>
-internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTensorsWhole)
+internal sealed class RunBuilder(bool readsDirectly, int slotBytes, int viewBytes, bool keepsTensorsWhole)
 {
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
     private const int DirectRunBytes = 16 << 20;
@@ -22,21 +23,30 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
     private ReadRun _open;
 
     /// <summary>Adds the runs of a tensor; tensors come in file order.</summary>
-    /// <param name="index">The tensor's index in the plan.</param>
-    /// <param name="tensor">The tensor.</param>
+    /// <param name="index">The tensor's index in the plan, or its block's.</param>
+    /// <param name="tensor">The tensor, or the memory of a block.</param>
     /// <param name="file">Its file's index in the checkpoint.</param>
     public void Add(int index, PlannedTensor tensor, int file)
     {
-        if (tensor.Slice is null)
+        if (!tensor.HasSegments)
         {
-            AddRange(index, tensor, file, tensor.Source.Offset, tensor.Source.ByteLength, 0);
+            var part = tensor.Part;
+            if (part.IsContiguous)
+            {
+                AddRange(index, tensor, file, part.DataOffset, part.DataByteLength, 0);
+            }
+            else
+            {
+                AddView(index, tensor, file, part);
+            }
+
             return;
         }
 
         var segments = tensor.Segments;
         if (segments.Count == 1 && !segments.CutsGroups)
         {
-            AddRange(index, tensor, file, tensor.Source.Offset + segments.FirstByte, segments.ByteLength, 0);
+            AddRange(index, tensor, file, tensor.Source.DataOffset + segments.FirstByte, segments.ByteLength, 0);
         }
         else if (segments.Count > 0)
         {
@@ -159,16 +169,29 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
             var kept = count * length;
             var read = apart ? kept : (int)((count - 1) * segments.StrideBytes) + length;
             var kind = count == 1 ? RunKind.Staged : apart ? RunKind.Gathered : RunKind.Sieved;
-            var offset = tensor.Source.Offset + segments.FirstByte + (i * segments.StrideBytes);
+            var offset = tensor.Source.DataOffset + segments.FirstByte + (i * segments.StrideBytes);
             _runs.Add(new ReadRun(file, offset, read, kept, _placements.Count, 1, kind));
             var destination = segments.CutsGroups ? tensor.DType.ByteCount(i * segments.KeptElements) : DestinationOffset(tensor, i * length);
             _placements.Add(new Placement(index, 0, kept, destination));
         }
     }
 
+    private void AddView(int index, PlannedTensor tensor, int file, TensorInfo part)
+    {
+        CloseRun();
+        var block = part.DType.BlockSize;
+        var most = viewBytes / block * block;
+        for (long done = 0; done < part.DataByteLength; done += most)
+        {
+            var length = (int)Math.Min(most, part.DataByteLength - done);
+            _runs.Add(new ReadRun(file, part.DataOffset, length, length, _placements.Count, 1, RunKind.Viewed));
+            _placements.Add(new Placement(index, 0, length, DestinationOffset(tensor, done)));
+        }
+    }
+
     private void AddSegment(int index, PlannedTensor tensor, int file, SliceSegments segments, long segment)
     {
-        var offset = tensor.Source.Offset + segments.FirstByte + (segment * segments.StrideBytes);
+        var offset = tensor.Source.DataOffset + segments.FirstByte + (segment * segments.StrideBytes);
         var done = segment * segments.ByteLength;
         if (CanBeDirect(tensor))
         {
@@ -185,8 +208,7 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, bool keepsTe
     private static long DestinationOffset(PlannedTensor tensor, long storedBytes)
     {
         var dtype = tensor.Source.DType;
-        var valuesPerElement = tensor.SourceElementCount == 0 ? 1 : tensor.Shape.ElementCount / tensor.SourceElementCount;
-        return tensor.DType.ByteCount(storedBytes / dtype.BlockSize * dtype.BlockLength * valuesPerElement);
+        return tensor.DType.ByteCount(storedBytes / dtype.BlockSize * dtype.BlockLength * tensor.ValuesPerElement);
     }
 
     private void CloseRun()

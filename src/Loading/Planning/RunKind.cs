@@ -17,4 +17,10 @@ public enum RunKind : byte
     /// sieving").
     /// </summary>
     Sieved,
+
+    /// <summary>
+    /// Elements of a view that do not lie side by side, in row-major order into a slot, by as many reads as that takes. The run counts with
+    /// the bytes of the elements.
+    /// </summary>
+    Viewed,
 }

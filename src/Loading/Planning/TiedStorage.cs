@@ -9,8 +9,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal static class TiedStorage
 {
-    // The shape counts only with a slice: whole storages hold the same elements in any shape.
-    private readonly record struct Part(CheckpointFile File, long Offset, long ByteLength, DType DType, TensorSlice? Slice, Shape Shape);
+    // The shape counts only with a slice or strides: elements side by side are the same in any shape.
+    private readonly record struct Part(ElementPlace Place, TensorSlice? Slice, Shape Shape);
 
     /// <summary>Ties each tensor to the first that it can share with.</summary>
     public static void Tie(ImmutableArray<PlannedTensor>.Builder tensors)
@@ -25,8 +25,7 @@ internal static class TiedStorage
         for (var i = 0; i < tensors.Count; i++)
         {
             var (source, slice) = (tensors[i].Source, tensors[i].Slice);
-            var part = new Part(
-                source.File, source.Offset, source.ByteLength, source.DType, slice, slice is null ? Shape.Scalar : source.Shape);
+            var part = new Part(ElementPlace.Of(source), slice, slice is null && source.IsContiguous ? Shape.Scalar : source.Shape);
             // Where there are no bytes nothing is shared: any number of empty tensors begin at one offset.
             if (tensors[i].SourceByteLength > 0 && !first.TryAdd(part, i))
             {

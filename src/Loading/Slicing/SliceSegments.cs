@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// elements that are stored together (a block, a byte of F4), the ranges have those groups whole.
 /// </summary>
 /// <param name="Count">How many ranges; 0 where the slice has no elements.</param>
-/// <param name="FirstByte">Where the first begins, in bytes from the start of the storage.</param>
+/// <param name="FirstByte">Where the first begins, in bytes from the tensor's first element.</param>
 /// <param name="ByteLength">The size of each in bytes.</param>
 /// <param name="StrideBytes">From the start of one to the start of the next, in bytes.</param>
 internal readonly record struct SliceSegments(long Count, long FirstByte, long ByteLength, long StrideBytes)
@@ -22,7 +22,17 @@ internal readonly record struct SliceSegments(long Count, long FirstByte, long B
     /// <summary>Whether the slice cuts groups, so that only a part of each range is the slice's.</summary>
     public bool CutsGroups => KeptElements > 0;
 
-    /// <summary>Finds the ranges of a slice.</summary>
+    /// <summary>Checks that a slice is within its tensor.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
+    public static void Check(TensorInfo tensor, TensorSlice slice)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)slice.Dimension, (uint)tensor.Shape.Rank, nameof(slice));
+        ArgumentOutOfRangeException.ThrowIfNegative(slice.Start, nameof(slice));
+        ArgumentOutOfRangeException.ThrowIfNegative(slice.Length, nameof(slice));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(slice.Start, tensor.Shape[slice.Dimension] - slice.Length, nameof(slice));
+    }
+
+    /// <summary>Finds the ranges of a slice of a tensor whose elements lie side by side.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="slice">The slice.</param>
     /// <param name="isDecoded">Whether elements are decoded, which is the only way to a part of a group.</param>
@@ -32,11 +42,8 @@ internal readonly record struct SliceSegments(long Count, long FirstByte, long B
     /// </exception>
     public static SliceSegments Of(TensorInfo tensor, TensorSlice slice, bool isDecoded)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)slice.Dimension, (uint)tensor.Shape.Rank, nameof(slice));
+        Check(tensor, slice);
         var size = tensor.Shape[slice.Dimension];
-        ArgumentOutOfRangeException.ThrowIfNegative(slice.Start, nameof(slice));
-        ArgumentOutOfRangeException.ThrowIfNegative(slice.Length, nameof(slice));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(slice.Start, size - slice.Length, nameof(slice));
         if (tensor.ElementCount == 0 || slice.Length == 0)
         {
             return default;
@@ -72,7 +79,7 @@ internal readonly record struct SliceSegments(long Count, long FirstByte, long B
         }
 
         return slice.Length == size && length == stride
-            ? new SliceSegments(1, 0, tensor.ByteLength, tensor.ByteLength)
+            ? new SliceSegments(1, 0, tensor.DataByteLength, tensor.DataByteLength)
             : new SliceSegments(count, dtype.ByteCount(start), dtype.ByteCount(length), count > 1 ? dtype.ByteCount(stride) : dtype.ByteCount(length));
     }
 

@@ -190,6 +190,12 @@ internal static class GoldenCases
                 "convert/gguf-of-ties",
                 "convert {tmp}/tied.safetensors {tmp}/out --format gguf --device host --json",
                 "ls {tmp}/out"),
+            new(
+                "convert/torch",
+                "convert {tmp}/tied.safetensors {tmp}/a.pt --device host",
+                "convert {tmp}/blocks.gguf {tmp}/blocks.pth --device host",
+                "convert {tmp}/tied.safetensors {tmp}/out --format pt --max-shard-size 8 --device host --json",
+                "ls {tmp}/out"),
             new("convert/warnings", "convert {tmp}/fp8 {tmp}/a --dtype bf16 --device host", "convert {tmp}/fp8 {tmp}/b --include none --device host"),
         }.Select(golden => golden with { Rules = [Scrubbing.Lanes] }),
     ];

@@ -131,10 +131,10 @@ public sealed class CheckpointFolderTests : IDisposable
     [Fact]
     public async Task Open_FolderWithOtherWeights_NamesThem()
     {
-        _folder.Write("pytorch_model.bin", "x");
+        _folder.Write("model.onnx", "x");
         var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
         Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
-        Assert.Contains("'pytorch_model.bin'", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("'model.onnx'", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
         Assert.Equal(CheckpointErrorCode.NoWeights, exception.Code);
-        Assert.StartsWith(_folder.Path + ": there are no .safetensors or .gguf files here", exception.Message, StringComparison.Ordinal);
+        Assert.StartsWith(_folder.Path + ": there are no .safetensors, .gguf, .bin, .pt, .pth, .ckpt, .npy or .npz files of weights here", exception.Message, StringComparison.Ordinal);
     }
 
     [LinuxFact]

@@ -88,8 +88,6 @@ public sealed class FormatDetectionTests : IDisposable
     }
 
     [Theory]
-    [InlineData("504B0304140000", "zip")]
-    [InlineData("80028A0A6CFC9C46F9206AA850192E", "pickle")]
     [InlineData("894844460D0A1A0A", "HDF5")]
     [InlineData("6C6D6767", "ggml")]
     [InlineData("1F8B0800", "gzip")]

@@ -22,6 +22,15 @@ public sealed class ShardNamesTests
         Assert.Equal("model-00002-of-00003.gguf", ShardNames.OfShard(1, 3, ".gguf"));
     }
 
+    [Fact]
+    public void Files_of_PyTorch_have_the_names_of_transformers()
+    {
+        Assert.Equal("pytorch_model.bin", ShardNames.OfShard(0, 1, ".bin"));
+        Assert.Equal("pytorch_model-00002-of-00003.bin", ShardNames.OfShard(1, 3, ".bin"));
+        Assert.Equal("pytorch_model.bin.index.json", ShardNames.TorchIndex);
+        Assert.Equal("model.safetensors.index.json", ShardNames.Index);
+    }
+
     [Theory]
     [InlineData(-1, 1)]
     [InlineData(1, 1)]
@@ -42,6 +51,12 @@ public sealed class ShardNamesTests
     [InlineData("model-1-of-2.safetensors", false)]
     [InlineData("model-00001-of-2.safetensors", false)]
     [InlineData("model-00001-of-00002.bin", false)]
+    [InlineData("model.bin", false)]
+    [InlineData("pytorch_model.bin", true)]
+    [InlineData("pytorch_model-00001-of-00002.bin", true)]
+    [InlineData("pytorch_model.bin.index.json", true)]
+    [InlineData("pytorch_model.safetensors", false)]
+    [InlineData("pytorch_model-1-of-2.bin", false)]
     [InlineData("model-0000x-of-00002.safetensors", false)]
     [InlineData("model-00001-of-.safetensors", false)]
     [InlineData("model-.safetensors", false)]

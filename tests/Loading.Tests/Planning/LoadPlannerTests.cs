@@ -209,7 +209,7 @@ public sealed class LoadPlannerTests
             for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
             {
                 var placement = plan.Placements[i];
-                var tensor = plan.Tensors[placement.Tensor];
+                var tensor = plan.Tensors[placement.Destination];
                 var begin = run.Offset + placement.RunOffset - tensor.Source.Offset;
                 Assert.Same(tensor.Source.File, plan.Checkpoint.Files[run.File]);
                 Assert.Equal(inRun, placement.RunOffset);
@@ -218,7 +218,7 @@ public sealed class LoadPlannerTests
                 var values = begin / tensor.Source.DType.BlockSize * tensor.Source.DType.BlockLength
                     * (tensor.Shape.Rank - tensor.Source.Shape.Rank + 1);
                 Assert.Equal(tensor.DType.ByteCount(values), placement.DestinationOffset);
-                placed[placement.Tensor].Add((begin, begin + placement.ByteLength));
+                placed[placement.Destination].Add((begin, begin + placement.ByteLength));
                 inRun += placement.ByteLength;
             }
 
@@ -251,7 +251,7 @@ public sealed class LoadPlannerTests
             Assert.True(run.File < next.File || run.Offset + run.ByteLength <= next.Offset);
             if (run.File == next.File && run.Offset + run.ByteLength == next.Offset)
             {
-                var unit = plan.Tensors[plan.Placements[next.FirstPlacement].Tensor].Source.DType.BlockSize;
+                var unit = plan.Tensors[plan.Placements[next.FirstPlacement].Destination].Source.DType.BlockSize;
                 Assert.True(run.ByteLength + unit > plan.Staging.SlotBytes, $"{next} could have begun in {run}");
             }
         }

@@ -12,12 +12,32 @@ public static class TorchManifest
 
     private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
     private static readonly Lazy<ImmutableDictionary<string, ImmutableDictionary<string, TorchTensor>>> Files = new(Read);
+    private static readonly Lazy<ImmutableDictionary<string, ImmutableDictionary<string, string>>> Others = new(ReadOthers);
 
     /// <summary>The files that have tensors, by name.</summary>
     public static IEnumerable<string> FileNames => Files.Value.Keys.Order(StringComparer.Ordinal);
 
     /// <summary>The tensors of a file that have expected values, by the names they have in the manifest.</summary>
     public static IReadOnlyDictionary<string, TorchTensor> Tensors(string file) => Files.Value[file];
+
+    /// <summary>The values of a file that are no tensors, as Python prints them, by the names they have in the manifest.</summary>
+    public static IReadOnlyDictionary<string, string> Other(string file) =>
+        Others.Value.TryGetValue(file, out var others) ? others : ImmutableDictionary<string, string>.Empty;
+
+    private static ImmutableDictionary<string, ImmutableDictionary<string, string>> ReadOthers()
+    {
+        using var manifest = JsonDocument.Parse(GoldenArchive.Read(Set, "manifest.json"));
+        var files = ImmutableDictionary.CreateBuilder<string, ImmutableDictionary<string, string>>();
+        foreach (var file in manifest.RootElement.GetProperty("files").EnumerateObject())
+        {
+            if (file.Value.TryGetProperty("other", out var others))
+            {
+                files.Add(file.Name, others.EnumerateObject().ToImmutableDictionary(other => other.Name, other => other.Value.GetString()!));
+            }
+        }
+
+        return files.ToImmutable();
+    }
 
     private static ImmutableDictionary<string, ImmutableDictionary<string, TorchTensor>> Read()
     {
@@ -45,6 +65,8 @@ public static class TorchManifest
 /// <param name="Expected">The file of the expected values in the same set; null where there is none.</param>
 /// <param name="Storage">Which storage of the file the tensor views, counted in the order of their first use.</param>
 /// <param name="StorageOffset">Where it begins in the storage, in elements.</param>
+/// <param name="Layout">Set where the tensor is sparse and the expected values are those of the dense one.</param>
+/// <param name="Quant">The scheme of a quantised tensor, whose expected values are its integers.</param>
 public sealed record TorchTensor(
     [property: JsonPropertyName("dtype")] string DType,
     IReadOnlyList<long>? Shape,
@@ -52,4 +74,6 @@ public sealed record TorchTensor(
     bool Bits = false,
     string? Expected = null,
     int? Storage = null,
-    long? StorageOffset = null);
+    long? StorageOffset = null,
+    string? Layout = null,
+    string? Quant = null);

@@ -1,4 +1,4 @@
-namespace IlgpuLoader.Formats.Numpy;
+namespace IlgpuLoader.Formats;
 
 /// <summary>An array of a <see cref="NumpyFolder"/>.</summary>
 /// <param name="Name">The tensor's name.</param>

@@ -1,4 +1,6 @@
-namespace IlgpuLoader.Formats.Numpy;
+using IlgpuLoader.Formats.Numpy;
+
+namespace IlgpuLoader.Formats;
 
 /// <summary>Opens a folder of arrays whose names and types are written elsewhere than in their files' names.</summary>
 public static class NumpyFolder

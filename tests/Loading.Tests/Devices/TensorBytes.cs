@@ -1,0 +1,28 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading.Tests;
+
+/// <summary>Reads tensors one element after the other, by nothing but their strides.</summary>
+internal static class TensorBytes
+{
+    /// <summary>The elements of a tensor on the host or a <see cref="LateDevice"/>, in row-major order.</summary>
+    public static byte[] Read(Tensor tensor)
+    {
+        var (size, shape) = (tensor.DType.BlockSize, tensor.Shape.ToArray());
+        var bytes = new byte[tensor.ElementCount * size];
+        var index = new long[shape.Length];
+        for (var done = 0; done < bytes.Length; done += size)
+        {
+            var offset = tensor.ByteOffset + (size * index.Zip(tensor.Strides, (i, stride) => i * stride).Sum());
+            var element = tensor.Memory is LateMemory late ? late.Bytes.AsSpan((int)offset, size) : ((HostMemory)tensor.Memory).AsSpan(offset, size);
+            element.CopyTo(bytes.AsSpan(done));
+            for (var d = shape.Length - 1; d >= 0 && ++index[d] == shape[d]; d--)
+            {
+                index[d] = 0;
+            }
+        }
+
+        return bytes;
+    }
+}
