@@ -47,14 +47,9 @@ public sealed class NpzConversionTests : IDisposable
         Assert.Equal(5, model.Count);
     }
 
-    [Fact]
+    [PythonNumpyFact]
     public async Task Convert_ToFloat32_IsReadByNumpyAsNumbers()
     {
-        if (PythonNumpy.Missing is not null)
-        {
-            return;
-        }
-
         byte[] halves = [.. new[] { 1.5f, -2f, 0.25f }.SelectMany(value => BitConverter.GetBytes((ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)))];
         await using var checkpoint = await OpenAsync(("w", "BF16", [3], halves));
         await CheckpointConverter.ConvertAsync(checkpoint, _folder["out.npz"], new ConversionOptions { DType = DType.F32 });
