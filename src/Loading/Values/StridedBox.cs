@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 /// Elements of a view that follow one another in row-major order and are all combinations of some ranges of its dimensions.
 /// </summary>
 /// <param name="Offset">Where the first element lies, in bytes from the start of the file.</param>
-/// <param name="Dimensions">The dimensions, outermost first; where they go is row-major and without gaps.</param>
+/// <param name="Dimensions">The dimensions, outermost first, none of one index; where they go is row-major and without gaps.</param>
 internal readonly record struct StridedBox(long Offset, StridedDimension[] Dimensions)
 {
     /// <summary>The size of the elements in bytes.</summary>
@@ -90,7 +90,11 @@ internal readonly record struct StridedBox(long Offset, StridedDimension[] Dimen
         var (whole, rest) = Math.DivRem(count, inner);
         if (whole > 0)
         {
-            boxes.Add(Whole(dimensions, level, offset + (index * stride), whole, unit));
+            // A dimension of one index is none: whoever orders the others by stride would take it for one that is read with them.
+            boxes.Add(whole == 1 && level + 1 < dimensions.Count
+                ? Whole(dimensions, level + 1, offset + (index * stride), dimensions[level + 1].Size, unit)
+                : whole == 1 ? new StridedBox(offset + (index * stride), [])
+                : Whole(dimensions, level, offset + (index * stride), whole, unit));
         }
 
         if (rest > 0)

@@ -14,10 +14,11 @@ internal sealed class StridedOrder
     private readonly long _step = 1;
 
     /// <summary>Finds the order.</summary>
-    /// <param name="dimensions">The box's dimensions.</param>
+    /// <param name="dimensions">The box's dimensions, none of one index.</param>
     /// <param name="unit">The size of an element in bytes.</param>
     /// <param name="scratchBytes">The longest stretch, unless it is packed.</param>
-    public StridedOrder(StridedDimension[] dimensions, int unit, int scratchBytes)
+    /// <param name="readCost">How many bytes between two indexes are too many to read with them.</param>
+    public StridedOrder(StridedDimension[] dimensions, int unit, int scratchBytes, int readCost)
     {
         _dimensions = dimensions;
         _byStride = [.. Enumerable.Range(0, dimensions.Length).OrderBy(i => dimensions[i].Source)];
@@ -32,7 +33,7 @@ internal sealed class StridedOrder
         for (; _within < dimensions.Length; _within++)
         {
             var (size, stride, _) = Nth(_within);
-            if (stride - _span >= ReadCost.Bytes)
+            if (stride - _span >= readCost)
             {
                 break;
             }

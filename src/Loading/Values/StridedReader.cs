@@ -28,8 +28,18 @@ internal static class StridedReader
     /// <param name="cancellationToken">Cancels before each read and, where the source can, in it.</param>
     /// <exception cref="IOException">The bytes cannot be read; says which tensor, file and offset.</exception>
     /// <exception cref="InvalidCheckpointException">The file was cut or replaced; says which tensor, file and offset.</exception>
-    public static async ValueTask ReadAsync(
-        TensorInfo tensor, long firstElement, Memory<byte> destination, CancellationToken cancellationToken)
+    public static ValueTask ReadAsync(TensorInfo tensor, long firstElement, Memory<byte> destination, CancellationToken cancellationToken) =>
+        ReadAsync(tensor, firstElement, destination, ScratchBytes, ReadCost.Bytes, cancellationToken);
+
+    /// <summary>Reads stored elements with other sizes than the usual ones, for tests: small views meet every limit then.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="firstElement">Where to begin.</param>
+    /// <param name="destination">Filled whole.</param>
+    /// <param name="scratchBytes">The scratch memory; at least an element.</param>
+    /// <param name="readCost">What a read costs beside its bytes, in bytes.</param>
+    /// <param name="cancellationToken">Cancels before each read.</param>
+    internal static async ValueTask ReadAsync(
+        TensorInfo tensor, long firstElement, Memory<byte> destination, int scratchBytes, int readCost, CancellationToken cancellationToken)
     {
         if (destination.IsEmpty)
         {
@@ -37,13 +47,14 @@ internal static class StridedReader
         }
 
         var unit = tensor.DType.BlockSize;
-        var scratch = ArrayPool<byte>.Shared.Rent((int)Math.Min(ScratchBytes, Math.Max(unit, tensor.ByteLength)));
+        var scratch = ArrayPool<byte>.Shared.Rent((int)Math.Min(scratchBytes, Math.Max(unit, tensor.ByteLength)));
         try
         {
             foreach (var box in StridedBox.Cover(tensor, firstElement / tensor.DType.BlockLength, destination.Length / unit))
             {
                 var length = (int)box.ByteLength(unit);
-                await ReadBoxAsync(tensor, box, unit, destination[..length], scratch, cancellationToken).ConfigureAwait(false);
+                var order = new StridedOrder(box.Dimensions, unit, scratchBytes, readCost);
+                await ReadBoxAsync(tensor, box, order, destination[..length], scratch, cancellationToken).ConfigureAwait(false);
                 destination = destination[length..];
             }
         }
@@ -54,9 +65,8 @@ internal static class StridedReader
     }
 
     private static async ValueTask ReadBoxAsync(
-        TensorInfo tensor, StridedBox box, int unit, Memory<byte> destination, byte[] scratch, CancellationToken cancellationToken)
+        TensorInfo tensor, StridedBox box, StridedOrder order, Memory<byte> destination, byte[] scratch, CancellationToken cancellationToken)
     {
-        var order = new StridedOrder(box.Dimensions, unit, ScratchBytes);
         var copied = new StridedDimension[box.Dimensions.Length];
         foreach (var stretch in order.Stretches())
         {
@@ -71,7 +81,7 @@ internal static class StridedReader
             var read = scratch.AsMemory(0, (int)stretch.ByteLength);
             await ReadStretchAsync(tensor, source, read, cancellationToken).ConfigureAwait(false);
             order.DimensionsOf(stretch, copied);
-            Copy(read.Span, room.Span, copied, unit);
+            Copy(read.Span, room.Span, copied, tensor.DType.BlockSize);
         }
     }
 

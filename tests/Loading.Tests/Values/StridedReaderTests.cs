@@ -70,6 +70,30 @@ public sealed class StridedReaderTests
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Rows_longer_than_the_scratch_memory_with_small_gaps_are_read_to_where_they_go(int rows)
+    {
+        // One row is a box whose outermost dimension has one index.
+        const int row = StridedReader.ScratchBytes + 64;
+        var made = ViewSample.Make(1, DType.U8, rows * (row + 100L));
+        await using var checkpoint = made.Open(new ViewShape("t", [rows, row], [row + 100, 1], 0));
+        var all = new byte[rows * row];
+        await StridedReader.ReadAsync(checkpoint["t"], 0, all, default);
+        for (var i = 0; i < rows; i++)
+        {
+            Assert.True(made.Storage.Slice(i * (row + 100), row).SequenceEqual(all.AsSpan(i * row, row)));
+            foreach (var (from, length) in new[] { (0, row), (2, row - 5) })
+            {
+                var one = new byte[length];
+                await StridedReader.ReadAsync(checkpoint["t"], (i * (long)row) + from, one, default);
+                Assert.True(all.AsSpan((i * row) + from, length).SequenceEqual(one));
+            }
+        }
+    }
+
     [Fact]
     public async Task A_failed_read_names_tensor_and_offset_once()
     {
@@ -116,6 +140,11 @@ public sealed class StridedReaderTests
             var bytes = new byte[elements * dtype.BlockSize];
             await StridedReader.ReadAsync(tensor, from, bytes, default);
             Assert.True(expected.AsSpan((int)from * dtype.BlockSize, bytes.Length).SequenceEqual(bytes), $"{tensor} [{string.Join(", ", tensor.Strides)}]");
+
+            // So little memory that every view has rows that it does not hold.
+            Array.Clear(bytes);
+            await StridedReader.ReadAsync(tensor, from, bytes, 64, 24, default);
+            Assert.True(expected.AsSpan((int)from * dtype.BlockSize, bytes.Length).SequenceEqual(bytes), $"{tensor} [{string.Join(", ", tensor.Strides)}], 64 bytes");
         }
 
         if (tensor.ElementCount > 0)
