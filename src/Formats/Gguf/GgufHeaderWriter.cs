@@ -80,6 +80,21 @@ internal sealed class GgufHeaderWriter(string path)
         return _header;
     }
 
+    /// <summary>Why a metadata entry cannot have a value, as the end of a sentence; null where it can.</summary>
+    public static string? ObjectionTo(object? value) => value switch
+    {
+        null => "is null",
+        _ when GgufValueType.Of(value.GetType()) is null => $"is a {value.GetType().Name}, which GGUF does not store",
+        string text when ByteCount(text) is null => "holds half of a surrogate pair",
+        string text when ByteCount(text) > GgufLimits.DefaultMaximumStringBytes =>
+            $"has more than {GgufLimits.DefaultMaximumStringBytes} bytes, which readers do not take",
+        GgufArray array when !IsShallow(array, GgufLimits.DefaultMaximumArrayDepth) =>
+            $"has arrays in arrays deeper than {GgufLimits.DefaultMaximumArrayDepth}",
+        GgufArray array when !IsShort(array) =>
+            $"has more than {GgufLimits.DefaultMaximumArrayLength} elements in an array, which readers do not take",
+        _ => null,
+    };
+
     private static void CheckMetadata(IReadOnlyList<KeyValuePair<string, object>> metadata)
     {
         if (metadata.Count > GgufLimits.DefaultMaximumKeys)
@@ -102,19 +117,7 @@ internal sealed class GgufHeaderWriter(string path)
                 throw new ArgumentException($"The metadata has the key {Quoted.Name(key)} twice.", nameof(metadata));
             }
 
-            var problem = value switch
-            {
-                null => "is null",
-                _ when GgufValueType.Of(value.GetType()) is null => $"is a {value.GetType().Name}, which GGUF does not store",
-                string text when ByteCount(text) is null => "holds half of a surrogate pair",
-                string text when ByteCount(text) > GgufLimits.DefaultMaximumStringBytes =>
-                    $"has more than {GgufLimits.DefaultMaximumStringBytes} bytes, which readers do not take",
-                GgufArray array when !IsShallow(array, GgufLimits.DefaultMaximumArrayDepth) =>
-                    $"has arrays in arrays deeper than {GgufLimits.DefaultMaximumArrayDepth}",
-                GgufArray array when !IsShort(array) =>
-                    $"has more than {GgufLimits.DefaultMaximumArrayLength} elements in an array, which readers do not take",
-                _ => null,
-            };
+            var problem = ObjectionTo(value);
             if (problem is not null)
             {
                 throw new ArgumentException($"The metadata value of {Quoted.Name(key)} {problem}.", nameof(metadata));

@@ -106,6 +106,16 @@ public sealed class GgufWriter : ITensorWriter
         return GgufHeaderWriter.ByteCount(key) is > 0 and <= GgufLimits.DefaultMaximumKeyBytes;
     }
 
+    /// <summary>
+    /// Whether a metadata entry may have this value: of a CLR type that <see cref="GgufValueType"/> names, text without half of a surrogate
+    /// pair, and no longer or deeper than readers take.
+    /// </summary>
+    public static bool CanHold(object value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return GgufHeaderWriter.ObjectionTo(value) is null;
+    }
+
     /// <inheritdoc/>
     public ValueTask WriteAsync(string name, long offset, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default) =>
         _regions.WriteAsync(name, offset, bytes, cancellationToken);

@@ -9,7 +9,9 @@ namespace IlgpuLoader.Loading;
 /// Writes GGUF. The metadata of a GGUF checkpoint is carried over as it is, in its order and types, and with it the alignment;
 /// only the numbers of its parts, and the type that most tensors have where that is another one now, are made anew. A single
 /// string that is not valid UTF-8 is written as it was read, with U+FFFD for what is wrong in it, and opening it warns of that;
-/// strings of arrays keep their bytes. Text of a safetensors checkpoint becomes STRING values.
+/// strings of arrays keep their bytes. Text of a safetensors checkpoint becomes STRING values, and of what a PyTorch file says text, truth
+/// values and numbers have types of their own; what else it may hold (None, lists, bytes, complex numbers, integers beyond 64 bits) is left
+/// behind.
 /// </summary>
 internal sealed class GgufTarget : ConversionTarget
 {
@@ -32,7 +34,7 @@ internal sealed class GgufTarget : ConversionTarget
             // the format has none.
             var isTaken = headers.Length == 0
                 && (key == SafetensorsTies.MetadataKey || GgufFileKeys.IsAlignment(key) || GgufFileKeys.IsSplit(key));
-            if (isTaken || !GgufWriter.CanName(key))
+            if (isTaken || !GgufWriter.CanName(key) || !GgufWriter.CanHold(value))
             {
                 _omitted.Add(key);
             }

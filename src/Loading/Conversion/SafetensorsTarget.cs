@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Safetensors;
@@ -6,8 +7,9 @@ using IlgpuLoader.Formats.Safetensors;
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Writes safetensors. Its metadata is text: numbers and truth values of a GGUF file become text that no culture changes, its
-/// arrays have no place, and what it says of its own layout is left behind.
+/// Writes safetensors. Its metadata is text: numbers and truth values of GGUF and PyTorch files become text that no culture changes. What
+/// could not be told from other text (arrays, lists, bytes, None, complex numbers) has no place, and what a GGUF file says of its own
+/// layout is left behind.
 /// </summary>
 internal sealed class SafetensorsTarget : ConversionTarget
 {
@@ -64,8 +66,9 @@ internal sealed class SafetensorsTarget : ConversionTarget
     {
         string text => text,
         bool truth => truth ? "true" : "false",
-        GgufArray => null,
-        _ => Convert.ToString(value, CultureInfo.InvariantCulture),
+        byte or sbyte or ushort or short or uint or int or ulong or long or BigInteger or float or double =>
+            Convert.ToString(value, CultureInfo.InvariantCulture),
+        _ => null,
     };
 
     private Dictionary<string, string> Metadata(OutputShard shard)
