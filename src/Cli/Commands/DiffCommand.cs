@@ -174,7 +174,8 @@ internal sealed class DiffCommand : CommandBase
             $"{Sizes.Count(totals.Added)} added, {Sizes.Count(totals.Removed)} removed, {Sizes.Count(totals.Changed)} changed, "
             + (totals.NotCompared > 0 ? $"{Sizes.Count(totals.NotCompared)} not compared, " : "")
             + $"{Sizes.Count(totals.Equal)} equal"
-            + (comparison.ComparedValues ? "" : " in dtype and shape (values were not compared: --values)"));
+            + (comparison.ComparedValues ? "" : " in dtype and shape (values were not compared: --values)")
+            + (comparison.Metadata.IsEmpty ? "" : "; metadata differs, which does not count"));
     }
 
     private static string Explain(TensorDifferences flag, TensorComparison tensor) => flag switch

@@ -160,9 +160,19 @@ public static class CheckpointComparer
         }
     }
 
-    // Some formats have lists of values, which are equal where their values are.
-    private static bool AreEqual(object left, object right) =>
-        left is IEnumerable and not string && right is IEnumerable and not string
-            ? ((IEnumerable)left).Cast<object>().SequenceEqual(((IEnumerable)right).Cast<object>())
-            : left.Equals(right);
+    // Some formats have lists of values, also in lists, which are equal where their values are, whatever holds them; and bytes, which
+    // know nothing of each other's values.
+    private static bool AreEqual(object? left, object? right) =>
+        Equals(left, right)
+        || (left is IEnumerable and not string && right is IEnumerable and not string
+            && ((IEnumerable)left).Cast<object?>().SequenceEqual(((IEnumerable)right).Cast<object?>(), ValueEquality.Instance));
+
+    private sealed class ValueEquality : IEqualityComparer<object?>
+    {
+        public static ValueEquality Instance { get; } = new();
+
+        public new bool Equals(object? x, object? y) => AreEqual(x, y);
+
+        public int GetHashCode(object? obj) => throw new NotSupportedException("Sequences are compared value by value, not looked up.");
+    }
 }

@@ -1,5 +1,7 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Torch;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -161,6 +163,32 @@ public sealed class CheckpointComparerTests
             [("b", "2", "x"), ("c", "3", null), ("d", null, (object?)"4")],
             comparison.Metadata.Select(entry => (entry.Key, entry.Left, entry.Right)).OrderBy(entry => entry.Key, StringComparer.Ordinal));
         Assert.False(comparison.IsDifferent);
+    }
+
+    [Fact]
+    public async Task Metadata_of_equal_values_is_equal_however_it_is_nested()
+    {
+        // Two readings of one file: no array and no list is the other one.
+        await using var left = WithMetadata(Values(2));
+        await using var right = WithMetadata(Values(2));
+        Assert.Empty((await CheckpointComparer.CompareAsync(left, right, compareValues: false)).Metadata);
+        await using var other = WithMetadata(Values(3));
+        Assert.Equal(
+            Values(2).Keys, (await CheckpointComparer.CompareAsync(left, other, compareValues: false)).Metadata.Select(difference => difference.Key));
+
+        static Dictionary<string, object> Values(byte last) => new()
+        {
+            ["bytes"] = new byte[] { 1, last },
+            ["list"] = new TorchList(1L, new byte[] { last }),
+            ["nested"] = new TorchList(new TorchList(new Complex(double.NaN, last)), new TorchList(), DBNull.Value),
+            ["array"] = new object[] { new TorchList(new byte[] { last }), new byte[] { 1, last } },
+        };
+
+        static Checkpoint WithMetadata(Dictionary<string, object> metadata)
+        {
+            var file = new CheckpointFile("m", "m", "test", new MemorySource(new byte[1], "m"));
+            return Checkpoint.OfFiles("m", [new OpenedFile(file, new FileContent([new TensorInfo("t", DType.U8, new Shape(1), file, 0, 1)], metadata))], null);
+        }
     }
 
     [Fact]
