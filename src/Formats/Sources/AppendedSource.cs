@@ -7,7 +7,7 @@ namespace IlgpuLoader.Formats;
 /// thus one file and one range of bytes, whatever form its bytes had. Owns the file and the sections; as safe for parallel
 /// readers as they are.
 /// </summary>
-internal class AppendedSource : IByteSource
+internal class AppendedSource : ISequentialByteSource
 {
     private readonly IByteSource[] _parts;
 
@@ -51,6 +51,13 @@ internal class AppendedSource : IByteSource
 
         IByteSource[] parts = [file, .. sections];
         return parts.All(part => part is ISynchronousByteSource) ? new OnCallingThread(parts) : new AppendedSource(parts);
+    }
+
+    /// <inheritdoc/>
+    public bool IsSequentialAt(long offset)
+    {
+        var (part, start) = PartAt(offset);
+        return _parts[part].IsSequentialAt(offset - start);
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A source whose numbers come out with their bytes turned round, wherever a read begins and ends: what a big-endian file
 /// is to everything that expects little-endian bytes. Owns the source it reads from; as safe for parallel readers as that.
 /// </summary>
-internal class ByteOrderSource : IByteSource
+internal class ByteOrderSource : ISequentialByteSource
 {
     // The largest number, in bytes.
     private const int LargestNumber = 8;
@@ -38,6 +38,9 @@ internal class ByteOrderSource : IByteSource
         SwappedRange[] sorted = [.. ranges.Where(range => range.Length > 0 && range.Fields.Length > 0).OrderBy(range => range.Offset)];
         return inner is ISynchronousByteSource synchronous ? new OnCallingThread(synchronous, sorted) : new ByteOrderSource(inner, sorted);
     }
+
+    /// <inheritdoc/>
+    public bool IsSequentialAt(long offset) => Inner.IsSequentialAt(offset);
 
     /// <inheritdoc/>
     public async ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)

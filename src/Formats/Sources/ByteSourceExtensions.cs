@@ -39,6 +39,12 @@ public static class ByteSourceExtensions
         }
     }
 
+    /// <summary>Whether the part of a source with this offset can only be read forward, so that a read elsewhere costs what lies before it.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="offset">An offset in bytes from the start.</param>
+    public static bool IsSequentialAt(this IByteSource source, long offset) =>
+        source is ISequentialByteSource sequential && sequential.IsSequentialAt(offset);
+
     private static async ValueTask ReadInPartsAsync(
         IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken)
     {

@@ -12,7 +12,7 @@ namespace IlgpuLoader.Formats.Zip;
 /// and reads that go backward once each. Memory is that of <see cref="InflationCursors"/>, whatever the size of the record.
 /// It is not <see cref="ISynchronousByteSource"/>: getting to an offset may take long, and only a token can end it.
 /// </remarks>
-internal sealed class InflatedSource : IByteSource
+internal sealed class InflatedSource : ISequentialByteSource
 {
     // Deflate makes at most 258 bytes of 2 bits (RFC 1951, 3.2.5): what promises more is a bomb, or wrong.
     private const int LargestRatio = 1032;
@@ -49,6 +49,9 @@ internal sealed class InflatedSource : IByteSource
 
     /// <inheritdoc/>
     public long Length => _entry.Length;
+
+    /// <inheritdoc/>
+    public bool IsSequentialAt(long offset) => true;
 
     /// <inheritdoc/>
     /// <exception cref="InvalidCheckpointException">The record is damaged, or not as long as the directory says.</exception>

@@ -14,7 +14,7 @@ namespace IlgpuLoader.Loading;
 /// own. Dimensions of stride 0 and those that overlap are read once, except where they overlap over more than the scratch
 /// memory. A range that has few elements of each stretch, as some rows of a transposed matrix have, costs nearly as much as
 /// all of the matrix: callers ask for ranges of <see cref="TensorPieces.ViewPieceBytes"/>, and one of 1 GiB is then read 64 times,
-/// not a thousand times.
+/// not a thousand times. What can only be read forward is read in another way: see <see cref="SequentialViews"/>.
 /// </remarks>
 internal static class StridedReader
 {
@@ -29,9 +29,11 @@ internal static class StridedReader
     /// <exception cref="IOException">The bytes cannot be read; says which tensor, file and offset.</exception>
     /// <exception cref="InvalidCheckpointException">The file was cut or replaced; says which tensor, file and offset.</exception>
     public static ValueTask ReadAsync(TensorInfo tensor, long firstElement, Memory<byte> destination, CancellationToken cancellationToken) =>
-        ReadAsync(tensor, firstElement, destination, ScratchBytes, ReadCost.Bytes, cancellationToken);
+        !destination.IsEmpty && tensor.File.Source.IsSequentialAt(tensor.DataOffset)
+            ? SequentialViews.Of(tensor.File.Source).ReadAsync(tensor, firstElement, destination, cancellationToken)
+            : ReadAsync(tensor, firstElement, destination, ScratchBytes, ReadCost.Bytes, cancellationToken);
 
-    /// <summary>Reads stored elements with other sizes than the usual ones, for tests: small views meet every limit then.</summary>
+    /// <summary>Reads stored elements from where they are, with any sizes: in tests small views meet every limit.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="firstElement">Where to begin.</param>
     /// <param name="destination">Filled whole.</param>
