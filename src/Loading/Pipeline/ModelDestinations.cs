@@ -89,8 +89,27 @@ internal sealed class ModelDestinations : IDestinations
             throw new ArgumentException($"{difference}: it was not loaded by an equal plan.", nameof(model));
         }
 
-        // Each has a reference of its own to the memory that its tensors share, which all of them lie in.
-        return new ModelDestinations(tensors, [.. plan.Blocks.Select(block => new Tensor(tensors[block.Tensors[0]].Memory, block.Memory.DType, block.Memory.Shape))], plan);
+        // Each has a reference of its own to the memory that its tensors share, which all of them lie in. The model may be disposed meanwhile.
+        var blocks = new Tensor[plan.Blocks.Length];
+        try
+        {
+            for (var i = 0; i < blocks.Length; i++)
+            {
+                var block = plan.Blocks[i];
+                blocks[i] = new Tensor(tensors[block.Tensors[0]].Memory, block.Memory.DType, block.Memory.Shape);
+            }
+        }
+        catch
+        {
+            foreach (var block in blocks)
+            {
+                block?.Dispose();
+            }
+
+            throw;
+        }
+
+        return new ModelDestinations(tensors, blocks, plan);
     }
 
     public ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken)

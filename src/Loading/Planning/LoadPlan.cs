@@ -32,14 +32,20 @@ public sealed class LoadPlan
         Placements = placements;
         Staging = staging;
         BytesToRead = runs.Sum(run => (long)run.ByteLength);
+        Dictionary<int, ImmutableArray<int>.Builder>? ties = null;
         for (var i = 0; i < tensors.Length; i++)
         {
             SlicedCount += tensors[i].Slice is null ? 0 : 1;
             if (tensors[i].TiedTo is { } first)
             {
                 TiedCount++;
-                _tied ??= [];
-                _tied[first] = _tied.GetValueOrDefault(first, []).Add(i);
+                ties ??= [];
+                if (!ties.TryGetValue(first, out var tied))
+                {
+                    ties.Add(first, tied = ImmutableArray.CreateBuilder<int>());
+                }
+
+                tied.Add(i);
             }
             else if (tensors[i].Place is null)
             {
@@ -48,6 +54,8 @@ public sealed class LoadPlan
             }
         }
 
+        ScratchBytes = MeasureScratch();
+        _tied = ties?.ToDictionary(tie => tie.Key, tie => tie.Value.ToImmutable());
         foreach (var block in blocks)
         {
             BytesNeeded = checked(BytesNeeded + block.BytesNeeded);
@@ -67,7 +75,18 @@ public sealed class LoadPlan
     /// <summary>The tensors that will be made, in the order of their bytes in the checkpoint.</summary>
     public ImmutableArray<PlannedTensor> Tensors { get; }
 
-    /// <summary>The memories that several tensors are views of, or one that has strides; most plans have none.</summary>
+    /// <summary>
+    /// The memories that several tensors are views of, or one that has strides; most plans have none. Elements from the first to the last
+    /// that some tensors of one storage have are read once, into one memory, where that is cheap or meant:
+    /// <list type="bullet">
+    /// <item>of tensors that overlap or touch, or of a single one with strides, where at least half of those elements are used, or where
+    /// each tensor by itself would take as much memory, as views that are expanded would;</item>
+    /// <item>of tensors that overlap, where at least a quarter is used: a shared storage is meant to be shared, and what nobody uses is at
+    /// most three times what somebody does.</item>
+    /// </list>
+    /// All else is gathered: each tensor is a row-major memory of its own, which costs its elements and leaves the others on the disk. So are
+    /// slices, and tensors that see one storage as different dtypes share nothing either.
+    /// </summary>
     public ImmutableArray<PlannedBlock> Blocks { get; }
 
     /// <summary>The runs to read, in file order.</summary>
@@ -87,6 +106,12 @@ public sealed class LoadPlan
     /// blocks count once.
     /// </summary>
     public long BytesNeeded { get; }
+
+    /// <summary>
+    /// The bytes of host memory that gathering views takes beside the staging slots: for each lane what it reads with the gaps between
+    /// elements, and of files in which some views can only be read forward what is kept of them.
+    /// </summary>
+    public long ScratchBytes { get; }
 
     /// <summary>The bytes of all tensors on the device; tied tensors and blocks count once.</summary>
     public long DestinationBytes { get; }
@@ -117,8 +142,8 @@ public sealed class LoadPlan
         return Device.Kind switch
         {
             DeviceKind.Meta => [],
-            DeviceKind.Host => [Need(Device, tensors, Staging.Bytes)],
-            _ when Staging.Bytes > 0 => [Need(Device, tensors, 0), Need(HostDevice.Shared, 0, Staging.Bytes)],
+            DeviceKind.Host => [Need(Device, tensors, Staging.Bytes + ScratchBytes)],
+            _ when Staging.Bytes + ScratchBytes > 0 => [Need(Device, tensors, 0), Need(HostDevice.Shared, 0, Staging.Bytes + ScratchBytes)],
             _ => [Need(Device, tensors, 0)],
         };
     }
@@ -206,6 +231,29 @@ public sealed class LoadPlan
     /// <summary>The tensors that are tied to this one, as indexes in the plan.</summary>
     internal ImmutableArray<int> TiedWith(int tensor) => _tied is null ? [] : _tied.GetValueOrDefault(tensor, []);
 
+    // As much as StridedReader and SequentialViews take at most.
+    private long MeasureScratch()
+    {
+        var (largest, kept) = (0L, new Dictionary<IByteSource, long>());
+        foreach (var run in Runs)
+        {
+            if (run.Kind != RunKind.Viewed)
+            {
+                continue;
+            }
+
+            var source = Destination(Placements[run.FirstPlacement].Destination).Source;
+            largest = Math.Max(largest, Math.Min(source.ByteLength, StridedReader.ScratchBytes));
+            if (source.File.Source.IsSequentialAt(source.DataOffset))
+            {
+                var bytes = Math.Min(source.ByteLength, SequentialViews.DefaultBudgetBytes);
+                kept[source.File.Source] = Math.Max(kept.GetValueOrDefault(source.File.Source), bytes);
+            }
+        }
+
+        return (Staging.Lanes * largest) + kept.Values.Sum();
+    }
+
     private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Destination;
 
     private int LastTensor(in ReadRun run) => Placements[run.FirstPlacement + run.PlacementCount - 1].Destination;
@@ -220,7 +268,7 @@ public sealed class LoadPlan
             need.Device.Id,
             need.NeededBytes,
             need.FreeBytes,
-            $"The tensors take {DestinationBytes} and staging {Staging.Bytes}; the largest tensors are {largest}. "
+            $"The tensors take {DestinationBytes} and staging {Staging.Bytes + ScratchBytes}; the largest tensors are {largest}. "
             + "Load fewer tensors (--include, --exclude), a smaller --dtype, or onto another device.");
     }
 }

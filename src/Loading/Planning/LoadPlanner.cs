@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Makes a plan: chooses the tensors, says what each becomes, which part of it is wanted, and which of them are tied or share a storage. Linear
-/// in the number of tensors and runs.
+/// in the number of tensors and runs, but for sorting the tensors of a storage.
 /// </summary>
 internal sealed class LoadPlanner
 {

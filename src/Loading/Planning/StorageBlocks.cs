@@ -4,19 +4,19 @@ using IlgpuLoader.Formats;
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Finds what is loaded as blocks: tensors whose elements overlap or touch in one storage, and single ones with strides. What would
-/// bring more elements that nobody wants than wanted ones is left out, and gathered tensor by tensor.
+/// Finds what is loaded as blocks, by the rules that <see cref="LoadPlan.Blocks"/> names: tensors whose elements overlap or touch in one
+/// storage, and single ones with strides. What would bring too many elements that nobody wants is left out, and gathered tensor by tensor.
+/// Linear in the number of tensors but for sorting them.
 /// </summary>
 internal static class StorageBlocks
 {
-    private readonly record struct Member(int Tensor, StorageExtent Extent);
 
     /// <summary>Forms the blocks, and makes their tensors views of them.</summary>
     /// <param name="tensors">The tensors of the plan, ties found.</param>
     public static ImmutableArray<PlannedBlock> Form(ImmutableArray<PlannedTensor>.Builder tensors)
     {
         // In the order of the tensors; a tensor is seen as one dtype, and becomes one.
-        var storages = new Dictionary<(CheckpointFile File, long Offset, long ByteLength, DType Stored, DType Target), List<Member>>();
+        var storages = new Dictionary<(CheckpointFile File, long Offset, long ByteLength, DType Stored, DType Target), List<StorageMember>>();
         for (var i = 0; i < tensors.Count; i++)
         {
             var source = tensors[i].Source;
@@ -29,14 +29,15 @@ internal static class StorageBlocks
                     storages.Add(storage, members = []);
                 }
 
-                members.Add(new Member(i, StorageExtent.Of(source)));
+                members.Add(new StorageMember(i, StorageExtent.Of(source), source.ElementCount));
             }
         }
 
         var blocks = ImmutableArray.CreateBuilder<PlannedBlock>();
         foreach (var members in storages.Values.Where(members => members.Count > 1 || !tensors[members[0].Tensor].Source.IsContiguous))
         {
-            foreach (var cluster in Cluster(members).Where(cluster => IsBlock(cluster, tensors)).OrderBy(cluster => cluster.Min(member => member.Tensor)))
+            members.Sort((left, right) => left.Extent.First.CompareTo(right.Extent.First) is var order and not 0 ? order : left.Tensor.CompareTo(right.Tensor));
+            foreach (var cluster in Cluster(members).Where(cluster => IsBlock(cluster, tensors)).OrderBy(cluster => cluster.FirstTensor))
             {
                 blocks.Add(Make(cluster, tensors, blocks.Count));
             }
@@ -50,84 +51,98 @@ internal static class StorageBlocks
         return blocks.ToImmutable();
     }
 
-    // Whatever overlaps or touches is together, if that is worth reading; else what is dense by itself, with what lies within it.
-    private static IEnumerable<List<Member>> Cluster(List<Member> members)
+    // Whatever overlaps or touches is together, if that is worth reading; else what overlaps; else what is dense by itself, with what lies
+    // within it. Members come sorted by their first element.
+    private static IEnumerable<StorageCluster> Cluster(List<StorageMember> members)
     {
-        foreach (var touching in Touching(members))
+        foreach (var touching in Sweep(members, includesTouching: true))
         {
-            if (IsWorthReading(touching))
+            if (touching.IsWorthReading)
             {
                 yield return touching;
                 continue;
             }
 
-            var dense = Touching([.. touching.Where(member => member.Extent.IsDense)]).ToArray();
-            foreach (var member in touching.Where(member => !member.Extent.IsDense))
+            foreach (var overlapping in Sweep(touching.Members, includesTouching: false))
             {
-                Array.Find(dense, cluster => cluster[0].Extent.First <= member.Extent.First && End(cluster) >= member.Extent.End)?.Add(member);
-            }
+                if (overlapping.IsWorthReading || overlapping.IsWorthSharing)
+                {
+                    yield return overlapping;
+                    continue;
+                }
 
-            foreach (var cluster in dense)
-            {
-                yield return cluster;
+                foreach (var dense in Densest(overlapping.Members))
+                {
+                    yield return dense;
+                }
             }
         }
     }
 
-    private static IEnumerable<List<Member>> Touching(List<Member> members)
+    // Those that would be worth sharing by themselves, and the others where they lie within them.
+    private static IEnumerable<StorageCluster> Densest(IReadOnlyList<StorageMember> members)
     {
-        var (cluster, end) = (new List<Member>(), 0L);
-        foreach (var member in members.OrderBy(member => member.Extent.First))
+        var clusters = Sweep(members.Where(member => StorageCluster.Of(member).IsDenseEnoughToShare), includesTouching: false).ToArray();
+        var at = 0;
+        foreach (var member in members.Where(member => !StorageCluster.Of(member).IsDenseEnoughToShare))
         {
-            if (cluster.Count > 0 && member.Extent.First > end)
+            // Clusters lie one behind the other, and members come in the order of their beginnings.
+            while (at < clusters.Length && clusters[at].End <= member.Extent.First)
             {
-                yield return cluster;
-                cluster = [];
+                at++;
             }
 
-            end = cluster.Count == 0 ? member.Extent.End : Math.Max(end, member.Extent.End);
-            cluster.Add(member);
+            if (at < clusters.Length && clusters[at].First <= member.Extent.First && clusters[at].End >= member.Extent.End)
+            {
+                clusters[at].Add(member);
+            }
         }
 
-        if (cluster.Count > 0)
+        return clusters.Where(cluster => cluster.IsWorthReading || cluster.IsWorthSharing);
+    }
+
+    private static IEnumerable<StorageCluster> Sweep(IEnumerable<StorageMember> members, bool includesTouching)
+    {
+        StorageCluster? cluster = null;
+        foreach (var member in members)
+        {
+            if (cluster is not null && (member.Extent.First > cluster.End || (member.Extent.First == cluster.End && !includesTouching)))
+            {
+                yield return cluster;
+                cluster = null;
+            }
+
+            if (cluster is null)
+            {
+                cluster = StorageCluster.Of(member);
+            }
+            else
+            {
+                cluster.Add(member);
+            }
+        }
+
+        if (cluster is not null)
         {
             yield return cluster;
         }
     }
 
-    private static long End(List<Member> cluster) => cluster.Max(member => member.Extent.End);
-
-    private static bool IsWorthReading(List<Member> cluster) => StorageExtent.IsWorthReading(Used(cluster), End(cluster) - cluster[0].Extent.First);
-
-    // Elements that several have count several times, as far as there are so many.
-    private static long Used(List<Member> cluster)
-    {
-        var used = 0L;
-        var length = End(cluster) - cluster[0].Extent.First;
-        foreach (var member in cluster)
-        {
-            used = Math.Min(length, used + member.Extent.Used);
-        }
-
-        return used;
-    }
-
     // One whose elements lie side by side is what it is without a block.
-    private static bool IsBlock(List<Member> cluster, ImmutableArray<PlannedTensor>.Builder tensors) =>
-        cluster.Count > 1 || !tensors[cluster[0].Tensor].Source.IsContiguous;
+    private static bool IsBlock(StorageCluster cluster, ImmutableArray<PlannedTensor>.Builder tensors) =>
+        cluster.Members.Count > 1 || !tensors[cluster.FirstTensor].Source.IsContiguous;
 
-    private static PlannedBlock Make(List<Member> cluster, ImmutableArray<PlannedTensor>.Builder tensors, int block)
+    private static PlannedBlock Make(StorageCluster cluster, ImmutableArray<PlannedTensor>.Builder tensors, int block)
     {
-        var first = cluster[0].Extent.First;
-        var length = End(cluster) - first;
-        var source = tensors[cluster.Min(member => member.Tensor)].Source;
+        var (first, length) = (cluster.First, cluster.Length);
+        var source = tensors[cluster.FirstTensor].Source;
         var row = new TensorInfo(source.Name, source.DType, new Shape(length), source.File, source.Offset, source.ByteLength)
         {
             Strides = [1],
             StorageOffset = first,
         };
-        var (dtype, values) = (tensors[cluster[0].Tensor].DType, tensors[cluster[0].Tensor].ValuesPerElement);
-        foreach (var (i, extent) in cluster)
+        var (dtype, values) = (tensors[cluster.FirstTensor].DType, tensors[cluster.FirstTensor].ValuesPerElement);
+        foreach (var (i, extent, _) in cluster.Members)
         {
             tensors[i] = tensors[i] with { Place = new BlockPlace(block, (extent.First - first) * values, StridesOf(tensors[i])) };
         }
@@ -135,7 +150,7 @@ internal static class StorageBlocks
         return new PlannedBlock(
             new PlannedTensor(row, dtype, values == 1 ? row.Shape : new Shape(length, values)),
             [],
-            Used(cluster) * source.DType.BlockSize);
+            cluster.Used * source.DType.BlockSize);
     }
 
     // Element by element the row stays what it was: a complex number that becomes a pair is two values side by side.

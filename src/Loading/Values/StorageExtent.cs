@@ -11,13 +11,7 @@ internal readonly record struct StorageExtent(long First, long End, long Used)
     /// <summary>The number of elements from the first to the last.</summary>
     public long Length => End - First;
 
-    /// <summary>
-    /// Whether at least half of it is the tensor's: the rest costs less memory than the tensor itself, and reading it less than finding a
-    /// way round it.
-    /// </summary>
-    public bool IsDense => IsWorthReading(Used, Length);
-
-    /// <summary>Whether so many elements are worth reading all between the first and the last of them.</summary>
+    /// <summary>Whether so many elements are worth reading all between the first and the last of them: at least half is used.</summary>
     public static bool IsWorthReading(long used, long length) => used >= length - used;
 
     /// <summary>The extent of a tensor.</summary>

@@ -77,6 +77,8 @@ public sealed class ViewLoadTests
         var plan = loader.Plan(alone, new LoadOptions { Device = device });
         Assert.Equal((RunKind.Viewed, 2400L, 2400L), (Assert.Single(plan.Runs).Kind, plan.DestinationBytes, plan.BytesNeeded));
         Assert.Empty(plan.Blocks);
+        // What is read with the gaps between elements is memory too: of one lane, and no more than the storage.
+        Assert.Equal((240_000L, plan.Staging.Bytes + 240_000), (plan.ScratchBytes, plan.MemoryNeeds()[0].StagingBytes));
         await using (var model = await loader.LoadAsync(plan))
         {
             Assert.True(model["sparse"].IsContiguous);
@@ -86,11 +88,100 @@ public sealed class ViewLoadTests
         }
 
         await using var half = made.Open(views[1]);
+        Assert.Equal(0, loader.Plan(half).ScratchBytes);
         Assert.Equal((1, 0), (loader.Plan(half).Blocks.Length, loader.Plan(half, new LoadOptions { Device = MetaDevice.Shared }).Runs.Length));
         await using var within = made.Open(views[2], views[3]);
         var shared = loader.Plan(within);
         Assert.Equal((1200L, 1), (shared.BytesToRead, shared.Blocks.Length));
         Assert.Equal([600, 1], loader.Plan(half).Tensors[0].Strides.ToArray());
+    }
+
+    [Fact]
+    public async Task Expanded_views_that_do_not_fill_their_span_are_views_of_it()
+    {
+        var made = ViewSample.Make(3, DType.F32, 2000);
+        // Two elements of a thousand, 2^38 times: two tebibytes as elements of its own.
+        await using var checkpoint = made.Open(new ViewShape("t", [1L << 38, 2], [0, 1000], 5));
+        var device = new HostDevice();
+        var plan = new CheckpointLoader().Plan(checkpoint, new LoadOptions { Device = device });
+        Assert.Equal((1, 1001 * 4L, 1001 * 4L, 2 * 4L), (plan.Blocks.Length, plan.DestinationBytes, plan.BytesToRead, plan.BytesNeeded));
+        await using var model = await new CheckpointLoader().LoadAsync(plan);
+        Assert.Equal(1001 * 4L, device.LiveBytes);
+        using var last = model["t"].Narrow(0, (1L << 38) - 1, 1);
+        Assert.Equal([.. made.Storage.Slice(20, 4), .. made.Storage.Slice(4020, 4)], TensorBytes.Read(last));
+        // As many elements as the span has are enough, one less is not.
+        await using var enough = made.Open(new ViewShape("t", [501, 2], [0, 1000], 5));
+        await using var less = made.Open(new ViewShape("t", [500, 2], [0, 1000], 5));
+        Assert.Equal((1, 0), (new CheckpointLoader().Plan(enough).Blocks.Length, new CheckpointLoader().Plan(less).Blocks.Length));
+    }
+
+    [Theory]
+    // Elements of a row of 32 and of 16 rows: from the first to the last of all.
+    [InlineData(4, 8, 1)]
+    [InlineData(8, 8, 1)]
+    [InlineData(8, 16, 0)]
+    public async Task Tensors_that_overlap_share_one_memory_where_a_quarter_of_it_is_theirs(int firstStep, int secondStep, int blocks)
+    {
+        var made = ViewSample.Make(3, DType.F32, 16, 32);
+        RecordingSource? source = null;
+        await using var checkpoint = made.Open(
+            inner => source = new RecordingSource(inner),
+            new ViewShape("a", [16, 32 / firstStep], [32, firstStep], 0),
+            new ViewShape("b", [16, 32 / secondStep], [32, secondStep], 3));
+        var device = new HostDevice();
+        var plan = new CheckpointLoader().Plan(checkpoint, new LoadOptions { Device = device });
+        Assert.Equal(blocks, plan.Blocks.Length);
+        await using (var model = await new CheckpointLoader().LoadAsync(plan))
+        {
+            Assert.Equal((blocks == 1, blocks == 1 ? 1 : 2), (ReferenceEquals(model["a"].Memory, model["b"].Memory), source!.Reads.Count));
+            foreach (var (name, tensor) in model)
+            {
+                Assert.Equal(made.Bytes(checkpoint[name]), TensorBytes.Read(tensor));
+            }
+        }
+
+        Assert.Equal(0, device.LiveAllocations);
+    }
+
+    [Fact]
+    public async Task A_view_that_spans_everything_does_not_keep_others_from_sharing()
+    {
+        var made = ViewSample.Make(3, DType.F32, 4000);
+        await using var checkpoint = made.Open(
+            new ViewShape("far", [2], [3999], 0),
+            new ViewShape("a", [100], [4], 1000),
+            new ViewShape("within", [2], [100], 1001),
+            new ViewShape("b", [100], [4], 1002),
+            new ViewShape("c", [25], [4], 3000));
+        var plan = new CheckpointLoader().Plan(checkpoint);
+        Assert.Equal(["a", "within", "b"], Assert.Single(plan.Blocks).Tensors.Select(i => plan.Tensors[i].Name));
+        await using var model = await new CheckpointLoader().LoadAsync(plan);
+        Assert.All(model, entry => Assert.Equal(made.Bytes(checkpoint[entry.Name]), TensorBytes.Read(entry.Tensor)));
+    }
+
+    [Fact]
+    public async Task A_hundred_thousand_ties_and_views_are_planned_without_looking_at_each_for_each()
+    {
+        const int count = 100_000;
+        const int step = 1000;
+        var made = ViewSample.Make(3, DType.U8, (step * count / 4) + (2 * step));
+        // Ties of one tensor; and dense views with sparse ones that lie within them, all in one chain that is worth reading nowhere.
+        var views = Enumerable.Range(0, count).Select(i => new ViewShape($"tie{i}", [5], [1], 0))
+            .Concat(Enumerable.Range(0, count / 4).SelectMany(i => new[]
+            {
+                new ViewShape($"dense{i}", [20], [2], 100L + (i * step)),
+                new ViewShape($"sparse{i}", [2], [30], 101L + (i * step)),
+                new ViewShape($"far{i}", [2], [step + 200], 102L + (i * step)),
+            }));
+        await using var checkpoint = made.Open(views);
+        var loader = new CheckpointLoader();
+        loader.Plan(checkpoint);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var plan = loader.Plan(checkpoint);
+        // Some hundred bytes a tensor; a copy of an array of ties for each tie would be 20 GB.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 4000L * checkpoint.Tensors.Length);
+        Assert.Equal((count - 1, count / 4), (plan.TiedCount, plan.Blocks.Length));
+        Assert.Equal(count - 1, plan.TiedWith(plan.Tensors.IndexOf(plan.Tensors.First(tensor => tensor.Name == "tie0"))).Length);
     }
 
     [Fact]
