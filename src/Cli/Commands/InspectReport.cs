@@ -117,14 +117,9 @@ internal sealed class InspectReport(
             })
             .OrderByDescending(entry => entry.Bytes);
 
-    private static (long Elements, long Bytes) Sum(TensorInfo[] tensors)
-    {
-        var stored = Stored(tensors).ToArray();
-        // Views of one storage are elements of their own; without any, each tensor is a storage.
-        return (
-            stored.Sum(tensor => tensor.ElementCount),
-            stored.All(tensor => tensor.IsWholeStorage) ? stored.Sum(tensor => tensor.ByteLength) : StorageNotes.StoredBytes(stored));
-    }
+    // Views of one storage are elements of their own; their bytes are there once.
+    private static (long Elements, long Bytes) Sum(TensorInfo[] tensors) =>
+        (Stored(tensors).Sum(tensor => tensor.ElementCount), StoredSize.Of(tensors));
 
     // Scales included, as people compare quantised files.
     private static double? BitsPerWeight(long elements, long bytes) => elements == 0 ? null : bytes * 8.0 / elements;

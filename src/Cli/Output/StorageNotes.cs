@@ -19,20 +19,13 @@ internal sealed class StorageNotes
         _first = [];
         foreach (var tensor in tensors)
         {
-            _first.TryAdd(StorageOf(tensor), tensor.Name);
+            _first.TryAdd(StoredSize.StorageOf(tensor), tensor.Name);
         }
     }
 
-    /// <summary>The storages of some tensors, each once.</summary>
-    public static long StoredBytes(IReadOnlyCollection<TensorInfo> tensors) =>
-        tensors.DistinctBy(StorageOf).Sum(tensor => tensor.ByteLength);
-
-    /// <summary>The storage of a tensor: two with the same one share their bytes.</summary>
-    public static (CheckpointFile File, long Offset, long ByteLength) StorageOf(TensorInfo tensor) => (tensor.File, tensor.Offset, tensor.ByteLength);
-
     /// <summary>The tensor whose storage a view is part of; null where it is the first, or has all of a storage.</summary>
     public string? SharedWith(TensorInfo tensor) =>
-        _first is not null && !tensor.IsWholeStorage && tensor.ElementCount > 0 && _first[StorageOf(tensor)] is var first && first != tensor.Name
+        _first is not null && !tensor.IsWholeStorage && tensor.ElementCount > 0 && _first[StoredSize.StorageOf(tensor)] is var first && first != tensor.Name
             ? first
             : null;
 

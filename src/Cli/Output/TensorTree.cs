@@ -18,13 +18,11 @@ internal sealed class TensorTree
     public static TensorTree Build(IReadOnlyCollection<TensorInfo> tensors, StorageNotes notes)
     {
         var root = new TensorTree();
-        var names = new HashSet<string>();
-        var storages = tensors.All(tensor => tensor.IsWholeStorage) ? null : new HashSet<(CheckpointFile, long, long)>();
+        var storages = new HashSet<(CheckpointFile, long, long)>();
         foreach (var tensor in tensors)
         {
             // Bytes that several of these share count with the first of them.
-            var isFirst = names.Add(tensor.TiedTo ?? tensor.Name) && storages?.Add(StorageNotes.StorageOf(tensor)) is not false;
-            root.Add(tensor, isFirst ? tensor.ByteLength : 0, notes.Describe(tensor));
+            root.Add(tensor, storages.Add(StoredSize.StorageOf(tensor)) ? tensor.ByteLength : 0, notes.Describe(tensor));
         }
 
         return root;

@@ -35,7 +35,7 @@ public sealed class StorageNotesTests
         Assert.Equal(
             [null, null, "x.whole", "x.whole", "x.whole", null],
             Tensors.Select(notes.SharedWith));
-        Assert.Equal(496, StorageNotes.StoredBytes(Tensors));
+        Assert.Equal(496, StoredSize.Of(Tensors));
     }
 
     [Fact]
