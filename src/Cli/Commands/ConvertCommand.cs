@@ -5,7 +5,7 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
-/// <summary>Writes a checkpoint as safetensors, GGUF or a PyTorch file, in another dtype and other shards.</summary>
+/// <summary>Writes a checkpoint as safetensors, GGUF, a PyTorch file (.pt) or an archive of NumPy arrays (.npz), in another dtype and other shards.</summary>
 internal sealed class ConvertCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
@@ -92,6 +92,7 @@ internal sealed class ConvertCommand : CommandBase
 
             WarnOfOverflows(console, options, result);
             WarnOfWhatTheFormatHasNot(console, result);
+            WarnOfUnscaled(console, result);
             Write(console, checkpoint, options, result);
         }
 
@@ -160,8 +161,8 @@ internal sealed class ConvertCommand : CommandBase
         if (result.SeparatedTensors > 0)
         {
             console.Warn(
-                $"{format} has no views: {Sizes.Count(result.SeparatedTensors, "tensor")} with elements that are stored once and seen several times "
-                + $"{(result.SeparatedTensors == 1 ? "is" : "are each")} written in full, {Sizes.Format(result.SeparatedBytes)} more.");
+                $"views are written in full, each by itself: {Sizes.Count(result.SeparatedTensors, "tensor")} with elements that are stored once "
+                + $"and seen several times {(result.SeparatedTensors == 1 ? "takes" : "take")} {Sizes.Format(result.SeparatedBytes)} more.");
         }
 
         if (!result.OmittedMetadata.IsEmpty)
@@ -170,7 +171,20 @@ internal sealed class ConvertCommand : CommandBase
             var more = result.OmittedMetadata.Length > shown ? $" and {result.OmittedMetadata.Length - shown} more" : "";
             console.Warn(
                 $"{(result.OmittedMetadata.Length == 1 ? "one metadata entry has" : $"{Sizes.Count(result.OmittedMetadata.Length)} metadata entries have")} "
-                + $"no place in a {format} file and {(result.OmittedMetadata.Length == 1 ? "is" : "are")} left out: {names}{more}.");
+                + $"no place in {result.Format.OneFile} and {(result.OmittedMetadata.Length == 1 ? "is" : "are")} left out: {names}{more}.");
+        }
+    }
+
+    private static void WarnOfUnscaled(CommandConsole console, ConversionResult result)
+    {
+        const int shown = 3;
+        if (!result.UnscaledTensors.IsEmpty)
+        {
+            var names = string.Join(", ", result.UnscaledTensors.Take(shown).Select(Quoted.Name));
+            var more = result.UnscaledTensors.Length > shown ? $" and {result.UnscaledTensors.Length - shown} more" : "";
+            console.Warn(
+                $"{Sizes.Count(result.UnscaledTensors.Length, "quantised tensor")} {(result.UnscaledTensors.Length == 1 ? "was" : "were")} written as stored integers, "
+                + $"which mean nothing without scale and zero point, and these have no place in {result.Format.OneFile}: {names}{more}.");
         }
     }
 
@@ -216,7 +230,8 @@ internal sealed class ConvertCommand : CommandBase
                 result.DuplicatedBytes,
                 result.OmittedMetadata,
                 result.SeparatedTensors > 0 ? result.SeparatedTensors : null,
-                result.SeparatedTensors > 0 ? result.SeparatedBytes : null);
+                result.SeparatedTensors > 0 ? result.SeparatedBytes : null,
+                result.UnscaledTensors.IsEmpty ? null : result.UnscaledTensors);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.ConvertDocument);
             return;
         }

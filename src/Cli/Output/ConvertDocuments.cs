@@ -1,6 +1,9 @@
 namespace IlgpuLoader.Cli.Output;
 
-/// <summary>What <c>convert</c> wrote. The last two are there where views of one storage were written each by itself.</summary>
+/// <summary>
+/// What <c>convert</c> wrote. The separated ones are there where views of one storage were written each by itself, the unscaled ones where
+/// quantised tensors lost their scales.
+/// </summary>
 internal sealed record ConvertDocument(
     string Path,
     string Output,
@@ -24,6 +27,7 @@ internal sealed record ConvertDocument(
     long DuplicatedBytes,
     IReadOnlyList<string> OmittedMetadata,
     int? SeparatedTensors = null,
-    long? SeparatedBytes = null) : Document("ilgpu-loader/convert/1");
+    long? SeparatedBytes = null,
+    IReadOnlyList<string>? UnscaledTensors = null) : Document("ilgpu-loader/convert/1");
 
 internal sealed record OverflowedTensor(string Name, long Values);

@@ -6,11 +6,14 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// Writes a checkpoint as safetensors, GGUF or a PyTorch file, in another dtype and other shards if wanted: piece by piece, so that the memory it
+/// Writes a checkpoint as safetensors, GGUF, a PyTorch file or an archive of NumPy arrays, in another dtype and other shards if wanted: piece by piece, so that the memory it
 /// takes does not grow with the model, and whole or not at all.
 /// </summary>
 public static class CheckpointConverter
 {
+    private static readonly string[] QuantiserKeys =
+        ["qscheme", "q_scale", "q_zero_point", "q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis"];
+
     /// <summary>
     /// Whether an output of this name is written as a folder: whatever is not named as a file of a format
     /// (<see cref="OutputFormatExtensions"/>), or is a folder already.
@@ -33,7 +36,7 @@ public static class CheckpointConverter
     /// for it: this makes no model of one program into one of another.
     /// </summary>
     /// <param name="checkpoint">The checkpoint; stays open and the caller's. It may be the output itself, if that is replaced.</param>
-    /// <param name="output">A file named <c>.safetensors</c>, <c>.gguf</c>, <c>.pt</c>, <c>.pth</c> or <c>.bin</c>, or a folder; appears whole or not at all.</param>
+    /// <param name="output">A file named <c>.safetensors</c>, <c>.gguf</c>, <c>.npz</c>, <c>.pt</c>, <c>.pth</c> or <c>.bin</c>, or a folder; appears whole or not at all.</param>
     /// <param name="options">What is written; null for everything as it is stored.</param>
     /// <param name="progress">Bytes read and tensors written; called from the lanes' threads, in order; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk; nothing is left behind.</param>
@@ -87,7 +90,15 @@ public static class CheckpointConverter
             plan.DuplicateBytes,
             [.. target.OmittedMetadata],
             plan.SeparatedCount,
-            plan.SeparatedBytes);
+            plan.SeparatedBytes,
+            FindUnscaled(plan, target));
+    }
+
+    // What a quantised tensor of a PyTorch file says of itself has its name in front; which of it there is depends on the scheme.
+    private static ImmutableArray<string> FindUnscaled(ConversionPlan plan, ConversionTarget target)
+    {
+        var omitted = target.OmittedMetadata.ToHashSet();
+        return [.. plan.Tensors.Select(tensor => tensor.Name).Where(name => QuantiserKeys.Any(key => omitted.Contains($"{name}.{key}")))];
     }
 
     private static OutputFormat FormatOf(string output, ConversionOptions options)
@@ -95,7 +106,7 @@ public static class CheckpointConverter
         var named = IsFolder(output) ? null : FormatOfFile(output);
         return options.Format is { } asked && named is { } other && asked != other
             ? throw new ArgumentException(
-                $"{Path.GetFileName(output)} is the name of a {other.DisplayName} file, and {asked.DisplayName} is asked for: "
+                $"{Path.GetFileName(output)} is the name of {other.OneFile}, and {asked.DisplayName} is asked for: "
                 + "name the file after the format, or give a folder.",
                 nameof(options))
             : options.Format ?? named ?? OutputFormat.Safetensors;

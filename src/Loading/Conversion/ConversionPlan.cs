@@ -114,7 +114,7 @@ internal sealed class ConversionPlan
         throw new UnsupportedCheckpointException(
             "conversion",
             checkpoint.Path,
-            $"{(refused.Count == 1 ? "one tensor" : $"{refused.Count} tensors")} cannot be written to a {target.Name} file by this version: "
+            $"{(refused.Count == 1 ? "one tensor" : $"{refused.Count} tensors")} cannot be written to {target.OneFile} by this version: "
             + $"{names}{more}; {advice}leave them out with --exclude.",
             checkpoint.Format);
     }

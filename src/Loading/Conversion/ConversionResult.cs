@@ -24,9 +24,13 @@ namespace IlgpuLoader.Loading;
 /// among them: GGUF's alignment, the numbers of parts and the type that most tensors had, and ties that were understood.
 /// </param>
 /// <param name="SeparatedTensors">
-/// Tensors that are views of a storage, share elements with others of it, and were each written by themselves, as the format has no views.
+/// Tensors that are views of a storage, share elements with others of it, and were each written in full, by itself.
 /// </param>
 /// <param name="SeparatedBytes">The bytes that this took: those of elements that were written more than once.</param>
+/// <param name="UnscaledTensors">
+/// Tensors of PyTorch's quantised types of whose quantiser something is among the omitted metadata: what was written are integers that mean
+/// nothing without their scale and zero point.
+/// </param>
 public sealed record ConversionResult(
     string Output,
     ImmutableArray<string> WeightFiles,
@@ -44,4 +48,5 @@ public sealed record ConversionResult(
     long DuplicatedBytes,
     ImmutableArray<string> OmittedMetadata,
     int SeparatedTensors,
-    long SeparatedBytes);
+    long SeparatedBytes,
+    ImmutableArray<string> UnscaledTensors);

@@ -8,6 +8,9 @@ internal abstract class ConversionTarget
     /// <summary>The format's name in messages.</summary>
     public string Name => Format.DisplayName;
 
+    /// <summary>One file of the format in a message.</summary>
+    public string OneFile => Format.OneFile;
+
     /// <summary>Whether one tensor's bytes can have several names; else each is written in full.</summary>
     public abstract bool HasTies { get; }
 

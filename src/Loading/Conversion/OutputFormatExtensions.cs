@@ -19,6 +19,10 @@ public static class OutputFormatExtensions
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };
 
+        /// <summary>One file of the format in a sentence, such as <c>a GGUF file</c>.</summary>
+        /// <exception cref="ArgumentOutOfRangeException">There is no such format.</exception>
+        public string OneFile => $"{(format == OutputFormat.Npz ? "an" : "a")} {format.DisplayName} file";
+
         /// <summary>The name as it is typed, such as <c>gguf</c>: lower case, without a dot.</summary>
         /// <exception cref="ArgumentOutOfRangeException">There is no such format.</exception>
         public string Keyword => format switch

@@ -2,7 +2,7 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Counts what formats without views write more than once: elements of a storage that several tensors see.</summary>
+/// <summary>Counts what is written more than once, since views are written in full, each by itself: elements of a storage that several tensors see.</summary>
 internal static class SeparatedViews
 {
     /// <summary>The tensors that share elements with others of their storage, and the bytes that are written beyond each element once.</summary>

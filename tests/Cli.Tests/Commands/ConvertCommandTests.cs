@@ -148,6 +148,70 @@ public sealed class ConvertCommandTests : IDisposable
         static (int ExitCode, string Error) Ended(ToolRun run) => (run.ExitCode, run.Error);
     }
 
+    [Theory]
+    [InlineData("out.pt", "a PyTorch file", false)]
+    [InlineData("out.npz", "an npz file", false)]
+    [InlineData("out.safetensors", "", true)]
+    [InlineData("out.gguf", "", true)]
+    public async Task Quantised_tensors_that_lose_their_scale_are_named(string output, string format, bool keepsScales)
+    {
+        var scheme = PickleBytes.Tuple(PickleBytes.Global("torch", "per_tensor_affine"), PickleBytes.Real(0.5), PickleBytes.Whole(3));
+        var pickle = PickleBytes.Dictionary(
+            ("q", PickleBytes.Call(
+                "torch._utils", "_rebuild_qtensor", PickleBytes.Storage("QInt8Storage", "0", 4), PickleBytes.Whole(0), PickleBytes.Numbers(4), PickleBytes.Numbers(1),
+                scheme, PickleBytes.Truth(false), PickleBytes.Call("collections", "OrderedDict"))),
+            ("w", PickleBytes.Tensor(PickleBytes.Storage("CharStorage", "1", 4), 0, [4], [1])));
+        _folder.Write("model.pt", new TorchBuilder().AddStorage("0", [1, 2, 3, 4]).AddStorage("1", [5, 6, 7, 8]).ToArchive(pickle));
+        var run = await ToolRun.OfAsync("convert", _folder["model.pt"], _folder[output], "--json");
+        Assert.Equal(0, run.ExitCode);
+        var document = run.Document("ilgpu-loader/convert/1");
+        if (keepsScales)
+        {
+            Assert.Equal("", run.Error);
+            Assert.False(document.TryGetProperty("unscaledTensors", out _));
+            return;
+        }
+
+        Assert.Equal(
+            $"""
+            warning: 4 metadata entries have no place in {format} and are left out: 'q.dtype', 'q.qscheme', 'q.q_scale' and 1 more.
+            warning: 1 quantised tensor was written as stored integers, which mean nothing without scale and zero point, and these have no place in {format}: 'q'.
+
+            """,
+            run.Error);
+        Assert.Equal("""["q"]""", document.GetProperty("unscaledTensors").GetRawText());
+        // One that is not written is not named.
+        run = await ToolRun.OfAsync("convert", _folder["model.pt"], _folder[$"w-{output}"], "--include", "w", "--json");
+        Assert.False(run.Document("ilgpu-loader/convert/1").TryGetProperty("unscaledTensors", out _));
+    }
+
+    [Fact]
+    public async Task Views_of_a_pytorch_file_are_written_in_full_and_come_back_with_their_elements()
+    {
+        var bytes = Enumerable.Range(0, 96).Select(i => (byte)i).ToArray();
+        var storage = PickleBytes.Storage("FloatStorage", "0", 24);
+        var pickle = PickleBytes.Dictionary(
+            ("t", PickleBytes.Tensor(storage, 0, [4, 6], [6, 1])),
+            ("turned", PickleBytes.Tensor(storage, 0, [6, 4], [1, 6])),
+            ("expanded", PickleBytes.Tensor(storage, 2, [3, 2], [0, 20])));
+        _folder.Write("model.pt", new TorchBuilder().AddStorage("0", bytes).ToArchive(pickle));
+        string? expected = null;
+        foreach (var output in new[] { "out.pt", "out.npz", "out.safetensors", "out.gguf" })
+        {
+            var run = await ToolRun.OfAsync("convert", _folder["model.pt"], _folder[output]);
+            Assert.Equal(
+                (0, "warning: views are written in full, each by itself: 3 tensors with elements that are stored once and seen several times take 120 B more.\n"),
+                (run.ExitCode, run.Error));
+            var diff = await ToolRun.OfAsync("diff", _folder["model.pt"], _folder[output], "--values");
+            Assert.Equal((0, ""), (diff.ExitCode, diff.Error));
+            var hashes = await ToolRun.OfAsync("hash", _folder[output], "--json");
+            var values = string.Join(
+                '\n',
+                hashes.Document("ilgpu-loader/hash/1").GetProperty("files")[0].GetProperty("tensors").EnumerateArray().Select(tensor => tensor.ToString()).Order());
+            Assert.Equal(expected ??= values, values);
+        }
+    }
+
     private string[] Entries() => [.. Directory.EnumerateFileSystemEntries(_folder.Path, "*", SearchOption.AllDirectories).Order()];
 
     private static async Task<string[]> HashesAsync(string path)
