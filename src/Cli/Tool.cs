@@ -160,6 +160,7 @@ internal static class Tool
         [
             new InspectCommand(),
             new VerifyCommand(),
+            new AuditCommand(),
             new HashCommand(),
             new ShowCommand(),
             new DiffCommand(),

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
@@ -17,7 +18,8 @@ internal sealed class VerifyCommand : CommandBase
     private readonly CheckpointArguments _checkpoint = new();
     private readonly Option<bool> _values = new("--values")
     {
-        Description = "Also read every tensor: values that are NaN or infinite, and scales of quantised blocks that make such, are invalid.",
+        Description = "Also read every tensor: values that are NaN or infinite, and scales of quantised blocks that make such, are invalid, "
+            + "and so are records of PyTorch's and NumPy's archives whose CRC-32 is not theirs.",
     };
 
     /// <inheritdoc/>
@@ -45,11 +47,13 @@ internal sealed class VerifyCommand : CommandBase
         var results = new List<VerificationResult>();
         foreach (var path in parsed.GetValue(_paths)!)
         {
+            var warnings = ImmutableArray<CheckpointWarning>.Empty;
             var result = await CheckpointVerifier.VerifyAsync(
                 path,
                 _checkpoint.Options(parsed),
-                parsed.GetValue(_values) ? (checkpoint, token) => CheckValuesAsync(checkpoint, console, token) : null,
+                parsed.GetValue(_values) ? CheckAsync : null,
                 cancellationToken).ConfigureAwait(false);
+            result = result with { Warnings = result.Warnings.AddRange(warnings) };
             results.Add(result);
             exitCode = Math.Max(exitCode, ExitCodeFor(result.Failure));
             WriteWarnings(console, result.Warnings);
@@ -61,6 +65,13 @@ internal sealed class VerifyCommand : CommandBase
                         : $"invalid {Quoted.Plain(path)}: {result.Code}: {MessageOf(result)}").ConfigureAwait(false);
                 // Whoever waits for many paths sees how far it is, and lines stay in order with warnings on the same terminal.
                 await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            // Bytes that were damaged say more than the values that they make.
+            async Task CheckAsync(Checkpoint checkpoint, CancellationToken token)
+            {
+                warnings = await CheckRecordsAsync(checkpoint, console, token).ConfigureAwait(false);
+                await CheckValuesAsync(checkpoint, console, token).ConfigureAwait(false);
             }
         }
 
@@ -77,6 +88,14 @@ internal sealed class VerifyCommand : CommandBase
 
         return exitCode;
     }
+
+    private static async Task<ImmutableArray<CheckpointWarning>> CheckRecordsAsync(
+        Checkpoint checkpoint, CommandConsole console, CancellationToken cancellationToken) =>
+        await ProgressDisplay.RunAsync(
+            console,
+            "checksums",
+            progress => StoredChecksums.EnsureAsync(
+                checkpoint, progress is null ? null : new ByteProgress(progress, StoredChecksums.ByteLength(checkpoint)), cancellationToken)).ConfigureAwait(false);
 
     private static Task<bool> CheckValuesAsync(Checkpoint checkpoint, CommandConsole console, CancellationToken cancellationToken) =>
         ProgressDisplay.RunAsync(
@@ -103,4 +122,10 @@ internal sealed class VerifyCommand : CommandBase
         CheckpointException => ExitCodes.InvalidCheckpoint,
         _ => ExitCodes.For(failure),
     };
+
+    // Records are no tensors: only their bytes count.
+    private sealed class ByteProgress(IProgress<LoadProgress> progress, long total) : IProgress<long>
+    {
+        public void Report(long value) => progress.Report(new LoadProgress(value, total, 0, 0));
+    }
 }

@@ -9,6 +9,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(ErrorDocument))]
 [JsonSerializable(typeof(InspectDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
+[JsonSerializable(typeof(AuditDocument))]
 [JsonSerializable(typeof(HashDocument))]
 [JsonSerializable(typeof(DiffDocument))]
 [JsonSerializable(typeof(ShowDocument))]

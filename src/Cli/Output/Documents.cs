@@ -25,11 +25,25 @@ internal sealed record InspectDocument(
     InspectedTotals Totals,
     IReadOnlyList<InspectedTensor> Tensors,
     IReadOnlyList<string> Warnings,
-    IReadOnlyList<InspectedUnreadable>? UnreadableTensors = null) : Document("ilgpu-loader/inspect/1");
+    IReadOnlyList<InspectedUnreadable>? UnreadableTensors = null,
+    string? WeightsRoot = null) : Document("ilgpu-loader/inspect/1");
 
-/// <summary>The last three are there for GGUF files only.</summary>
+/// <summary>
+/// Version and byte order are there for GGUF and PyTorch files, the alignment for GGUF files, what follows for PyTorch files: zip,
+/// torchscript, stream or pickle; the folder of an archive; the pickle's protocol; how many storages there are.
+/// </summary>
 internal sealed record InspectedFile(
-    string Name, string Path, long Bytes, int Tensors, int? Version = null, bool? BigEndian = null, int? Alignment = null);
+    string Name,
+    string Path,
+    long Bytes,
+    int Tensors,
+    int? Version = null,
+    bool? BigEndian = null,
+    int? Alignment = null,
+    string? Container = null,
+    string? Root = null,
+    int? Protocol = null,
+    int? Storages = null);
 
 /// <summary>A tensor of a type that nobody here knows.</summary>
 internal sealed record InspectedUnreadable(string Name, string Type, int TypeId, IReadOnlyList<long> Shape, string File, long Offset);

@@ -31,7 +31,7 @@ internal readonly record struct MetadataValue(object Value, bool IsFull)
         return Value switch
         {
             GgufArray array => $"{array.ElementType}[{array.Count}] {Elements(array)}",
-            IReadOnlyList<object> list => $"[{Elements(list)}]",
+            IReadOnlyList<object> list => $"[{Elements(list)}]" + (isFull || list.Count <= FirstElements ? "" : $" ({Sizes.Count(list.Count)} values)"),
             byte[] bytes when !isFull && bytes.Length > FirstBytes => $"{Scalar(bytes[..FirstBytes])}… ({bytes.Length} bytes)",
             var value => Scalar(value),
         };

@@ -41,6 +41,6 @@ internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointForma
             + $"its first entry is {Quoted.Name(directory.Entries[0].Name)}.",
             Name);
 
-        CheckpointFile As(string format) => new(file.Name, file.Path, format, file.Source);
+        CheckpointFile As(string format) => new(file.Name, file.Path, format, file.Source) { Checksums = new ZipChecksums(file, directory) };
     }
 }

@@ -33,6 +33,16 @@ internal static class NpyHeaderReader
         DType? voidType,
         CancellationToken cancellationToken)
     {
+        var fields = await ReadFieldsAsync(source, start, length, place, limits, cancellationToken).ConfigureAwait(false);
+        return Interpret(fields, length, place, voidType);
+    }
+
+    /// <summary>Reads the three fields of a header and checks what does not depend on the type of the elements.</summary>
+    /// <inheritdoc cref="ReadAsync" path="/param"/>
+    /// <exception cref="CheckpointException">The header breaks a rule.</exception>
+    public static async ValueTask<NpyFields> ReadFieldsAsync(
+        IByteSource source, long start, long length, NpyPlace place, NumpyLimits limits, CancellationToken cancellationToken)
+    {
         var first = new byte[(int)Math.Min(FirstRead, length)];
         await source.ReadExactlyAsync(start, first, cancellationToken).ConfigureAwait(false);
         var version = ReadFixedPart(first, length, place, limits, out var begin, out var end);
@@ -43,7 +53,7 @@ internal static class NpyHeaderReader
             var known = Math.Min(first.Length, end) - begin;
             first.AsMemory(begin, known).CopyTo(header);
             await source.ReadExactlyAsync(start + begin + known, header[known..], cancellationToken).ConfigureAwait(false);
-            return Parse(version, header.Span, begin, length, place, voidType);
+            return new NpyFields(ParseFields(version, header.Span, begin, place), begin, end);
         }
         finally
         {
@@ -109,7 +119,7 @@ internal static class NpyHeaderReader
         return version;
     }
 
-    private static NpyHeader Parse(int version, ReadOnlySpan<byte> bytes, int begin, long length, NpyPlace place, DType? voidType)
+    private static Dictionary<string, object?> ParseFields(int version, ReadOnlySpan<byte> bytes, int begin, NpyPlace place)
     {
         var fields = new NpyLiteral(
             Decode(version, bytes, begin, place), place, begin, version < 3 ? Encoding.Latin1 : Encoding.UTF8).ReadDictionary();
@@ -126,19 +136,19 @@ internal static class NpyHeaderReader
             throw Field($"the header has the key {Quoted.Name(unknown)}; there are only descr, fortran_order and shape");
         }
 
-        if (fields["fortran_order"] is not bool isFortranOrder)
-        {
-            throw Field("the header's fortran_order is neither True nor False");
-        }
-
-        var shape = ReadShape(fields["shape"], place, begin);
-        var type = NpyType.Parse(fields["descr"], place, begin);
-        var dtype = type.DType ?? MeaningOf(type, voidType, place, begin);
-        var header = new NpyHeader(type, dtype, isFortranOrder, shape, begin + bytes.Length);
-        CheckSize(header, length, place);
-        return header;
+        return fields["fortran_order"] is bool ? fields : throw Field("the header's fortran_order is neither True nor False");
 
         InvalidCheckpointException Field(string problem) => place.Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"{problem}.", begin);
+    }
+
+    private static NpyHeader Interpret(NpyFields fields, long length, NpyPlace place, DType? voidType)
+    {
+        var shape = ReadShape(fields.Values["shape"], place, fields.Begin);
+        var type = NpyType.Parse(fields.Values["descr"], place, fields.Begin);
+        var dtype = type.DType ?? MeaningOf(type, voidType, place, fields.Begin);
+        var header = new NpyHeader(type, dtype, fields.Values["fortran_order"] is true, shape, fields.End);
+        CheckSize(header, length, place);
+        return header;
     }
 
     private static string Decode(int version, ReadOnlySpan<byte> bytes, int begin, NpyPlace place)

@@ -87,6 +87,7 @@ internal static class NpzReader
             file.Name, file.Path, NumpyConstants.Archive, swapped.Length > 0 ? ByteOrderSource.Over(source, swapped) : source)
         {
             Length = file.Length,
+            Checksums = file.Checksums,
         };
         return new FileContent(
             [.. headers.Select((header, i) => header.Place(NameOf(entries[i]), opened, starts[i]))], new Dictionary<string, object>())

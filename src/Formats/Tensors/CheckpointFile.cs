@@ -23,14 +23,17 @@ public sealed class CheckpointFile(string name, string path, string format, IByt
     public IByteSource Source { get; } = source;
 
     /// <summary>
-    /// What the file's header says beyond tensors and metadata, in the type of its format: a <see cref="Gguf.GgufHeader"/>;
-    /// null for formats that have no more to say.
+    /// What the file's header says beyond tensors and metadata, in the type of its format: a <see cref="Gguf.GgufHeader"/>
+    /// or a <see cref="Torch.TorchHeader"/>; null for formats that have no more to say.
     /// </summary>
     public object? Header { get; init; }
 
     /// <summary>The size of the file in bytes, as it was when it was opened.</summary>
     /// <remarks>The source may go on behind it with what a file holds in another form, such as arrays that are compressed.</remarks>
     public long Length { get; init; } = source.Length;
+
+    /// <summary>The checksums that the file has of its own records; null for formats that have none.</summary>
+    internal IRecordChecksums? Checksums { get; init; }
 
     /// <summary>The path.</summary>
     public override string ToString() => Path;

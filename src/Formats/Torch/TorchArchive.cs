@@ -27,18 +27,10 @@ internal static class TorchArchive
         CheckpointFile file, ZipDirectory directory, TorchLimits limits, CancellationToken cancellationToken)
     {
         var entry = FindPickle(file, directory);
-        var root = entry.Name[..^TorchConstants.PickleRecord.Length];
-        if (directory.Entries.FirstOrDefault(other => !other.Name.StartsWith(root, StringComparison.Ordinal)) is { } outside)
-        {
-            throw Invalid(
-                file,
-                $"zip entry {Quoted.Name(outside.Name)} lies outside {Quoted.Name(root)}, the folder of the pickle, which all records of an archive share: it was packed again in another way.",
-                outside.HeaderOffset);
-        }
-
+        var root = RootOf(entry);
         var version = await ReadVersionAsync(file, directory, root, cancellationToken).ConfigureAwait(false);
         var isBigEndian = await ReadByteOrderAsync(file, directory, root, cancellationToken).ConfigureAwait(false);
-        var isScript = directory.Entries.Any(other => IsScript(other.Name.AsSpan(root.Length)));
+        var isScript = IsScript(directory, root);
 
         var pickle = await directory.ReadRecordAsync(
             entry, limits.MaximumPickleBytes, $"{nameof(TorchLimits)}.{nameof(TorchLimits.MaximumPickleBytes)}", cancellationToken).ConfigureAwait(false);
@@ -60,10 +52,14 @@ internal static class TorchArchive
     private static bool IsPickle(ZipEntry entry) =>
         entry.Name == TorchConstants.PickleRecord || entry.Name.EndsWith("/" + TorchConstants.PickleRecord, StringComparison.Ordinal);
 
-    private static ZipEntry FindPickle(CheckpointFile file, ZipDirectory directory)
+    /// <summary>Finds the one pickle of an archive, in the folder that all its records lie in.</summary>
+    /// <param name="file">The file, for messages.</param>
+    /// <param name="directory">Its directory.</param>
+    /// <exception cref="InvalidCheckpointException">There is none, or more than one, or a record lies elsewhere.</exception>
+    public static ZipEntry FindPickle(CheckpointFile file, ZipDirectory directory)
     {
         ZipEntry[] pickles = [.. directory.Entries.Where(IsPickle).Take(2)];
-        return pickles switch
+        var pickle = pickles switch
         {
             [var only] => only,
             [var first, var second] => throw Invalid(
@@ -72,7 +68,22 @@ internal static class TorchArchive
                 second.HeaderOffset),
             _ => throw Invalid(file, $"it has no {TorchConstants.PickleRecord}, which every archive of PyTorch's has.", null),
         };
+        var root = RootOf(pickle);
+        return directory.Entries.FirstOrDefault(other => !other.Name.StartsWith(root, StringComparison.Ordinal)) is { } outside
+            ? throw Invalid(
+                file,
+                $"zip entry {Quoted.Name(outside.Name)} lies outside {Quoted.Name(root)}, the folder of the pickle, which all records of an archive share: it was packed again in another way.",
+                outside.HeaderOffset)
+            : pickle;
     }
+
+    /// <summary>Whether an archive has what only TorchScript's have.</summary>
+    /// <param name="directory">Its directory.</param>
+    /// <param name="root">The folder of its records, with its slash.</param>
+    public static bool IsScript(ZipDirectory directory, string root) =>
+        directory.Entries.Any(entry => entry.Name.StartsWith(root, StringComparison.Ordinal) && IsScript(entry.Name.AsSpan(root.Length)));
+
+    private static string RootOf(ZipEntry pickle) => pickle.Name[..^TorchConstants.PickleRecord.Length];
 
     private static bool IsScript(ReadOnlySpan<char> name)
     {

@@ -37,6 +37,7 @@ internal static class TorchContent
         {
             Header = header with { StorageCount = storages.Count },
             Length = file.Length,
+            Checksums = file.Checksums,
         };
         return new FileContent(Arrange(findings.Tensors, opened), findings.Metadata)
         {

@@ -35,7 +35,7 @@ public sealed class MetadataValueTests
     public void A_long_list_is_cut_unless_all_of_it_is_asked_for()
     {
         var list = new TorchList([.. Enumerable.Range(0, 300).Select(value => (object)(long)value)]);
-        Assert.Equal("[0, 1, 2, 3, 4, 5, 6, 7, …]", new MetadataValue(list, IsFull: false).ToText());
+        Assert.Equal("[0, 1, 2, 3, 4, 5, 6, 7, …] (300 values)", new MetadataValue(list, IsFull: false).ToText());
         Assert.EndsWith("298, 299]", new MetadataValue(list, IsFull: true).ToText(), StringComparison.Ordinal);
         Assert.Equal("{\"type\":\"list\",\"count\":300,\"first\":[0,1,2,3,4,5,6,7]}", JsonSerializer.Serialize(new MetadataValue(list, IsFull: false)));
         Assert.Equal(300, JsonDocument.Parse(JsonSerializer.Serialize(new MetadataValue(list, IsFull: true))).RootElement.GetArrayLength());

@@ -1,0 +1,61 @@
+using IlgpuLoader.Formats.Numpy;
+using IlgpuLoader.Formats.Torch;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>Goes through an array of NumPy's: where its elements are objects, they are a pickle behind the header.</summary>
+/// <param name="file">The file.</param>
+/// <param name="options">What is accepted.</param>
+/// <param name="found">Takes what is found.</param>
+internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, AuditFindings found)
+{
+    private readonly PickleScan _scan = new(file, options.Torch);
+
+    /// <summary>Goes through one array.</summary>
+    /// <param name="name">What it is called.</param>
+    /// <param name="source">Where its bytes are.</param>
+    /// <param name="start">Where it begins there.</param>
+    /// <param name="length">Its size in bytes, with its header.</param>
+    /// <param name="offset">Where it begins in the file; null where it is compressed.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    public async ValueTask RunAsync(string name, IByteSource source, long start, long length, long? offset, CancellationToken cancellationToken)
+    {
+        var place = new NpyPlace(file.Path, NumpyConstants.Array, name, offset);
+        var fields = await NpyHeaderReader.ReadFieldsAsync(source, start, length, place, options.Numpy, cancellationToken).ConfigureAwait(false);
+        if (!HoldsObjects(fields.Values["descr"]))
+        {
+            return;
+        }
+
+        var end = fields.End;
+        if (length - end > options.Torch.MaximumPickleBytes)
+        {
+            throw new CheckpointLimitException(
+                "length of a pickle in bytes",
+                length - end,
+                options.Torch.MaximumPickleBytes,
+                $"{nameof(TorchLimits)}.{nameof(TorchLimits.MaximumPickleBytes)}",
+                file.Path,
+                NumpyConstants.Array);
+        }
+
+        found.Notes.Add($"the elements of array {Quoted.Name(name)} are Python objects: its data is a pickle.");
+        var pickle = new byte[(int)(length - end)];
+        await source.ReadExactlyAsync(start + end, pickle, cancellationToken).ConfigureAwait(false);
+        found.Pickles.Add(_scan.Run(name, offset + end, pickle, isTorchScript: false));
+        if (_scan.Value is not null && _scan.Consumed < pickle.Length)
+        {
+            found.Notes.Add($"{pickle.Length - _scan.Consumed} bytes follow the pickle of {Quoted.Name(name)}.");
+        }
+    }
+
+    // NumPy's dtype.hasobject: also of one field among many, and of what is nested in it. What is neither a type, nor a type with
+    // a shape, nor a list of fields nobody knows, so that what follows is looked at.
+    private static bool HoldsObjects(object? type) => type switch
+    {
+        string text => text.AsSpan().TrimStart("<>=|").StartsWith("O"),
+        NpySequence { IsTuple: true, Items: [var inner, NpySequence] } => HoldsObjects(inner),
+        NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] } || HoldsObjects(inner)),
+        _ => true,
+    };
+}

@@ -1,0 +1,20 @@
+namespace IlgpuLoader.Formats;
+
+/// <summary>What was found in a file so far, which stays where going on fails. Not safe for several threads.</summary>
+internal sealed class AuditFindings
+{
+    /// <summary>What the file is.</summary>
+    public AuditedContainer Container { get; set; }
+
+    /// <summary>The pickles.</summary>
+    public List<PickleAudit> Pickles { get; } = [];
+
+    /// <summary>What else is to be known, in sentences.</summary>
+    public List<string> Notes { get; } = [];
+
+    /// <summary>The first thing that is wrong.</summary>
+    public Exception? Failure { get; set; }
+
+    /// <summary>Whether a pickle was met that would import or hide something.</summary>
+    public bool WouldImport => Pickles.Exists(pickle => !pickle.Globals.IsEmpty || !pickle.RefusedOpcodes.IsEmpty);
+}

@@ -1,0 +1,159 @@
+using System.Runtime.CompilerServices;
+using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Numpy;
+using IlgpuLoader.Formats.Torch;
+
+namespace IlgpuLoader.Formats;
+
+/// <summary>
+/// Lists what the pickles of files would import and do, for those who want to know before they load them with anything. Nothing
+/// is executed, loaded or looked up: pickles are only walked through, and to their ends where loading stops at the first thing
+/// that is refused. Safe for any thread.
+/// </summary>
+public static class PickleAuditor
+{
+    /// <summary>
+    /// Audits a file, or all files in a folder and below it that can hold a pickle: those with the ending of one, and those that begin
+    /// as one. What is wrong with a file is in its result, not thrown.
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="options">What is accepted; null for the defaults. Limits are those of loading.</param>
+    /// <param name="cancellationToken">Ends the audit.</param>
+    /// <returns>A result for each file, as it is done; of a folder in the order of its names, and none where no file can hold a pickle.</returns>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static async IAsyncEnumerable<FileAudit> AuditAsync(
+        string path, CheckpointOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= CheckpointOptions.Default;
+        if (!Directory.Exists(path))
+        {
+            yield return await AuditFileAsync(path, options, isListed: true, cancellationToken).ConfigureAwait(false) ?? throw new System.Diagnostics.UnreachableException();
+            yield break;
+        }
+
+        foreach (var file in AuditedFolder.FilesOf(path, cancellationToken))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (await AuditFileAsync(file, options, AuditedFolder.IsNamedAsPickle(file), cancellationToken).ConfigureAwait(false) is { } audit)
+            {
+                yield return audit;
+            }
+        }
+    }
+
+    /// <summary>Audits one file from any source of bytes.</summary>
+    /// <param name="source">The bytes; it stays the caller's.</param>
+    /// <param name="options">What is accepted; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the audit.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static async Task<FileAudit> AuditAsync(
+        IByteSource source, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return (await AuditAsync(source, options ?? CheckpointOptions.Default, isListed: true, cancellationToken).ConfigureAwait(false))!;
+    }
+
+    // Walking through megabytes of opcodes is work, and not for the caller's thread.
+    private static Task<FileAudit?> AuditFileAsync(string path, CheckpointOptions options, bool isListed, CancellationToken cancellationToken) => Task.Run(
+        async () =>
+        {
+            try
+            {
+                var source = new LocalFileSource(path);
+                await using (source.ConfigureAwait(false))
+                {
+                    return await AuditAsync(source, options, isListed, cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
+            {
+                return new FileAudit(path, AuditedContainer.Unknown, [], [], exception);
+            }
+        },
+        cancellationToken);
+
+    // Null of a file that is only looked at in case, and holds no pickle.
+    private static async Task<FileAudit?> AuditAsync(IByteSource source, CheckpointOptions options, bool isListed, CancellationToken cancellationToken)
+    {
+        var found = new AuditFindings();
+        try
+        {
+            var head = new byte[(int)Math.Min(FormatDetector.HeadBytes, source.Length)];
+            await source.ReadExactlyAsync(0, head, cancellationToken).ConfigureAwait(false);
+            if (!isListed && !CanHoldPickle(head, options))
+            {
+                return null;
+            }
+
+            await RunAsync(source, head, options, found, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
+        {
+            found.Failure = exception;
+        }
+
+        return !isListed && found.Pickles.Count == 0 && found.Container is AuditedContainer.ZipArchive
+            ? null
+            : new FileAudit(source.Name, found.Container, [.. found.Pickles], [.. found.Notes], found.Failure);
+    }
+
+    private static bool CanHoldPickle(ReadOnlySpan<byte> head, CheckpointOptions options) =>
+        new TorchFormat(options.Torch).Matches(head) || new NumpyFormat(options.Numpy).Matches(head) || new ZipCheckpoint(options).Matches(head);
+
+    private static async ValueTask RunAsync(
+        IByteSource source, byte[] head, CheckpointOptions options, AuditFindings found, CancellationToken cancellationToken)
+    {
+        var file = new CheckpointFile(Path.GetFileName(source.Name), source.Name, TorchConstants.Format, source);
+        try
+        {
+            var format = new FormatDetector(options).Detect(head, source.Name);
+            switch (format)
+            {
+                case ZipCheckpoint when format.Matches(head):
+                    await new ArchiveScan(file, options, found).RunAsync(cancellationToken).ConfigureAwait(false);
+                    return;
+                case NumpyFormat when format.Matches(head):
+                    found.Container = AuditedContainer.NumpyArray;
+                    await new ArrayScan(file, options, found)
+                        .RunAsync(NumpyFormat.NameOf(file.Name), source, 0, file.Length, 0, cancellationToken).ConfigureAwait(false);
+                    return;
+                case TorchFormat when format.Matches(head):
+                    await StreamScan.RunAsync(file, options.Torch, found, cancellationToken).ConfigureAwait(false);
+                    return;
+                default:
+                    // A header that is valid is none of a pickle's beginnings: they meet a zero, which is no opcode.
+                    _ = await format.ReadAsync(new CheckpointFile(file.Name, file.Path, format.Name, source), head, cancellationToken).ConfigureAwait(false);
+                    found.Container = format is GgufFormat ? AuditedContainer.Gguf : AuditedContainer.Safetensors;
+                    return;
+            }
+        }
+        catch (CheckpointException) when (found is { Container: AuditedContainer.Unknown, Pickles.Count: 0 })
+        {
+            // Python asks for no mark before it runs what a file says, and a mark may be made up to keep others from looking.
+            await LookForPickleAsync(file, options, found, cancellationToken).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async ValueTask LookForPickleAsync(CheckpointFile file, CheckpointOptions options, AuditFindings found, CancellationToken cancellationToken)
+    {
+        var hidden = new AuditFindings();
+        try
+        {
+            await StreamScan.RunAsync(file, options.Torch, hidden, cancellationToken).ConfigureAwait(false);
+        }
+        catch (CheckpointException exception)
+        {
+            // What is wrong with the file as what it claims to be is said in any case; this is only why it is no whole pickle.
+            hidden.Notes.Add(Quoted.Plain(exception.Message));
+        }
+
+        if (hidden.WouldImport)
+        {
+            found.Container = hidden.Container;
+            found.Pickles.AddRange(hidden.Pickles);
+            found.Notes.AddRange(hidden.Notes);
+        }
+    }
+}
