@@ -23,6 +23,11 @@ internal sealed class LoadArguments
         HelpName = "SIZE",
     };
 
+    private readonly Option<bool> _npCache = new("--np-cache")
+    {
+        Description = "Load from the NumPy cache of a model's folder (np/, a file a tensor, as vLLM's); it is written first where it is missing or older than the model.",
+    };
+
     /// <summary>Adds the options.</summary>
     public void AddTo(Command command)
     {
@@ -30,6 +35,24 @@ internal sealed class LoadArguments
         command.Add(_dtype);
         command.Add(_lanes);
         command.Add(_memory);
+        command.Add(_npCache);
+    }
+
+    /// <summary>Opens what is loaded: the checkpoint, or its NumPy cache where that is asked for.</summary>
+    /// <exception cref="UsageException">A cache is asked for and the path is no folder.</exception>
+    public async Task<Checkpoint> OpenAsync(
+        ParseResult parsed, CommandConsole console, string path, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        if (!parsed.GetValue(_npCache))
+        {
+            return await Checkpoint.OpenAsync(path, options, cancellationToken).ConfigureAwait(false);
+        }
+
+        return File.Exists(path)
+            ? throw new UsageException($"{_npCache.Name} takes the folder of a model, in which the cache is, not the file '{path}'.")
+            : await ProgressDisplay
+                .RunAsync(console, "caching", progress => NumpyCache.OpenAsync(path, options, progress, cancellationToken))
+                .ConfigureAwait(false);
     }
 
     /// <summary>The dtype as it was typed.</summary>

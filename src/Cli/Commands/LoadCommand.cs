@@ -60,7 +60,8 @@ internal sealed class LoadCommand : CommandBase
         }
 
         var started = Stopwatch.GetTimestamp();
-        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        var checkpoint = await _load
+            .OpenAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
             var opened = Stopwatch.GetElapsedTime(started);

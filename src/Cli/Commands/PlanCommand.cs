@@ -1,6 +1,5 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
-using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -50,7 +49,8 @@ internal sealed class PlanCommand : CommandBase
     {
         var parallel = Parallel(parsed);
         var options = _load.Options(parsed, _checkpoint.Choice(parsed)) with { TensorParallel = parallel };
-        var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+        var checkpoint = await _load
+            .OpenAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
             WriteWarnings(console, checkpoint.Warnings);

@@ -164,6 +164,13 @@ public sealed class Checkpoint : IAsyncDisposable
     internal static Checkpoint OfTensors(CheckpointFile file, IReadOnlyList<TensorInfo> tensors) =>
         Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, null, [], leaveOpen: false);
 
+    /// <summary>A checkpoint of files that were opened one by one.</summary>
+    /// <param name="path">What it is called in messages.</param>
+    /// <param name="files">The files, at least one, whose sources the checkpoint disposes.</param>
+    /// <param name="config">The configuration, where there is one.</param>
+    internal static Checkpoint OfFiles(string path, IReadOnlyList<OpenedFile> files, ModelConfig? config) =>
+        Assemble(path, files, null, config, null, [], leaveOpen: false);
+
     private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
         var detector = new FormatDetector(options);

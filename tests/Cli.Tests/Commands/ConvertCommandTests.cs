@@ -63,7 +63,7 @@ public sealed class ConvertCommandTests : IDisposable
     [InlineData(2, "Usage", "mixed.safetensors", "out", "--device", "meta")]
     [InlineData(2, "Usage", "mixed.safetensors", "out.safetensors", "--format", "gguf")]
     [InlineData(2, "Usage", "mixed.safetensors", "out.gguf", "--format", "safetensors")]
-    [InlineData(2, "Usage", "mixed.safetensors", "out", "--format", "npz")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--format", "onnx")]
     [InlineData(5, "Unsupported", "mixed.safetensors", "out.gguf")]
     [InlineData(7, "DeviceUnavailable", "mixed.safetensors", "out", "--device", "cuda:99")]
     public async Task Failures_have_their_exit_code_and_leave_nothing(int exitCode, string code, string path, string output, params string[] options)

@@ -46,7 +46,7 @@ internal static class GoldenCases
             "convert {tmp}/mixed.safetensors {tmp}/out.safetensors --max-shard-size 10",
             "convert {tmp}/mixed.safetensors {tmp} --force",
             "convert {tmp}/mixed.safetensors {tmp}/out.gguf --format safetensors",
-            "convert {tmp}/mixed.safetensors {tmp}/out --format npz",
+            "convert {tmp}/mixed.safetensors {tmp}/out --format onnx",
             "synth bert {tmp}/out",
             "synth llama {tmp}/out --layers 0",
             "synth llama {tmp}/out --hidden 100 --heads 3"),

@@ -175,10 +175,8 @@ public sealed class TorchNamesTests
     [Fact]
     public async Task P10_KeysThatAreLongAndDeep_AreRefusedBeforeTheirNamesAreMade()
     {
-        var value = new List<byte>(One);
         var key = Put(Text(new string('k', 100_000)), 0);
         byte[] file = [.. key, .. Enumerable.Repeat((byte)'}', 500).SelectMany(open => new[] { open, (byte)'h', (byte)0 }), .. One, .. Enumerable.Repeat((byte)'s', 500)];
-        Assert.NotEmpty(value);
         var exception = await TorchOpening.RefusedAsync<CheckpointLimitException>(
             new TorchBuilder().AddStorage("0", new byte[4]).ToArchive(file), CheckpointErrorCode.LimitExceeded);
         Assert.Equal("TorchLimits.MaximumEntryBytes", exception.Option);
