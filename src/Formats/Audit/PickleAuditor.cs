@@ -94,11 +94,11 @@ public static class PickleAuditor
         }
 
         return !isListed && found is
-            {
-                Pickles.Count: 0,
-                Failure: null,
-                Container: AuditedContainer.ZipArchive or AuditedContainer.Safetensors or AuditedContainer.Gguf,
-            }
+        {
+            Pickles.Count: 0,
+            Failure: null,
+            Container: AuditedContainer.ZipArchive or AuditedContainer.Safetensors or AuditedContainer.Gguf,
+        }
             ? null
             : new FileAudit(source.Name, found.Container, [.. found.Pickles], [.. found.Notes], found.Failure);
     }
