@@ -234,7 +234,7 @@ public sealed class LoadPlan
     // As much as StridedReader and SequentialViews take at most.
     private long MeasureScratch()
     {
-        var (largest, kept) = (0L, new Dictionary<IByteSource, long>());
+        var (largest, kept) = (0L, new Dictionary<CheckpointFile, long>());
         foreach (var run in Runs)
         {
             if (run.Kind != RunKind.Viewed)
@@ -247,7 +247,7 @@ public sealed class LoadPlan
             if (source.File.Source.IsSequentialAt(source.DataOffset))
             {
                 var bytes = Math.Min(source.ByteLength, SequentialViews.DefaultBudgetBytes);
-                kept[source.File.Source] = Math.Max(kept.GetValueOrDefault(source.File.Source), bytes);
+                kept[source.File] = Math.Max(kept.GetValueOrDefault(source.File), bytes);
             }
         }
 
