@@ -151,7 +151,14 @@ public sealed class TorchWriterTests : IDisposable
         Assert.InRange(taken, 20_000, 250_000);
         var tensors = Tensors(taken);
         await WriteZerosAsync("tiny.pt", tensors);
-        await using var checkpoint = await Checkpoint.OpenAsync(_folder["tiny.pt"]);
+        var bytes = await File.ReadAllBytesAsync(_folder["tiny.pt"]);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var opening = Checkpoint.OpenAsync(new MemorySource(bytes, "tiny.pt"));
+        // A source in memory is read on this thread, so what is counted is all there was.
+        Assert.True(opening.IsCompleted);
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        await using var checkpoint = await opening;
+        Assert.InRange(allocated, 0, bytes.Length + TorchOpening.AllocationBound);
         Assert.Equal(taken, checkpoint.Tensors.Length);
         Assert.Equal(tensors.Count(tensor => tensor.TiedTo is not null), checkpoint.Tensors.Count(tensor => tensor.TiedTo is not null));
 
