@@ -14,7 +14,6 @@ public sealed class Checkpoint : IAsyncDisposable
     private const string ConfigName = "config.json";
 
     private readonly Dictionary<string, TensorInfo> _byName;
-    private readonly bool _leaveOpen;
 
     private Checkpoint(
         string path,
@@ -23,8 +22,7 @@ public sealed class Checkpoint : IAsyncDisposable
         ImmutableArray<TensorInfo> tensors,
         ModelConfig? config,
         ImmutableArray<CheckpointWarning> warnings,
-        string? root,
-        bool leaveOpen)
+        string? root)
     {
         Path = path;
         Root = root;
@@ -35,7 +33,6 @@ public sealed class Checkpoint : IAsyncDisposable
         Warnings = warnings;
         UnreadableTensors = [.. files.SelectMany(file => file.Content.Unreadable)];
         _byName = byName;
-        _leaveOpen = leaveOpen;
         var metadata = new Dictionary<string, object>();
         foreach (var file in files)
         {
@@ -134,15 +131,16 @@ public sealed class Checkpoint : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(source);
         var detector = new FormatDetector(options ?? CheckpointOptions.Default);
-        var file = await OpenFileAsync(source, detector, leaveOpen, cancellationToken).ConfigureAwait(false);
+        // What the reader puts over the source, such as passes through what is compressed, ends with the checkpoint in any case.
+        var file = await OpenFileAsync(leaveOpen ? BorrowedSource.Of(source) : source, detector, cancellationToken).ConfigureAwait(false);
         try
         {
             var warnings = GgufSplit.WarningOfPart(file.File) is { } warning ? new List<CheckpointWarning> { new(file.File.Path, warning) } : [];
-            return Assemble(source.Name, [file], null, null, options?.Root, warnings, leaveOpen);
+            return Assemble(source.Name, [file], null, null, options?.Root, warnings);
         }
-        catch when (!leaveOpen)
+        catch
         {
-            await source.DisposeAsync().ConfigureAwait(false);
+            await file.File.Source.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
@@ -153,7 +151,7 @@ public sealed class Checkpoint : IAsyncDisposable
         || (WeightsRoot is not null && _byName.TryGetValue(CheckpointRoot.Join(WeightsRoot, name), out tensor));
 
     /// <summary>Closes the files.</summary>
-    public ValueTask DisposeAsync() => _leaveOpen ? ValueTask.CompletedTask : DisposeAsync(Files.Select(file => file.Source));
+    public ValueTask DisposeAsync() => DisposeAsync(Files.Select(file => file.Source));
 
     /// <summary>
     /// A checkpoint of one file and any tensors: those that a format describes and no reader here makes yet, such as names
@@ -162,14 +160,14 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <param name="file">The file, whose source the checkpoint disposes.</param>
     /// <param name="tensors">The tensors, in the order of their bytes.</param>
     internal static Checkpoint OfTensors(CheckpointFile file, IReadOnlyList<TensorInfo> tensors) =>
-        Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, null, [], leaveOpen: false);
+        Assemble(file.Path, [new OpenedFile(file, new FileContent(tensors, new Dictionary<string, object>()))], null, null, null, []);
 
     /// <summary>A checkpoint of files that were opened one by one.</summary>
     /// <param name="path">What it is called in messages.</param>
     /// <param name="files">The files, at least one, whose sources the checkpoint disposes.</param>
     /// <param name="config">The configuration, where there is one.</param>
     internal static Checkpoint OfFiles(string path, IReadOnlyList<OpenedFile> files, ModelConfig? config) =>
-        Assemble(path, files, null, config, null, [], leaveOpen: false);
+        Assemble(path, files, null, config, null, []);
 
     private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
@@ -210,7 +208,7 @@ public sealed class Checkpoint : IAsyncDisposable
             var config = File.Exists(configPath)
                 ? await ReadConfigAsync(configPath, options, warnings, cancellationToken).ConfigureAwait(false)
                 : null;
-            return Assemble(path, files, selection.Index, config, options.Root, warnings, leaveOpen: false);
+            return Assemble(path, files, selection.Index, config, options.Root, warnings);
         }
         catch
         {
@@ -223,7 +221,7 @@ public sealed class Checkpoint : IAsyncDisposable
     private static async Task<OpenedFile[]> OpenPartsAsync(
         string path, OpenFileLimit limit, FormatDetector detector, CancellationToken cancellationToken)
     {
-        var given = await OpenFileAsync(new LocalFileSource(path, limit), detector, leaveOpen: false, cancellationToken).ConfigureAwait(false);
+        var given = await OpenFileAsync(new LocalFileSource(path, limit), detector, cancellationToken).ConfigureAwait(false);
         try
         {
             var parts = GgufSplit.PartsOf(given.File);
@@ -255,7 +253,7 @@ public sealed class Checkpoint : IAsyncDisposable
                 paths.Count,
                 cancellationToken,
                 async (i, token) => files[i] = await OpenFileAsync(
-                    new LocalFileSource(paths[i], limit), detector, leaveOpen: false, token).ConfigureAwait(false)).ConfigureAwait(false);
+                    new LocalFileSource(paths[i], limit), detector, token).ConfigureAwait(false)).ConfigureAwait(false);
             return files!;
         }
         catch
@@ -267,7 +265,7 @@ public sealed class Checkpoint : IAsyncDisposable
 
     // Disposes the source if it turns out not to be a checkpoint.
     private static async Task<OpenedFile> OpenFileAsync(
-        IByteSource source, FormatDetector detector, bool leaveOpen, CancellationToken cancellationToken)
+        IByteSource source, FormatDetector detector, CancellationToken cancellationToken)
     {
         try
         {
@@ -278,7 +276,7 @@ public sealed class Checkpoint : IAsyncDisposable
             var content = await format.ReadAsync(file, head, cancellationToken).ConfigureAwait(false);
             return new OpenedFile(content.File ?? file, content);
         }
-        catch when (!leaveOpen)
+        catch
         {
             await source.DisposeAsync().ConfigureAwait(false);
             throw;
@@ -306,8 +304,7 @@ public sealed class Checkpoint : IAsyncDisposable
         ShardIndex? index,
         ModelConfig? config,
         string? root,
-        List<CheckpointWarning> warnings,
-        bool leaveOpen)
+        List<CheckpointWarning> warnings)
     {
         var capacity = 0;
         var hasTies = false;
@@ -371,7 +368,7 @@ public sealed class Checkpoint : IAsyncDisposable
             tensors = CheckpointRoot.Narrow(path, root, tensors, byName);
         }
 
-        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], root, leaveOpen);
+        return new Checkpoint(path, files, byName, tensors.ToImmutable(), config, [.. warnings], root);
     }
 
     private static void AddUnmappedWarning(List<CheckpointWarning> warnings, CheckpointFile file, List<string> unmapped)

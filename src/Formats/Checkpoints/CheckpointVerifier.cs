@@ -34,7 +34,7 @@ public static class CheckpointVerifier
                 warnings.AddRange(checkpoint.Warnings);
                 foreach (var tensors in checkpoint.Tensors.GroupBy(tensor => tensor.File))
                 {
-                    await LookForZeroTailAsync(tensors.Key, StoredSize.Of([.. tensors]), warnings, cancellationToken).ConfigureAwait(false);
+                    await LookForZeroTailAsync(tensors.Key, tensors, warnings, cancellationToken).ConfigureAwait(false);
                 }
 
                 if (inspect is not null)
@@ -53,9 +53,14 @@ public static class CheckpointVerifier
     }
 
     private static async Task LookForZeroTailAsync(
-        CheckpointFile file, long dataBytes, ImmutableArray<CheckpointWarning>.Builder warnings, CancellationToken cancellationToken)
+        CheckpointFile file,
+        IEnumerable<TensorInfo> tensors,
+        ImmutableArray<CheckpointWarning>.Builder warnings,
+        CancellationToken cancellationToken)
     {
-        if (dataBytes < ZeroTailBytes)
+        // What a file holds compressed, or inside a pickle, lies behind its end and says nothing of how its own bytes end.
+        var stored = StoredSize.Of([.. tensors.Where(tensor => tensor.Offset < file.Length)]);
+        if (stored < ZeroTailBytes || file.Length < ZeroTailBytes)
         {
             return;
         }

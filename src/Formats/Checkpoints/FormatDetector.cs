@@ -99,7 +99,7 @@ internal sealed class FormatDetector
             ?? throw new InvalidCheckpointException(
                 CheckpointErrorCode.UnknownFormat,
                 path,
-                $"{Describe(head)}; this version reads {string.Join(", ", _formats.Select(format => format.Name))}.",
+                $"{Describe(head)}; this version reads {string.Join(", ", _formats.SelectMany(format => format.FormatNames).Distinct())}.",
                 offset: 0);
     }
 

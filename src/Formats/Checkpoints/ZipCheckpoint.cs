@@ -12,6 +12,9 @@ internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointForma
     public override string Name => "zip";
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> FormatNames => [TorchConstants.Format, NumpyConstants.Archive];
+
+    /// <inheritdoc/>
     public override IReadOnlyList<string> Extensions => [NumpyConstants.ArchiveExtension];
 
     // An archive without entries begins with the record that ends every other: numpy.savez without arrays.
@@ -26,12 +29,12 @@ internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointForma
         var directory = await ZipDirectory.ReadAsync(file, options.Zip, cancellationToken).ConfigureAwait(false);
         if (TorchArchive.Matches(directory))
         {
-            return await TorchArchive.ReadAsync(As(TorchConstants.Format), directory, options.Torch, cancellationToken).ConfigureAwait(false);
+            return Warned(await TorchArchive.ReadAsync(As(TorchConstants.Format), directory, options.Torch, cancellationToken).ConfigureAwait(false));
         }
 
         if (NpzReader.HoldsArrays(directory) || directory.Entries.Count == 0)
         {
-            return await NpzReader.ReadAsync(As(NumpyConstants.Archive), directory, options.Numpy, cancellationToken).ConfigureAwait(false);
+            return Warned(await NpzReader.ReadAsync(As(NumpyConstants.Archive), directory, options.Numpy, cancellationToken).ConfigureAwait(false));
         }
 
         throw new InvalidCheckpointException(
@@ -40,6 +43,9 @@ internal sealed class ZipCheckpoint(CheckpointOptions options) : CheckpointForma
             $"a zip archive that holds neither a {TorchConstants.PickleRecord}, as PyTorch's have, nor arrays ({NumpyConstants.ArrayExtension}), as NumPy's have; "
             + $"its first entry is {Quoted.Name(directory.Entries[0].Name)}.",
             Name);
+
+        FileContent Warned(FileContent content) =>
+            directory.Warning is { } warning ? content with { Warnings = [.. content.Warnings, warning] } : content;
 
         CheckpointFile As(string format) => new(file.Name, file.Path, format, file.Source) { Checksums = new ZipChecksums(file, directory) };
     }

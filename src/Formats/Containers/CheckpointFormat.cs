@@ -9,6 +9,9 @@ internal abstract class CheckpointFormat
     /// <summary>The format's name in messages and listings.</summary>
     public abstract string Name { get; }
 
+    /// <summary>The formats that it reads, by the names that users know.</summary>
+    public virtual IReadOnlyList<string> FormatNames => [Name];
+
     /// <summary>
     /// The endings of its files' names, best first: which files of a folder are looked at, and which format explains a file
     /// that none recognises.

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -14,35 +15,39 @@ internal static class NpyDTypes
     /// <param name="path">The file, for messages.</param>
     /// <param name="format">The container format.</param>
     /// <exception cref="InvalidCheckpointException">It is no such record.</exception>
-    public static Dictionary<string, DType> Read(ReadOnlyMemory<byte> json, string path, string format)
+    public static Dictionary<string, DType> Read(ReadOnlySpan<byte> json, string path, string format)
     {
         var types = new Dictionary<string, DType>();
         try
         {
-            using var document = JsonDocument.Parse(json);
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
+            var reader = new Utf8JsonReader(json);
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
             {
                 throw Invalid("is no JSON object");
             }
 
-            foreach (var property in document.RootElement.EnumerateObject())
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                var name = property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString() : null;
-                if (!DType.TryFromName(name, out var dtype) || !NpyType.CanHold(dtype))
+                var array = reader.GetString()!;
+                _ = reader.Read();
+                if (reader.TokenType != JsonTokenType.String || !DType.TryFromName(reader.GetString(), out var dtype) || !NpyType.CanHold(dtype))
                 {
                     throw new InvalidCheckpointException(
                         CheckpointErrorCode.UnknownDType,
                         path,
-                        $"{NumpyConstants.DTypesEntry} says {Quoted.Name(property.Value.GetRawText())}, which is no type that an array can have; expected one such as \"BF16\".",
+                        $"{NumpyConstants.DTypesEntry} says {Quoted.Name(Encoding.UTF8.GetString(reader.ValueSpan))}, which is no type that an array can have; expected one such as \"BF16\".",
                         format,
-                        tensor: property.Name);
+                        tensor: array);
                 }
 
-                if (!types.TryAdd(property.Name, dtype))
+                if (!types.TryAdd(array, dtype))
                 {
-                    throw Invalid($"names {Quoted.Name(property.Name)} twice");
+                    throw Invalid($"names {Quoted.Name(array)} twice");
                 }
             }
+
+            // Nothing but white space may follow; the reader says so.
+            _ = reader.Read();
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {

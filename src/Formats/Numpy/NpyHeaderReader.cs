@@ -141,10 +141,22 @@ internal static class NpyHeaderReader
         InvalidCheckpointException Field(string problem) => place.Invalid(CheckpointErrorCode.HeaderFieldInvalid, $"{problem}.", begin);
     }
 
-    private static NpyHeader Interpret(NpyFields fields, long length, NpyPlace place, DType? voidType)
+    /// <summary>Reads the type of an array's elements.</summary>
+    /// <param name="fields">The fields of its header.</param>
+    /// <param name="place">The array, for messages.</param>
+    /// <exception cref="CheckpointException">It is none, or one that is not read.</exception>
+    public static NpyType TypeOf(NpyFields fields, NpyPlace place) => NpyType.Parse(fields.Values["descr"], place, fields.Begin);
+
+    /// <summary>Makes a header of its fields.</summary>
+    /// <param name="fields">The fields.</param>
+    /// <param name="length">The size of the array with its header, in bytes; all of it is the array's.</param>
+    /// <param name="place">The array, for messages.</param>
+    /// <param name="voidType">What bytes without a meaning are, where that is recorded elsewhere; null where it is not.</param>
+    /// <exception cref="CheckpointException">The array breaks a rule, or is of a type that is not read.</exception>
+    public static NpyHeader Interpret(NpyFields fields, long length, NpyPlace place, DType? voidType)
     {
         var shape = ReadShape(fields.Values["shape"], place, fields.Begin);
-        var type = NpyType.Parse(fields.Values["descr"], place, fields.Begin);
+        var type = TypeOf(fields, place);
         var dtype = type.DType ?? MeaningOf(type, voidType, place, fields.Begin);
         var header = new NpyHeader(type, dtype, fields.Values["fortran_order"] is true, shape, fields.End);
         CheckSize(header, length, place);

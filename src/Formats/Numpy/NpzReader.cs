@@ -33,7 +33,6 @@ internal static class NpzReader
             directory.ThrowIfUnreadable(entry);
         }
 
-        var dtypes = await ReadDTypesAsync(file, directory, entries.Length, limits, cancellationToken).ConfigureAwait(false);
         var cursors = new InflationCursors();
         var sections = new InflatedSource[entries.Count(entry => entry.IsDeflated)];
         var stored = entries.Length - sections.Length;
@@ -44,15 +43,39 @@ internal static class NpzReader
 
         try
         {
-            var headers = new NpyHeader[entries.Length];
+            var headers = new NpyHeader?[entries.Length];
+            var voids = new NpyFields?[entries.Length];
             await ReadHeadersAsync(
                 file,
                 entries.Length,
-                async (i, token) => headers[i] = i < stored
-                    ? await ReadHeaderAsync(file, entries[i], file.Source, entries[i].DataOffset, dtypes, limits, token).ConfigureAwait(false)
-                    : await ReadHeaderAsync(file, entries[i], sections[i - stored], 0, dtypes, limits, token).ConfigureAwait(false),
+                async (i, token) =>
+                {
+                    var (source, start, place) = i < stored
+                        ? (file.Source, entries[i].DataOffset, PlaceOf(entries[i]))
+                        : (sections[i - stored], 0, PlaceOf(entries[i]));
+                    var fields = await NpyHeaderReader.ReadFieldsAsync(source, start, entries[i].Length, place, limits, token).ConfigureAwait(false);
+                    if (NpyHeaderReader.TypeOf(fields, place).IsVoid)
+                    {
+                        voids[i] = fields;
+                    }
+                    else
+                    {
+                        headers[i] = NpyHeaderReader.Interpret(fields, entries[i].Length, place, null);
+                    }
+                },
                 cancellationToken).ConfigureAwait(false);
-            return Assemble(file, directory, entries, headers, sections, dtypes);
+            HashSet<string> untold = [.. entries.Where((_, i) => voids[i] is not null).Select(NameOf)];
+            var dtypes = await ReadDTypesAsync(file, directory, untold, cancellationToken).ConfigureAwait(false);
+            for (var i = 0; i < entries.Length; i++)
+            {
+                if (voids[i] is { } fields)
+                {
+                    DType? dtype = dtypes.TryGetValue(NameOf(entries[i]), out var told) ? told : null;
+                    headers[i] = NpyHeaderReader.Interpret(fields, entries[i].Length, PlaceOf(entries[i]), dtype);
+                }
+            }
+
+            return Assemble(file, directory, entries, headers!, sections, [.. dtypes.Keys.Where(name => !untold.Contains(name))]);
         }
         catch
         {
@@ -63,6 +86,8 @@ internal static class NpzReader
 
             throw;
         }
+
+        NpyPlace PlaceOf(ZipEntry entry) => new(file.Path, NumpyConstants.Archive, NameOf(entry), entry.IsDeflated ? null : entry.DataOffset);
     }
 
     private static FileContent Assemble(
@@ -71,7 +96,7 @@ internal static class NpzReader
         ZipEntry[] entries,
         NpyHeader[] headers,
         InflatedSource[] sections,
-        Dictionary<string, DType> dtypes)
+        string[] unused)
     {
         var starts = new long[entries.Length];
         var end = file.Source.Length;
@@ -93,7 +118,7 @@ internal static class NpzReader
             [.. headers.Select((header, i) => header.Place(NameOf(entries[i]), opened, starts[i]))], new Dictionary<string, object>())
         {
             File = opened,
-            Warnings = [.. Warnings(directory, headers.Zip(entries, (header, entry) => (NameOf(entry), header.Type.IsVoid)), dtypes)],
+            Warnings = [.. Warnings(directory, unused)],
         };
     }
 
@@ -113,45 +138,38 @@ internal static class NpzReader
         }
     }
 
-    private static ValueTask<NpyHeader> ReadHeaderAsync(
-        CheckpointFile file,
-        ZipEntry entry,
-        IByteSource source,
-        long start,
-        Dictionary<string, DType> dtypes,
-        NumpyLimits limits,
-        CancellationToken cancellationToken)
-    {
-        var name = NameOf(entry);
-        return NpyHeaderReader.ReadAsync(
-            source,
-            start,
-            entry.Length,
-            new NpyPlace(file.Path, NumpyConstants.Archive, name, entry.IsDeflated ? null : start),
-            limits,
-            dtypes.TryGetValue(name, out var dtype) ? dtype : null,
-            cancellationToken);
-    }
-
+    // Read once it is known which arrays need it, so that it cannot be larger than those: an entry of a few bytes in the
+    // directory allows nothing.
     private static async ValueTask<Dictionary<string, DType>> ReadDTypesAsync(
-        CheckpointFile file, ZipDirectory directory, int arrays, NumpyLimits limits, CancellationToken cancellationToken)
+        CheckpointFile file, ZipDirectory directory, HashSet<string> untold, CancellationToken cancellationToken)
     {
+        // Braces and line ends. A line an array: its name, each character escaped at worst, a type of a few letters, and room
+        // for quotes, spaces and what stands between.
+        const long frameBytes = 4096;
+        const long lineBytes = 128;
+        const long escapedBytes = 6;
         if (!directory.TryGet(NumpyConstants.DTypesEntry, out var entry))
         {
             return [];
         }
 
-        // A line an array: its name, each character escaped at worst, and a type, which is far less than its header may say.
-        var record = await directory.ReadRecordAsync(
-            entry,
-            directory.Entries.Sum(array => 6L * array.Name.Length) + (Math.Max(1, arrays) * (long)limits.MaximumHeaderBytes),
-            $"{nameof(NumpyLimits)}.{nameof(NumpyLimits.MaximumHeaderBytes)}",
-            cancellationToken).ConfigureAwait(false);
+        var longest = frameBytes + untold.Sum(name => lineBytes + (escapedBytes * name.Length));
+        if (entry.Length > longest)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.MetadataInvalid,
+                file.Path,
+                $"{NumpyConstants.DTypesEntry} has {entry.Length} bytes, and the types of the {untold.Count} arrays that need it take no more than {longest}; "
+                + "it is none of ours: pack the archive again without it.",
+                NumpyConstants.Archive,
+                entry.HeaderOffset);
+        }
+
+        var record = await directory.ReadRecordAsync(entry, longest, NumpyConstants.DTypesEntry, cancellationToken).ConfigureAwait(false);
         return NpyDTypes.Read(record, file.Path, NumpyConstants.Archive);
     }
 
-    private static IEnumerable<string> Warnings(
-        ZipDirectory directory, IEnumerable<(string Name, bool IsVoid)> arrays, Dictionary<string, DType> dtypes)
+    private static IEnumerable<string> Warnings(ZipDirectory directory, string[] unused)
     {
         const int shown = 3;
         // A folder has an entry of its own, which says nothing.
@@ -163,8 +181,6 @@ internal static class NpzReader
             yield return $"{others.Length} entries are no arrays and are left out: {List(others)}.";
         }
 
-        var voids = arrays.Where(array => array.IsVoid).Select(array => array.Name).ToHashSet();
-        string[] unused = [.. dtypes.Keys.Where(name => !voids.Contains(name))];
         if (unused.Length > 0)
         {
             yield return $"{NumpyConstants.DTypesEntry} tells types of what are no arrays of bytes without a meaning, and is not followed there: {List(unused)}.";

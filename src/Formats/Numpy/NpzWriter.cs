@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
 using IlgpuLoader.Formats.Zip;
@@ -122,18 +121,8 @@ public sealed class NpzWriter : ITensorWriter
 
     private static string EntryOf(string name) => name + NumpyConstants.ArrayExtension;
 
-    private static bool CanName(string name)
-    {
-        for (var rest = name.AsSpan(); !rest.IsEmpty;)
-        {
-            if (Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
-            {
-                return false;
-            }
-
-            rest = rest[length..];
-        }
-
-        return ZipName.Objection(EntryOf(name)) is null && Encoding.UTF8.GetByteCount(EntryOf(name)) <= ushort.MaxValue;
-    }
+    private static bool CanName(string name) =>
+        SurrogatePairs.AreWhole(name)
+        && ZipName.Objection(EntryOf(name)) is null
+        && Encoding.UTF8.GetByteCount(EntryOf(name)) <= ushort.MaxValue;
 }

@@ -71,7 +71,7 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
     {
         Charge(TensorBytes + (16L * tensor.Shape.Rank));
         var name = tensor.Path.Name;
-        if (!IsText(name))
+        if (!SurrogatePairs.AreWhole(name))
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.TensorNameInvalid,
@@ -135,17 +135,4 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
 
     /// <summary>Adds a sentence to the warnings.</summary>
     public void Warn(string warning) => _warnings.Add(warning);
-
-    private static bool IsText(string name)
-    {
-        for (var i = 0; i < name.Length; i++)
-        {
-            if (char.IsSurrogate(name[i]) && (i + 1 == name.Length || !char.IsSurrogatePair(name[i], name[++i])))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
 }

@@ -43,18 +43,20 @@ public sealed record TorchLimits
     public const int DefaultMaximumPickleValues = 1 << 22;
 
     /// <summary>
-    /// The default for the memory that the values of one pickle take beyond the rest of its file, 40 MiB: one byte of a pickle
-    /// can make a value of 64. With what is made of the values it stays within the 64 MiB that a file which is not trusted may
-    /// cost beyond its own size. A tensor takes about 900 bytes, and its elements in the same file are counted against it.
+    /// The default for the memory that the values of one pickle take beyond half of the rest of its file, 36 MiB: one byte of a
+    /// pickle can make a value of 64. With what is made of the values it stays within the 64 MiB that a file which is not trusted
+    /// may cost beyond its own size. A tensor takes about 600 bytes with a name of 50 characters, and its elements in the same
+    /// file are counted against it: however many there are, those of 2 KiB each on average always fit, and of smaller ones some
+    /// 30,000.
     /// </summary>
-    public const long DefaultMaximumPickleExpansionBytes = 40L << 20;
+    public const long DefaultMaximumPickleExpansionBytes = 36L << 20;
 
     /// <summary>
-    /// The default for the memory that names, tensors and metadata take beyond half of the file, 12 MiB: with what the pickle's
+    /// The default for the memory that names, tensors and metadata take beyond half of the file, 14 MiB: with what the pickle's
     /// values take, it stays within the 64 MiB that a file which is not trusted may cost beyond its own size. A tensor takes
     /// about 500 bytes; values that a pickle has once and names often are counted as often as they are named.
     /// </summary>
-    public const long DefaultMaximumEntryBytes = 12L << 20;
+    public const long DefaultMaximumEntryBytes = 14L << 20;
 
     // .NET's strings hold no more than 2^30 characters.
     private const int LargestString = 1 << 30;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Collections.Frozen;
+using System.Globalization;
 using System.Text;
 
 namespace IlgpuLoader.Formats.Torch;
@@ -29,7 +30,7 @@ internal sealed class TorchPickleWriter
         .ToFrozenDictionary(dtype => dtype.Type, dtype => dtype.Name);
 
     private readonly ArrayBufferWriter<byte> _output;
-    private readonly Dictionary<string, byte> _memo = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _memo = new(StringComparer.Ordinal);
 
     private TorchPickleWriter(int tensors) => _output = new ArrayBufferWriter<byte>(64 + (tensors * 160));
 
@@ -46,10 +47,41 @@ internal sealed class TorchPickleWriter
     /// <summary>Whether PyTorch has a type.</summary>
     public static bool CanWrite(DType dtype) => StorageOf.ContainsKey(dtype) || NewTypes.ContainsKey(dtype);
 
+    // A model has few shapes and many tensors: each tuple is written once, and made once by who reads it.
+    private void WriteTupleOnce(ReadOnlySpan<long> numbers)
+    {
+        if (numbers.IsEmpty)
+        {
+            WriteTuple(numbers);
+            return;
+        }
+
+        var key = KeyOf(numbers);
+        if (!Recall(key))
+        {
+            WriteTuple(numbers);
+            Memorise(key);
+        }
+    }
+
+    // No text or global that is remembered looks so.
+    private static string KeyOf(ReadOnlySpan<long> numbers)
+    {
+        var key = new StringBuilder("(");
+        foreach (var number in numbers)
+        {
+            key.Append(CultureInfo.InvariantCulture, $"{number},");
+        }
+
+        return key.ToString();
+    }
+
     private void WriteDictionary(IReadOnlyList<TorchTensor> tensors, IReadOnlyList<int> keys)
     {
         Write([0x80, 2]);
         Write("}"u8);
+        // Storages that several tensors share are written once.
+        var shared = keys.CountBy(key => key).Where(count => count.Value > 1).Select(count => count.Key).ToHashSet();
         for (var i = 0; i < tensors.Count; i++)
         {
             if (i % BatchSize == 0)
@@ -58,7 +90,7 @@ internal sealed class TorchPickleWriter
             }
 
             WriteText(tensors[i].Name);
-            WriteTensor(tensors[i], keys[i]);
+            WriteTensor(tensors[i], keys[i], shared.Contains(keys[i]));
             if (i % BatchSize == BatchSize - 1 || i == tensors.Count - 1)
             {
                 Write("u"u8);
@@ -69,21 +101,31 @@ internal sealed class TorchPickleWriter
     }
 
     // What _reduce_ex_internal in torch/_tensor.py gives of a tensor without gradient and hooks.
-    private void WriteTensor(TorchTensor tensor, int key)
+    private void WriteTensor(TorchTensor tensor, int key, bool isShared)
     {
         var elements = tensor.Shape.ElementCount;
         var dtype = NewTypes.GetValueOrDefault(tensor.DType);
         WriteGlobal("torch._utils", dtype is null ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3");
-        Write("(("u8);
-        WriteOnce("storage");
-        WriteGlobal(dtype is null ? "torch" : "torch.storage", StorageOf.GetValueOrDefault(tensor.DType, "UntypedStorage"));
-        WriteText($"{key}");
-        WriteOnce("cpu");
-        WriteNumber(dtype is null ? elements : tensor.DType.ByteCount(elements));
-        Write("tQ"u8);
+        Write("("u8);
+        var reference = string.Create(CultureInfo.InvariantCulture, $"#{key}");
+        if (!isShared || !Recall(reference))
+        {
+            Write("("u8);
+            WriteOnce("storage");
+            WriteGlobal(dtype is null ? "torch" : "torch.storage", StorageOf.GetValueOrDefault(tensor.DType, "UntypedStorage"));
+            WriteText(string.Create(CultureInfo.InvariantCulture, $"{key}"));
+            WriteOnce("cpu");
+            WriteNumber(dtype is null ? elements : tensor.DType.ByteCount(elements));
+            Write("tQ"u8);
+            if (isShared)
+            {
+                Memorise(reference);
+            }
+        }
+
         WriteNumber(0);
-        WriteTuple(tensor.Shape.Dimensions);
-        WriteTuple(Strides(tensor.Shape));
+        WriteTupleOnce(tensor.Shape.Dimensions);
+        WriteTupleOnce(Strides(tensor.Shape));
         Write([0x89]);
         WriteGlobal("collections", "OrderedDict");
         Write(")R"u8);
@@ -199,16 +241,30 @@ internal sealed class TorchPickleWriter
             return false;
         }
 
-        Write([(byte)'h', index]);
+        WriteIndexed('h', 'j', index);
         return true;
     }
 
-    // A few texts, functions and types: far fewer than one byte counts.
     private void Memorise(string key)
     {
-        var index = checked((byte)_memo.Count);
+        var index = _memo.Count;
         _memo.Add(key, index);
-        Write([(byte)'q', index]);
+        WriteIndexed('q', 'r', index);
+    }
+
+    // BINGET and BINPUT have one byte for the index, LONG_BINGET and LONG_BINPUT four.
+    private void WriteIndexed(char opcode, char longOpcode, int index)
+    {
+        if (index <= byte.MaxValue)
+        {
+            Write([(byte)opcode, (byte)index]);
+            return;
+        }
+
+        Span<byte> bytes = stackalloc byte[1 + sizeof(uint)];
+        bytes[0] = (byte)longOpcode;
+        BinaryPrimitives.WriteInt32LittleEndian(bytes[1..], index);
+        Write(bytes);
     }
 
     private void Write(ReadOnlySpan<byte> bytes) => _output.Write(bytes);

@@ -1,7 +1,7 @@
-using System.Buffers;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
+using IlgpuLoader.Formats.Pickle;
 using IlgpuLoader.Formats.Zip;
 
 namespace IlgpuLoader.Formats.Torch;
@@ -52,7 +52,7 @@ public sealed class TorchWriter : ITensorWriter
     /// A tensor cannot be held (<see cref="Objection"/>), is named twice or tied to none of its dtype and shape, or the sizes do
     /// not fit 64 bits.
     /// </exception>
-    /// <exception cref="CheckpointLimitException">The pickle or the archive's directory would exceed what readers accept.</exception>
+    /// <exception cref="CheckpointLimitException">The pickle, the archive's directory or what either takes in memory would exceed what readers accept.</exception>
     /// <exception cref="IOException">The file cannot be made, something is there that may not be replaced, or the disk is full.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     public static TorchWriter Create(string path, IEnumerable<TorchTensor> tensors, bool overwrite = true) =>
@@ -74,7 +74,7 @@ public sealed class TorchWriter : ITensorWriter
     public static string? Objection(TorchTensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        return !IsText(tensor.Name) ? "a name with half of a surrogate pair"
+        return !SurrogatePairs.AreWhole(tensor.Name) ? "a name with half of a surrogate pair"
             : !TorchPickleWriter.CanWrite(tensor.DType) ? tensor.DType.Name
             : null;
     }
@@ -107,7 +107,33 @@ public sealed class TorchWriter : ITensorWriter
             throw new ArgumentException($"The tensors take more than {long.MaxValue} bytes.", nameof(tensors), exception);
         }
 
-        return new TorchWriter(ZipWriter.Create(path, TorchConstants.Format, create, records), all);
+        return new TorchWriter(ZipWriter.Create(path, TorchConstants.Format, CreateReadable, records), all);
+
+        AtomicFile CreateReadable(long length)
+        {
+            ThrowIfUnreadable(path, length, records[0].Content, all.Count(tensor => tensor.TiedTo is null));
+            return create(length);
+        }
+    }
+
+    // What readers refuse by their defaults is not written: the pickle is read as they will read it. Tensors of some kilobytes
+    // are never too many, since the limits on memory grow with the file.
+    private static void ThrowIfUnreadable(string path, long length, ReadOnlyMemory<byte> pickle, int storages)
+    {
+        var limits = TorchLimits.Default;
+        var file = new CheckpointFile(System.IO.Path.GetFileName(path), path, TorchConstants.Format, new MemorySource(pickle)) { Length = length };
+        var globals = new TorchGlobals(limits.AllowUnknownGlobals, isTorchScript: false);
+        var settings = limits.ForPickle(globals.Verdict, path, TorchConstants.Format, 0, TorchContent.HalfOfRest(file, pickle.Length));
+        var header = new TorchHeader(TorchContainer.Zip, null, IsBigEndian: false, Root, 0, 0);
+        try
+        {
+            _ = TorchContent.Make(file, new PickleReader(pickle, settings).Read(), new PlannedStorages(storages), limits, pickle.Length, header);
+        }
+        catch (CheckpointLimitException exception)
+        {
+            throw new CheckpointLimitException(
+                exception.Limit, exception.Actual, exception.Maximum, "the number of shards", path, TorchConstants.Format);
+        }
     }
 
     // The storages are numbered in the order in which the pickle first names them, as torch.save does.
@@ -188,19 +214,4 @@ public sealed class TorchWriter : ITensorWriter
     // are made of what is known before the bytes are; the same tensors give the same file.
     private static byte[] SerializationId(ReadOnlySpan<byte> pickle, int storages) =>
         Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{storages:D20}{Crc32.Compute(pickle):D20}"));
-
-    private static bool IsText(string text)
-    {
-        for (var rest = text.AsSpan(); !rest.IsEmpty;)
-        {
-            if (Rune.DecodeFromUtf16(rest, out _, out var length) != OperationStatus.Done)
-            {
-                return false;
-            }
-
-            rest = rest[length..];
-        }
-
-        return true;
-    }
 }

@@ -14,9 +14,6 @@ namespace IlgpuLoader.Formats.Zip;
 /// </remarks>
 internal sealed class InflatedSource : ISequentialByteSource
 {
-    // Deflate makes at most 258 bytes of 2 bits (RFC 1951, 3.2.5): what promises more is a bomb, or wrong.
-    private const int LargestRatio = 1032;
-
     private const int SkippedAtOnce = 64 * 1024;
 
     private readonly CheckpointFile _file;
@@ -30,15 +27,7 @@ internal sealed class InflatedSource : ISequentialByteSource
     /// <exception cref="InvalidCheckpointException">The record cannot become as long as the directory says.</exception>
     public InflatedSource(CheckpointFile file, ZipEntry entry, InflationCursors cursors)
     {
-        if (entry.Length / LargestRatio > entry.CompressedLength)
-        {
-            throw ZipFailure.Of(
-                file,
-                entry.Name,
-                $"{entry.CompressedLength} compressed bytes cannot become the {entry.Length} bytes that the directory says.",
-                entry.DataOffset);
-        }
-
+        InflationCursor.ThrowIfImpossible(file, entry);
         _file = file;
         _entry = entry;
         _cursors = cursors;
@@ -101,7 +90,7 @@ internal sealed class InflatedSource : ISequentialByteSource
         }
         else
         {
-            _cursors.Return(cursor);
+            await _cursors.ReturnAsync(cursor).ConfigureAwait(false);
         }
 
         return destination.Length;

@@ -8,6 +8,9 @@ namespace IlgpuLoader.Formats.Zip;
 /// </summary>
 internal sealed class InflationCursor : IAsyncDisposable
 {
+    // Deflate makes at most 258 bytes of 2 bits (RFC 1951, 3.2.5): what promises more is a bomb, or wrong.
+    private const int LargestRatio = 1032;
+
     // What DeflateStream asks for at once are 8 KiB: nothing for a file, a round trip each for a remote source.
     private const int RemoteReadBytes = 128 * 1024;
 
@@ -16,6 +19,9 @@ internal sealed class InflationCursor : IAsyncDisposable
     private readonly DeflateStream _inflater;
     private uint _crc;
 
+    /// <summary>Begins a pass; reads nothing.</summary>
+    /// <param name="file">The archive.</param>
+    /// <param name="entry">The record, which is deflated and not encrypted.</param>
     public InflationCursor(CheckpointFile file, ZipEntry entry)
     {
         _file = file;
@@ -33,6 +39,21 @@ internal sealed class InflationCursor : IAsyncDisposable
 
     /// <summary>Whether there is nothing left.</summary>
     public bool IsAtEnd => Position == _entry.Length;
+
+    /// <summary>Refuses a record that cannot become as long as the directory says, before memory is taken for it.</summary>
+    /// <inheritdoc cref="InflationCursor(CheckpointFile, ZipEntry)" path="/param"/>
+    /// <exception cref="InvalidCheckpointException">It cannot.</exception>
+    public static void ThrowIfImpossible(CheckpointFile file, ZipEntry entry)
+    {
+        if (entry.Length / LargestRatio > entry.CompressedLength)
+        {
+            throw ZipFailure.Of(
+                file,
+                entry.Name,
+                $"{entry.CompressedLength} compressed bytes cannot become the {entry.Length} bytes that the directory says.",
+                entry.DataOffset);
+        }
+    }
 
     /// <summary>Inflates the next bytes.</summary>
     /// <param name="destination">Where they go; no more than the record has left.</param>
@@ -77,11 +98,7 @@ internal sealed class InflationCursor : IAsyncDisposable
             throw Invalid($"inflated, it has more bytes than the {_entry.Length} that the directory says.");
         }
 
-        // As in ZipDirectory: some writers put 0 where they computed none.
-        if (_entry.Crc32 != 0 && _crc != _entry.Crc32)
-        {
-            throw Invalid($"its bytes have the CRC-32 {_crc:X8}, and the directory says {_entry.Crc32:X8}. The file was changed; fetch it again.");
-        }
+        ZipFailure.ThrowIfChanged(_file, _entry, _crc);
     }
 
     private InvalidCheckpointException Invalid(string problem, Exception? inner = null) =>

@@ -21,6 +21,9 @@ internal sealed class InflationCursors
 
     // Passes that nobody is at, the one that was left first in front.
     private readonly List<InflationCursor> _idle = [];
+
+    // Records of which no pass may wait here any more.
+    private readonly HashSet<ZipEntry> _ended = new(ReferenceEqualityComparer.Instance);
     private int _taken;
 
     /// <summary>How many passes there are, for tests.</summary>
@@ -41,6 +44,7 @@ internal sealed class InflationCursors
     /// <param name="begin">Begins a pass.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>A pass at or before the offset: to be given back, or ended.</returns>
+    /// <exception cref="ObjectDisposedException">The passes through this record were ended.</exception>
     public async ValueTask<InflationCursor> TakeAsync(
         ZipEntry entry, long offset, Func<InflationCursor> begin, CancellationToken cancellationToken)
     {
@@ -51,6 +55,7 @@ internal sealed class InflationCursors
             InflationCursor? oldest = null;
             lock (_lock)
             {
+                ObjectDisposedException.ThrowIf(_ended.Contains(entry), typeof(InflatedSource));
                 foreach (var cursor in _idle)
                 {
                     if (ReferenceEquals(cursor.Entry, entry) && cursor.Position <= offset && cursor.Position > (nearest?.Position ?? -1))
@@ -99,16 +104,28 @@ internal sealed class InflationCursors
         }
     }
 
-    /// <summary>Gives back a pass that others may continue.</summary>
-    public void Return(InflationCursor cursor)
+    /// <summary>Gives back a pass that others may continue, unless the passes through its record were ended meanwhile.</summary>
+    public async ValueTask ReturnAsync(InflationCursor cursor)
     {
+        bool isKept;
         lock (_lock)
         {
-            _taken--;
-            _idle.Add(cursor);
+            isKept = !_ended.Contains(cursor.Entry);
+            if (isKept)
+            {
+                _taken--;
+                _idle.Add(cursor);
+            }
         }
 
-        _turns.Release();
+        if (isKept)
+        {
+            _turns.Release();
+        }
+        else
+        {
+            await EndAsync(cursor).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Ends a pass that has come to its end, or has failed.</summary>
@@ -129,12 +146,13 @@ internal sealed class InflationCursors
         }
     }
 
-    /// <summary>Ends the passes through a record that nobody is at.</summary>
+    /// <summary>Ends the passes through a record: those that nobody is at now, the others as they are given back.</summary>
     public async ValueTask EndAsync(ZipEntry entry)
     {
         List<InflationCursor> ended;
         lock (_lock)
         {
+            _ = _ended.Add(entry);
             ended = _idle.FindAll(cursor => ReferenceEquals(cursor.Entry, entry));
             _idle.RemoveAll(cursor => ReferenceEquals(cursor.Entry, entry));
         }

@@ -28,12 +28,11 @@ internal sealed class ZipChecksums(CheckpointFile file, ZipDirectory directory) 
             async (i, token) => mismatches[i] = await CheckAsync(entries[i], progress, token).ConfigureAwait(false)).ConfigureAwait(false);
         return new RecordChecksumFindings(
             [.. mismatches.OfType<RecordMismatch>()],
-            directory.Entries.Count(entry => IsReadable(entry) && entry is { Crc32: 0, Length: > 0 }),
+            directory.Entries.Count(entry => IsReadable(entry) && entry is { HasChecksum: false, Length: > 0 }),
             directory.Entries.Count(entry => !IsReadable(entry)));
     }
 
-    // PyTorch writes 0 where it was told to compute none (torch.serialization.set_crc32_options(False)).
-    private static bool HasChecksum(ZipEntry entry) => IsReadable(entry) && entry.Crc32 != 0;
+    private static bool HasChecksum(ZipEntry entry) => IsReadable(entry) && entry.HasChecksum;
 
     private static bool IsReadable(ZipEntry entry) => entry.IsStored || entry.IsDeflated;
 

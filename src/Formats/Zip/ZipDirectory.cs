@@ -1,5 +1,3 @@
-using System.IO.Compression;
-
 namespace IlgpuLoader.Formats.Zip;
 
 /// <summary>
@@ -14,13 +12,19 @@ internal sealed class ZipDirectory
     private readonly ZipEntry[] _entries;
     private readonly Dictionary<string, ZipEntry> _byName;
 
-    private ZipDirectory(CheckpointFile file, ZipLimits limits, ZipEntry[] entries, Dictionary<string, ZipEntry> byName)
+    private ZipDirectory(CheckpointFile file, ZipLimits limits, ZipEntry[] entries, Dictionary<string, ZipEntry> byName, int bytesBehind)
     {
+        Warning = bytesBehind == 0
+            ? null
+            : $"{bytesBehind} bytes follow the end of the zip archive, belong to none of its records and are not looked at; compare the file with its source.";
         _file = file;
         _limits = limits;
         _entries = entries;
         _byName = byName;
     }
+
+    /// <summary>What is odd about the archive but does not keep it from being read, in a sentence; null for nothing.</summary>
+    public string? Warning { get; }
 
     /// <summary>The entries, in the order of the directory.</summary>
     public IReadOnlyList<ZipEntry> Entries => _entries;
@@ -58,7 +62,7 @@ internal sealed class ZipDirectory
         }
 
         await new ZipLocalHeaders(file, directory, entries, nameOffsets, end.Directory).LocateAsync(cancellationToken).ConfigureAwait(false);
-        return new ZipDirectory(file, limits, entries, byName);
+        return new ZipDirectory(file, limits, entries, byName, end.BytesBehind);
     }
 
     /// <summary>Finds an entry by its whole name.</summary>
@@ -81,27 +85,26 @@ internal sealed class ZipDirectory
             throw new CheckpointLimitException(limit, entry.Length, maximumBytes, limitOption, _file.Path, _file.Format);
         }
 
-        byte[] bytes;
-        if (entry.IsStored)
-        {
-            bytes = new byte[entry.Length];
-            await _file.Source.ReadExactlyAsync(entry.DataOffset, bytes, cancellationToken).ConfigureAwait(false);
-        }
-        else
+        if (entry.IsDeflated)
         {
             ThrowIfAbove($"{limit} when it is inflated", entry.Length, _limits.MaximumInflatedBytes, nameof(ZipLimits.MaximumInflatedBytes), _file);
-            bytes = await InflateAsync(entry, cancellationToken).ConfigureAwait(false);
+            InflationCursor.ThrowIfImpossible(_file, entry);
         }
 
-        // PyTorch writes 0 where it was told to compute none (torch.serialization.set_crc32_options(False)), and a record whose
-        // CRC really is 0 passes just as well.
-        if (entry.Crc32 != 0 && Crc32.Compute(bytes) is var actual && actual != entry.Crc32)
+        var bytes = new byte[entry.Length];
+        if (entry.IsStored)
         {
-            throw ZipFailure.Of(
-                _file, entry.Name, $"its bytes have the CRC-32 {actual:X8}, and the directory says {entry.Crc32:X8}. The file was changed; fetch it again.", entry.DataOffset);
+            await _file.Source.ReadExactlyAsync(entry.DataOffset, bytes, cancellationToken).ConfigureAwait(false);
+            ZipFailure.ThrowIfChanged(_file, entry, Crc32.Compute(bytes));
+            return bytes;
         }
 
-        return bytes;
+        var cursor = new InflationCursor(_file, entry);
+        await using (cursor.ConfigureAwait(false))
+        {
+            await cursor.ReadAsync(bytes, cancellationToken).ConfigureAwait(false);
+            return bytes;
+        }
     }
 
     /// <summary>Refuses a record whose bytes cannot be had, whatever is asked of them.</summary>
@@ -139,46 +142,6 @@ internal sealed class ZipDirectory
         var directory = new byte[end.DirectoryBytes];
         await file.Source.ReadExactlyAsync(end.Directory, directory, cancellationToken).ConfigureAwait(false);
         return directory;
-    }
-
-    private async ValueTask<byte[]> InflateAsync(ZipEntry entry, CancellationToken cancellationToken)
-    {
-        // Deflate makes at most 258 bytes of 2 bits: what promises more is a bomb, or wrong, and costs no memory.
-        const int largestRatio = 1032;
-        if (entry.Length / largestRatio > entry.CompressedLength)
-        {
-            throw ZipFailure.Of(
-                _file, entry.Name, $"{entry.CompressedLength} compressed bytes cannot become the {entry.Length} bytes that the directory says.", entry.DataOffset);
-        }
-
-        var bytes = new byte[entry.Length];
-        var compressed = new ZipRecordStream(_file.Source, entry.DataOffset, entry.CompressedLength);
-        await using (compressed.ConfigureAwait(false))
-        {
-            var inflater = new DeflateStream(compressed, CompressionMode.Decompress);
-            await using (inflater.ConfigureAwait(false))
-            {
-                try
-                {
-                    var read = await inflater.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
-                    var more = new byte[1];
-                    if (read < bytes.Length || await inflater.ReadAsync(more, cancellationToken).ConfigureAwait(false) > 0)
-                    {
-                        throw ZipFailure.Of(
-                            _file,
-                            entry.Name,
-                            $"inflated, it has {(read < bytes.Length ? $"{read} bytes" : "more bytes")}, and the directory says {entry.Length}.",
-                            entry.DataOffset);
-                    }
-                }
-                catch (InvalidDataException exception)
-                {
-                    throw ZipFailure.Of(_file, entry.Name, "its compressed bytes are damaged; fetch the file again.", entry.DataOffset, exception);
-                }
-            }
-        }
-
-        return bytes;
     }
 
     private static void ThrowIfAbove(string limit, long actual, long maximum, string option, CheckpointFile file)

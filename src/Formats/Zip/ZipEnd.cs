@@ -7,7 +7,8 @@ namespace IlgpuLoader.Formats.Zip;
 /// <param name="DirectoryBytes">How long it is.</param>
 /// <param name="EntryCount">How many entries it has.</param>
 /// <param name="Tail">The last bytes of the file, in which the directory usually lies.</param>
-internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long EntryCount, ReadOnlyMemory<byte> Tail)
+/// <param name="BytesBehind">How many bytes follow the end record and its comment, which belong to no archive.</param>
+internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long EntryCount, ReadOnlyMemory<byte> Tail, int BytesBehind)
 {
     // At least the largest comment with all end records before it. This much more costs a read nothing and brings the
     // directory of some 1,000 entries along, which saves a remote file a round trip.
@@ -22,7 +23,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
     {
         var tail = new byte[Math.Min(file.Length, TailBytes)];
         await file.Source.ReadExactlyAsync(file.Length - tail.Length, tail, cancellationToken).ConfigureAwait(false);
-        var position = Find(tail);
+        var position = Find(tail, out var bytesBehind);
         if (position < 0)
         {
             throw Missing(file, tail);
@@ -45,13 +46,17 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
         }
 
         Check(file, end, offset);
-        return new ZipEnd(end.Directory, end.DirectoryBytes, end.Entries, tail);
+        return new ZipEnd(end.Directory, end.DirectoryBytes, end.Entries, tail, bytesBehind);
     }
 
     // The last record whose comment ends with the file. Inside a comment could be another one: the nearest to the end is what
-    // other readers take, and what all of them have to agree on.
-    private static int Find(ReadOnlySpan<byte> tail)
+    // other readers take, and what all of them have to agree on. Where there is none, the last record with bytes behind its
+    // comment: PyTorch and Python's zipfile take it too, and copies rounded up to whole blocks end so. A comment that would
+    // reach behind the end of the file is one that was cut.
+    private static int Find(ReadOnlySpan<byte> tail, out int bytesBehind)
     {
+        bytesBehind = 0;
+        var last = -1;
         Span<byte> signature = stackalloc byte[sizeof(uint)];
         BinaryPrimitives.WriteUInt32LittleEndian(signature, ZipConstants.EndSignature);
         var first = Math.Max(0, tail.Length - ZipConstants.EndBytes - ushort.MaxValue);
@@ -60,15 +65,22 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
         {
             var position = first + found;
             var comment = BinaryPrimitives.ReadUInt16LittleEndian(tail[(position + 20)..]);
-            if (position + ZipConstants.EndBytes + comment == tail.Length)
+            var behind = tail.Length - (position + ZipConstants.EndBytes + comment);
+            if (behind == 0)
             {
+                bytesBehind = 0;
                 return position;
+            }
+
+            if (last < 0 && behind > 0)
+            {
+                (last, bytesBehind) = (position, behind);
             }
 
             searched = searched[..(found + signature.Length - 1)];
         }
 
-        return -1;
+        return last;
     }
 
     private static InvalidCheckpointException Missing(CheckpointFile file, ReadOnlySpan<byte> tail) =>
@@ -76,7 +88,7 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
             ? ZipFailure.Of(
                 file,
                 $"the zip archive has no end: the record that lists its entries should be the last thing in the file of {file.Length} bytes. "
-                + "A download or copy that was cut short leaves this; fetch the file again.",
+                + $"A download or copy that was cut short leaves this, or {ushort.MaxValue} bytes and more put behind the archive; fetch the file again.",
                 file.Length)
             : new InvalidCheckpointException(
                 CheckpointErrorCode.ZeroFilled,

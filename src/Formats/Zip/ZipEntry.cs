@@ -22,6 +22,12 @@ internal sealed record ZipEntry
     /// <summary>The CRC-32 of the record's bytes; 0 where none was computed.</summary>
     public required uint Crc32 { get; init; }
 
+    /// <summary>
+    /// Whether there is a CRC-32 to hold the bytes against. PyTorch writes 0 where it was told to compute none
+    /// (torch.serialization.set_crc32_options(False)), and a record whose CRC really is 0 passes just as well.
+    /// </summary>
+    public bool HasChecksum => Crc32 != 0;
+
     /// <summary>The compression method's number.</summary>
     public required ushort Method { get; init; }
 

@@ -18,4 +18,21 @@ internal static class ZipFailure
     /// <param name="inner">What was caught, if anything.</param>
     public static InvalidCheckpointException Of(CheckpointFile file, string entry, string problem, long? offset, Exception? inner = null) =>
         new(CheckpointErrorCode.ArchiveInvalid, file.Path, $"zip entry {Quoted.Name(entry)}: {problem}", file.Format, offset, innerException: inner);
+
+    /// <summary>Holds the bytes of a record against its checksum, where it has one.</summary>
+    /// <param name="file">The archive.</param>
+    /// <param name="entry">The record.</param>
+    /// <param name="actual">The CRC-32 of its bytes.</param>
+    /// <exception cref="InvalidCheckpointException">It is another.</exception>
+    public static void ThrowIfChanged(CheckpointFile file, ZipEntry entry, uint actual)
+    {
+        if (entry.HasChecksum && actual != entry.Crc32)
+        {
+            throw Of(
+                file,
+                entry.Name,
+                $"its bytes have the CRC-32 {actual:X8}, and the directory says {entry.Crc32:X8}. The file was changed; fetch it again.",
+                entry.DataOffset);
+        }
+    }
 }

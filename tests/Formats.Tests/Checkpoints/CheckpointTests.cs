@@ -139,6 +139,38 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public async Task Verify_ArraysLargerThanTheirFile_LooksAtWhatTheFileHasOnly()
+    {
+        var zeros = NpzOpening.Array("|u1", "(4194304,)", new byte[4 << 20]);
+        var path = _folder.Write("z.npz", new ZipBuilder().Add("a.npy", zeros, record => record.Deflate()).ToBytes());
+        Assert.InRange(new FileInfo(path).Length, 0, 1 << 20);
+        var result = await CheckpointVerifier.VerifyAsync(path);
+        Assert.Null(result.Failure);
+        Assert.Empty(result.Warnings);
+
+        // Nor do compressed arrays make a few stored bytes many.
+        var mixed = _folder.Write(
+            "mixed.npz",
+            new ZipBuilder().Add("a.npy", zeros, record => record.Deflate()).Add("b", new byte[2 << 20]).ToBytes());
+        Assert.Empty((await CheckpointVerifier.VerifyAsync(mixed)).Warnings.Where(warning => warning.Message.Contains("zeros", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Dispose_ArchiveOfCompressedArrays_EndsWhatTheCheckpointMade(bool leaveOpen)
+    {
+        var bytes = new ZipBuilder().Add("a.npy", NpzOpening.Array("|u1", "(100000,)", new byte[100_000]), record => record.Deflate()).ToBytes();
+        var source = new RecordingSource(new MemorySource(bytes, "arrays.npz"));
+        var checkpoint = await Checkpoint.OpenAsync(source, leaveOpen: leaveOpen);
+        var tensor = Assert.Single(checkpoint.Tensors);
+        await tensor.File.Source.ReadExactlyAsync(tensor.Offset, new byte[10]);
+        await checkpoint.DisposeAsync();
+        Assert.Equal(leaveOpen ? 0 : 1, source.Disposals);
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await tensor.File.Source.ReadExactlyAsync(tensor.Offset, new byte[10]));
+    }
+
+    [Fact]
     public async Task Verify_FurtherCheckFails_KeepsTheWarningsBeforeIt()
     {
         var path = _folder.Write("model.safetensors", new SafetensorsBuilder().Add("a", "U8", [2 << 20], new byte[2 << 20]).ToBytes());

@@ -119,6 +119,10 @@ public sealed class NpzReaderTests
     [Theory]
     [InlineData("[]", CheckpointErrorCode.MetadataInvalid)]
     [InlineData("{\"a\": ", CheckpointErrorCode.MetadataInvalid)]
+    [InlineData("", CheckpointErrorCode.MetadataInvalid)]
+    [InlineData("{\"a\": \"BF16\"} {", CheckpointErrorCode.MetadataInvalid)]
+    [InlineData("{\"a\": \"BF16\"", CheckpointErrorCode.MetadataInvalid)]
+    [InlineData("{\"a\": {\"b\": \"BF16\"}}", CheckpointErrorCode.UnknownDType)]
     [InlineData("{\"\\ud800\": \"BF16\"}", CheckpointErrorCode.MetadataInvalid)]
     [InlineData("{\"a\": \"BF16\", \"a\": \"BF16\"}", CheckpointErrorCode.MetadataInvalid)]
     [InlineData("{\"a\": \"bfloat16\"}", CheckpointErrorCode.UnknownDType)]
@@ -143,14 +147,40 @@ public sealed class NpzReaderTests
         Assert.Equal(("a", "bytes without a meaning"), (exception.Tensor, exception.Feature));
     }
 
-    [Fact]
-    public async Task Read_LargeRecordOfTypes_Throws()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(40)]
+    public async Task Read_LargerRecordOfTypesThanItsArraysNeed_ThrowsBeforeItIsRead(int voids)
     {
-        var bytes = new ZipBuilder()
-            .Add("a.npy", NpzOpening.Array("<f4", "(1,)", new byte[4]))
-            .Add("dtypes.json", new byte[10_200])
-            .ToBytes();
-        Assert.Equal("NumpyLimits.MaximumHeaderBytes", (await NpzOpening.RefusedAsync<CheckpointLimitException>(bytes)).Option);
+        // A thousand arrays that need no type allow nothing.
+        var builder = new ZipBuilder();
+        for (var i = 0; i < 1000; i++)
+        {
+            builder.Add($"{i}.npy", NpzOpening.Array(i < voids ? "<V2" : "<f2", "(1,)", new byte[2]));
+        }
+
+        var spaces = Enumerable.Repeat((byte)' ', 8 << 20).ToArray();
+        var bytes = builder.Add("dtypes.json", [.. "{}"u8, .. spaces], record => record.Deflate()).ToBytes();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var reading = NpzOpening.ReadAsync(bytes);
+        Assert.True(reading.IsCompleted);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 8 << 20);
+        var exception = await NpzOpening.RefusedAsync<InvalidCheckpointException>(bytes);
+        Assert.Equal(CheckpointErrorCode.MetadataInvalid, exception.Code);
+        Assert.Contains($"{voids} arrays", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Read_RecordOfTypesWithEveryCharacterEscaped_IsRead()
+    {
+        var name = new string('ü', 300);
+        var escaped = string.Concat(Enumerable.Repeat("\\u00fc", 300));
+        var content = await NpzOpening.ReadAsync(new ZipBuilder()
+            .Add($"{name}.npy", NpzOpening.Array("<V2", "(1,)", new byte[2]))
+            .Add("dtypes.json", System.Text.Encoding.UTF8.GetBytes($"{{\n  \"{escaped}\": \"BF16\"\n}}\n"))
+            .ToBytes());
+        Assert.Equal((name, DType.BF16), content.Tensors.Select(tensor => (tensor.Name, tensor.DType)).Single());
     }
 
     [Theory]

@@ -111,6 +111,80 @@ public sealed class TorchWriterTests : IDisposable
         Assert.Equal(await File.ReadAllBytesAsync(_folder["one.pt"]), await File.ReadAllBytesAsync(_folder["two.pt"]));
     }
 
+    // As many tensors as the largest archive may have records with a plain name each, and as much data as the smallest tensors of a
+    // real model have.
+    [Fact]
+    public async Task Write_AsManyTensorsAsAnArchiveMayHave_OpensByTheDefaults()
+    {
+        TorchTensor[] tensors = [.. Enumerable.Range(0, 131_072).Select(i => new TorchTensor(LongName(i, 100), DType.F32, new(16, 32)))];
+        await WriteZerosAsync("many.pt", tensors);
+        await using var checkpoint = await Checkpoint.OpenAsync(_folder["many.pt"]);
+        Assert.Equal(tensors.Select(tensor => tensor.Name), checkpoint.Tensors.Select(tensor => tensor.Name));
+    }
+
+    // Tiny tensors make a file that is all description, which must not cost more memory than a hostile one may. Whatever the
+    // writer takes the reader takes.
+    [Theory]
+    [InlineData(8, 1, false)]
+    [InlineData(50, 2, false)]
+    [InlineData(300, 4, false)]
+    [InlineData(8, 1, true)]
+    [InlineData(50, 2, true)]
+    public async Task Write_AsManyTinyTensorsAsTheWriterTakes_OpensByTheDefaults(int nameLength, int rank, bool isTied)
+    {
+        var (taken, refused) = (1000, 262_144);
+        while (refused - taken > 500)
+        {
+            var middle = (taken + refused) / 2;
+            try
+            {
+                await TorchWriter.Create(_folder["tiny.pt"], Tensors(middle)).DisposeAsync();
+                taken = middle;
+            }
+            catch (CheckpointLimitException exception)
+            {
+                Assert.Equal("the number of shards", exception.Option);
+                refused = middle;
+            }
+        }
+
+        Assert.InRange(taken, 10_000, 250_000);
+        var tensors = Tensors(taken);
+        await WriteZerosAsync("tiny.pt", tensors);
+        var bytes = await File.ReadAllBytesAsync(_folder["tiny.pt"]);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var opening = Checkpoint.OpenAsync(new MemorySource(bytes, "tiny.pt"));
+        // A source in memory is read on this thread, so what is counted is all there was.
+        Assert.True(opening.IsCompleted);
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        await using var checkpoint = await opening;
+        Assert.InRange(allocated, 0, bytes.Length + TorchOpening.AllocationBound);
+        Assert.Equal(taken, checkpoint.Tensors.Length);
+        Assert.Equal(tensors.Count(tensor => tensor.TiedTo is not null), checkpoint.Tensors.Count(tensor => tensor.TiedTo is not null));
+
+        TorchTensor[] Tensors(int count) =>
+        [
+            .. Enumerable.Range(0, count).Select(i => new TorchTensor(LongName(i, nameLength), DType.F32, new([.. Enumerable.Repeat(1L, rank)]))
+            {
+                TiedTo = isTied && i > 0 ? LongName(0, nameLength) : null,
+            }),
+        ];
+    }
+
+    private static string LongName(int index, int length) => $"{index}".PadLeft(length, '.');
+
+    private async Task WriteZerosAsync(string name, IReadOnlyList<TorchTensor> tensors)
+    {
+        await using var writer = TorchWriter.Create(_folder[name], tensors);
+        var zeros = new byte[1 << 16];
+        foreach (var tensor in tensors.Where(tensor => tensor.TiedTo is null))
+        {
+            writer.Write(tensor.Name, 0, zeros.AsSpan(0, (int)tensor.DType.ByteCount(tensor.Shape.ElementCount)));
+        }
+
+        await writer.CommitAsync();
+    }
+
     [Fact]
     public void Create_TypeThatPyTorchHasNot_Throws()
     {

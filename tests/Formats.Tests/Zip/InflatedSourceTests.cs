@@ -146,6 +146,32 @@ public sealed class InflatedSourceTests
     }
 
     [Fact]
+    public async Task Dispose_WhileAReaderIsAtAPass_EndsItAsItIsGivenBack()
+    {
+        var (source, cursors) = await OpenAsync(Archive());
+        var file = ZipOpening.FileOf(Archive());
+        Assert.True((await ZipDirectory.ReadAsync(file, default)).TryGet("deflated", out var entry));
+        var pass = await cursors.TakeAsync(entry, 0, () => new InflationCursor(file, entry), default);
+        await using (new InflatedSource(file, entry, cursors))
+        {
+        }
+
+        Assert.Equal(1, cursors.Count);
+        await cursors.ReturnAsync(pass);
+        Assert.Equal(0, cursors.Count);
+        await Assert.ThrowsAsync<ObjectDisposedException>(
+            async () => await cursors.TakeAsync(entry, 0, () => new InflationCursor(file, entry), default));
+        Assert.Equal(0, cursors.Count);
+
+        // The turn was given back, and other records are read on.
+        await source.ReadExactlyAsync(100, new byte[10]);
+        Assert.Equal(1, cursors.Count);
+        await source.DisposeAsync();
+        Assert.Equal(0, cursors.Count);
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await source.ReadExactlyAsync(100, new byte[10]));
+    }
+
+    [Fact]
     public async Task Read_RecordShorterThanDeclared_Throws()
     {
         var (source, cursors) = await OpenAsync(Archive(change: record => record.Both(header => header.Length++)));

@@ -140,8 +140,46 @@ public sealed class ZipBadInputTests
             Assert.Contains("cut short", exception.Message, StringComparison.Ordinal);
         }
 
-        // Bytes behind the end are no comment either.
-        await ZipOpening.InvalidAsync([.. whole, 0]);
+        // A comment that was cut is one too.
+        var commented = new ZipBuilder { Comment = Noise(40) }.Add("a", Noise(500)).ToBytes();
+        await ZipOpening.InvalidAsync(commented[..^1]);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4096)]
+    [InlineData(65_535)]
+    public async Task Bytes_behind_the_end_are_left_out_with_a_warning_as_PyTorch_does(int count)
+    {
+        foreach (var comment in new byte[][] { [], Noise(30) })
+        {
+            var whole = new ZipBuilder { Comment = comment }.Add("a", Noise(500)).Add("b", Noise(300)).ToBytes();
+            if (comment.Length + count > ushort.MaxValue)
+            {
+                continue;
+            }
+
+            var directory = await ZipOpening.AcceptedAsync([.. whole, .. new byte[count]]);
+            Assert.Equal(["a", "b"], directory.Entries.Select(entry => entry.Name));
+            Assert.StartsWith($"{count} bytes follow the end", directory.Warning, StringComparison.Ordinal);
+            Assert.Null((await ZipOpening.AcceptedAsync(whole)).Warning);
+        }
+    }
+
+    [Fact]
+    public async Task Too_many_bytes_behind_the_end_are_said_to_be_a_cause()
+    {
+        var whole = new ZipBuilder().Add("a", Noise(500)).ToBytes();
+        var exception = await ZipOpening.InvalidAsync([.. whole, .. Noise(65_536)]);
+        Assert.Contains("put behind the archive", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Open_archive_with_bytes_behind_it_has_the_warning()
+    {
+        byte[] bytes = [.. new ZipBuilder().Add("a.npy", NpzOpening.Array("<f4", "(1,)", new byte[4])).ToBytes(), 0, 0, 0];
+        await using var checkpoint = await Checkpoint.OpenAsync(new MemorySource(bytes, "a.npz"));
+        Assert.StartsWith("3 bytes follow", Assert.Single(checkpoint.Warnings).Message, StringComparison.Ordinal);
     }
 
     [Fact]

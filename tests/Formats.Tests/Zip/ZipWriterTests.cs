@@ -61,6 +61,46 @@ public sealed class ZipWriterTests : IDisposable
         });
     }
 
+    [PythonFact]
+    public async Task Write_AnyRecords_AreWholeForPythonsZipfile()
+    {
+        const string script = """
+            import hashlib, sys, zipfile
+            with zipfile.ZipFile(sys.argv[1]) as archive:
+                assert archive.testzip() is None, archive.testzip()
+                for entry in archive.infolist():
+                    data = archive.read(entry)
+                    assert entry.compress_type == zipfile.ZIP_STORED and len(data) == entry.file_size
+                    print(entry.filename.encode('utf-8').hex(), hashlib.sha256(data).hexdigest())
+            """;
+        foreach (var count in new[] { 0, 3, 70_000 })
+        {
+            var path = _folder[$"python{count}.zip"];
+            ZipRecordPlan[] records =
+            [
+                .. Enumerable.Range(0, count).Select(i => i % 2 == 0
+                    ? new ZipRecordPlan($"root/größe/{i}", Noise(i % 100, i))
+                    : new ZipRecordPlan($"😀/{i}", Noise(i % 7, i), $"t{i}", i % 300)),
+            ];
+            await using (var writer = ZipWriter.Create(path, "pytorch", length => AtomicFile.Create(path, length), records))
+            {
+                foreach (var record in records.Where(record => record.Tensor is not null))
+                {
+                    writer.Write(record.Tensor!, 0, Noise((int)record.ByteLength, record.Tensor!.Length));
+                }
+
+                await writer.CommitAsync();
+            }
+
+            var expected = records.Select(record => Line(
+                record.Name, [.. record.Content.Span, .. record.Tensor is { } tensor ? Noise((int)record.ByteLength, tensor.Length) : []]));
+            Assert.Equal(expected, (await SystemPython.RunAsync(script, path)).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        }
+
+        static string Line(string name, byte[] bytes) =>
+            $"{Convert.ToHexStringLower(System.Text.Encoding.UTF8.GetBytes(name))} {Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes))}";
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(65_534)]

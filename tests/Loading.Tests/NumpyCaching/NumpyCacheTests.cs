@@ -65,6 +65,43 @@ public sealed class NumpyCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task Open_PyTorchFileWithTies_GivesItBackBitForBit()
+    {
+        await using (var writer = Formats.Torch.TorchWriter.Create(
+            _folder["pytorch_model.bin"],
+            [new("embed", DType.BF16, new Shape(30, 4)), new("head", DType.BF16, new Shape(30, 4)) { TiedTo = "embed" }, new("bias", DType.F16, new Shape(5))]))
+        {
+            writer.Write("embed", 0, Noise(240));
+            writer.Write("bias", 0, Noise(10, 3));
+            await writer.CommitAsync();
+        }
+
+        for (var load = 0; load < 2; load++)
+        {
+            await using var cached = await NumpyCache.OpenAsync(_folder.Path);
+            Assert.Equal("npy", cached.Format);
+            await AssertIsModelAsync(cached);
+            Assert.Equal("embed", cached["head"].TiedTo);
+            Assert.Equal(2, cached.Files.Length);
+        }
+    }
+
+    [Fact]
+    public async Task Open_FolderOfBothKinds_IsMadeOfTheSafetensorsFiles()
+    {
+        await WriteModelAsync();
+        await using (var writer = Formats.Torch.TorchWriter.Create(_folder["pytorch_model.bin"], [new("other", DType.F32, new Shape(1))]))
+        {
+            writer.Write("other", 0, Noise(4));
+            await writer.CommitAsync();
+        }
+
+        await using var cached = await NumpyCache.OpenAsync(_folder.Path);
+        await AssertIsModelAsync(cached);
+        Assert.False(cached.TryGetTensor("other", out _));
+    }
+
+    [Fact]
     public async Task Open_SecondTime_UsesWhatIsThere()
     {
         await WriteModelAsync();

@@ -1,37 +1,19 @@
-using System.Diagnostics;
-
 namespace IlgpuLoader.TestKit;
 
 /// <summary>Runs scripts with the system's Python and its NumPy, the oracle of what is written for it.</summary>
 public static class PythonNumpy
 {
-    private const string Python = "/usr/bin/python3";
-
     // Looked for, not imported.
     private const string Package = "/usr/lib/python3/dist-packages/numpy/__init__.py";
 
     /// <summary>Why there is none on this machine; null where there is.</summary>
     public static string? Missing =>
-        File.Exists(Python) && File.Exists(Package) ? null : $"NumPy is not on this machine (looked for {Python} and {Package}).";
+        SystemPython.Missing ?? (File.Exists(Package) ? null : $"NumPy is not on this machine (looked for {Package}).");
 
     /// <summary>Runs a script and gives what it prints.</summary>
     /// <param name="script">The script; <c>np</c>, <c>os</c> and <c>sys</c> are imported.</param>
     /// <param name="arguments">What it finds in <c>sys.argv</c> from 1 on.</param>
     /// <exception cref="InvalidOperationException">The script failed; the message has what it printed.</exception>
-    public static async Task<string> RunAsync(string script, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(Python) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        foreach (var argument in (string[])["-I", "-c", "import os, sys\nimport numpy as np\n" + script, .. arguments])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync();
-        var errors = process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return process.ExitCode == 0
-            ? await output
-            : throw new InvalidOperationException($"Python ended with {process.ExitCode}: {await errors}");
-    }
+    public static Task<string> RunAsync(string script, params string[] arguments) =>
+        SystemPython.RunAsync("import os, sys\nimport numpy as np\n" + script, arguments);
 }
