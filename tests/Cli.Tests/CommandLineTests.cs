@@ -6,7 +6,7 @@ namespace IlgpuLoader.Cli.Tests;
 public sealed class CommandLineTests
 {
     private static readonly string[] Names =
-        ["inspect", "verify", "hash", "show", "diff", "plan", "load", "convert", "synth", "devices", "completions"];
+        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "convert", "synth", "devices", "completions"];
 
     public static TheoryData<string> Commands => new(Names);
 
@@ -175,7 +175,7 @@ public sealed class CommandLineTests
     {
         using var folder = new TemporaryFolder();
         var two = SampleFiles.WithWarning(folder);
-        foreach (var command in new[] { "inspect", "verify", "hash" })
+        foreach (var command in new[] { "inspect", "verify", "audit", "hash" })
         {
             var loud = await ToolRun.OfAsync(command, two);
             var quiet = await ToolRun.OfAsync(command, two, "-q");

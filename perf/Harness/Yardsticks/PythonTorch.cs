@@ -12,7 +12,11 @@ internal sealed class PythonTorch : IDisposable
     // loaded is freed before the next, as ours is.
     private const string Program =
         """
-        import sys, time, torch
+        import sys, time
+        try:
+            import torch
+        except ImportError:
+            sys.exit(1)
         print("ready", flush=True)
         for line in sys.stdin:
             started = time.perf_counter()
@@ -38,7 +42,6 @@ internal sealed class PythonTorch : IDisposable
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
-            RedirectStandardError = true,
             UseShellExecute = false,
         })!;
         if (process.StandardOutput.ReadLine() == "ready")
@@ -57,7 +60,7 @@ internal sealed class PythonTorch : IDisposable
         _process.StandardInput.WriteLine(path);
         _process.StandardInput.Flush();
         return double.Parse(
-            _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"torch.load failed: {_process.StandardError.ReadToEnd()}"),
+            _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException("torch.load failed; Python says above why."),
             CultureInfo.InvariantCulture);
     }
 

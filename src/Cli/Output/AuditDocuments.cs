@@ -35,6 +35,6 @@ internal sealed record ListedOpcode(string Name, long Offset);
 
 internal sealed record ListedOpcodes(long Total, IReadOnlyDictionary<string, long> Counts);
 
-internal sealed record ListedStorages(int Count, long Bytes, IReadOnlyList<ListedStorage> Listed);
+internal sealed record ListedStorages(int Count, long Bytes, IReadOnlyList<ListedStorage> Entries);
 
 internal sealed record ListedStorage(string Key, string Type, long Elements, long Bytes, string Location);

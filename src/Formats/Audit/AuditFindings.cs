@@ -15,6 +15,13 @@ internal sealed class AuditFindings
     /// <summary>The first thing that is wrong.</summary>
     public Exception? Failure { get; set; }
 
+    /// <summary>
+    /// Whether a global was met whose module and name can be one's of Python: the bytes of anything else may look like an opcode.
+    /// </summary>
+    public bool NamesModules => Pickles.Exists(pickle => pickle.Globals.Any(global => IsName(global.Module) && IsName(global.Name)));
+
     /// <summary>Whether a pickle was met that would import or hide something.</summary>
     public bool WouldImport => Pickles.Exists(pickle => !pickle.Globals.IsEmpty || !pickle.RefusedOpcodes.IsEmpty);
+
+    private static bool IsName(string text) => text.Length > 0 && text.All(character => char.IsAsciiLetterOrDigit(character) || character is '.' or '_');
 }

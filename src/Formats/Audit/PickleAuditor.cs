@@ -93,7 +93,12 @@ public static class PickleAuditor
             found.Failure = exception;
         }
 
-        return !isListed && found.Pickles.Count == 0 && found.Container is AuditedContainer.ZipArchive
+        return !isListed && found is
+        {
+            Pickles.Count: 0,
+            Failure: null,
+            Container: AuditedContainer.ZipArchive or AuditedContainer.Safetensors or AuditedContainer.Gguf,
+        }
             ? null
             : new FileAudit(source.Name, found.Container, [.. found.Pickles], [.. found.Notes], found.Failure);
     }
@@ -122,21 +127,24 @@ public static class PickleAuditor
                     await StreamScan.RunAsync(file, options.Torch, found, cancellationToken).ConfigureAwait(false);
                     return;
                 default:
-                    // A header that is valid is none of a pickle's beginnings: they meet a zero, which is no opcode.
                     _ = await format.ReadAsync(new CheckpointFile(file.Name, file.Path, format.Name, source), head, cancellationToken).ConfigureAwait(false);
                     found.Container = format is GgufFormat ? AuditedContainer.Gguf : AuditedContainer.Safetensors;
-                    return;
+                    break;
             }
         }
         catch (CheckpointException) when (found is { Container: AuditedContainer.Unknown, Pickles.Count: 0 })
         {
             // Python asks for no mark before it runs what a file says, and a mark may be made up to keep others from looking.
-            await LookForPickleAsync(file, options, found, cancellationToken).ConfigureAwait(false);
+            await LookForPickleAsync(file, options, found, hidden => hidden.WouldImport, cancellationToken).ConfigureAwait(false);
             throw;
         }
+
+        // A length of text is an opcode too, and what it counts may lead past the whole header: a file can be both.
+        await LookForPickleAsync(file, options, found, hidden => hidden.NamesModules, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async ValueTask LookForPickleAsync(CheckpointFile file, CheckpointOptions options, AuditFindings found, CancellationToken cancellationToken)
+    private static async ValueTask LookForPickleAsync(
+        CheckpointFile file, CheckpointOptions options, AuditFindings found, Func<AuditFindings, bool> counts, CancellationToken cancellationToken)
     {
         var hidden = new AuditFindings();
         try
@@ -149,9 +157,17 @@ public static class PickleAuditor
             hidden.Notes.Add(Quoted.Plain(exception.Message));
         }
 
-        if (hidden.WouldImport)
+        if (counts(hidden))
         {
-            found.Container = hidden.Container;
+            if (found.Container == AuditedContainer.Unknown)
+            {
+                found.Container = hidden.Container;
+            }
+            else
+            {
+                found.Notes.Add("its bytes are also those of a pickle, which is what Python takes them for under the name of one.");
+            }
+
             found.Pickles.AddRange(hidden.Pickles);
             found.Notes.AddRange(hidden.Notes);
         }

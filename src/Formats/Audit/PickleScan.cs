@@ -32,7 +32,8 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
             TorchConstants.Format,
             offset ?? 0,
             TorchContent.HalfOfRest(file, pickle.Length),
-            recorder) with { References = Note };
+            recorder) with
+        { References = Note };
         var reader = new PickleReader(pickle, settings);
         Value = null;
         try

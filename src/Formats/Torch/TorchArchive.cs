@@ -38,7 +38,7 @@ internal static class TorchArchive
         var reader = new PickleReader(
             pickle, limits.ForPickle(globals.Verdict, file.Path, file.Format, entry.IsStored ? entry.DataOffset : 0, TorchContent.HalfOfRest(file, pickle.Length)));
         var value = reader.Read(cancellationToken);
-        return TorchContent.Make(
+        var content = TorchContent.Make(
             file,
             value,
             new ArchiveStorages(file, directory, root + TorchConstants.StorageFolder, isBigEndian),
@@ -47,6 +47,18 @@ internal static class TorchArchive
             new TorchHeader(
                 isScript ? TorchContainer.TorchScript : TorchContainer.Zip, version, isBigEndian, root.TrimEnd('/'), PickleStream.ProtocolOf(pickle), 0),
             cancellationToken);
+        return isScript && WarningOfConstants(directory, root) is { } warning ? content with { Warnings = [.. content.Warnings, warning] } : content;
+    }
+
+    // A frozen module has all its weights there, and would seem to have none.
+    private static string? WarningOfConstants(ZipDirectory directory, string root)
+    {
+        var folder = root + TorchConstants.ConstantsFolder;
+        var constants = directory.Entries.Count(entry => entry.Name.Length > folder.Length && entry.Name.StartsWith(folder, StringComparison.Ordinal));
+        return constants == 0
+            ? null
+            : $"{(constants == 1 ? "one tensor is a constant" : $"{constants} tensors are constants")} of its code and not read: no parameter or buffer holds what is there. "
+            + "Where these are the weights, the module was frozen (torch.jit.freeze); save it before that.";
     }
 
     private static bool IsPickle(ZipEntry entry) =>

@@ -32,6 +32,9 @@ internal static class TorchConstants
     /// <summary>What only TorchScript archives have.</summary>
     public static IReadOnlyList<string> ScriptRecords { get; } = ["constants.pkl", "code/"];
 
+    /// <summary>The folder of the storages that the code of TorchScript archives has for itself.</summary>
+    public const string ConstantsFolder = "constants/";
+
     /// <summary>What the first pickle of a stream before 1.6 is.</summary>
     public static BigInteger StreamMagic { get; } = BigInteger.Parse("01950a86a20f9469cfc6c", System.Globalization.NumberStyles.HexNumber, System.Globalization.CultureInfo.InvariantCulture);
 

@@ -92,7 +92,7 @@ public sealed class VerifyCommandTests
     public async Task A_folder_that_can_be_read_and_holds_no_weights_is_invalid()
     {
         using var folder = new TemporaryFolder();
-        folder.Write("pytorch_model.bin", "x");
+        folder.Write("notes.txt", "x");
         var run = await ToolRun.OfAsync("verify", folder.Path);
         Assert.Equal(4, run.ExitCode);
         Assert.StartsWith($"invalid {folder.Path}: NoWeights: ", run.Out, StringComparison.Ordinal);

@@ -7,13 +7,13 @@ internal static class GoldenCases
     private const string OnHost = "--device host --lanes 1 --memory 1MiB";
 
     private static readonly string[] Names =
-        ["inspect", "verify", "hash", "show", "diff", "plan", "load", "convert", "synth", "devices", "completions"];
+        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "convert", "synth", "devices", "completions"];
 
     /// <summary>All cases, in no order that matters.</summary>
     public static IReadOnlyList<GoldenCase> All { get; } =
     [
         .. Names.Select(name => new GoldenCase($"{name}/help", $"{name} --help")),
-        .. OfTheTool(), .. OfErrors(), .. OfInspect(), .. OfVerify(), .. OfHash(), .. OfShow(), .. OfDiff(), .. OfPlan(), .. OfLoad(), .. OfConvert(),
+        .. OfTheTool(), .. OfErrors(), .. OfInspect(), .. OfVerify(), .. OfAudit(), .. OfHash(), .. OfShow(), .. OfDiff(), .. OfPlan(), .. OfLoad(), .. OfConvert(),
         .. OfOthers(),
     ];
 
@@ -90,6 +90,8 @@ internal static class GoldenCases
         GoldenCase.InBothForms("inspect/folder", "inspect {samples}/tiny-llama --include *norm*"),
         GoldenCase.InBothForms("verify/values", "verify {tmp}/mixed.safetensors {tmp}/values.safetensors {tmp}/nan.gguf --values"),
         GoldenCase.InBothForms("inspect/gguf", "inspect {tmp}/blocks.gguf"),
+        GoldenCase.InBothForms("inspect/torch", "inspect {tmp}/views.pt", "inspect {tmp}/checkpoint.pt --allow-unknown-globals --include model.fc*"),
+        GoldenCase.InBothForms("inspect/torch-containers", "inspect {tmp}/stream.pt", "inspect {tmp}/script.pt --include none"),
         new("inspect/tree", "inspect {samples}/tiny-llama --tree", "inspect {tmp}/mixed.safetensors --tree"),
         GoldenCase.InBothForms("inspect/statistics", "inspect {tmp}/values.safetensors --stats"),
         GoldenCase.InBothForms("inspect/ties", "inspect {tmp}/tied.safetensors"),
@@ -99,9 +101,20 @@ internal static class GoldenCases
 
     private static IEnumerable<GoldenCase> OfVerify() =>
     [
+        GoldenCase.InBothForms("verify/checksums", "verify {tmp}/flipped.pt", "verify {tmp}/views.pt {tmp}/flipped.pt {tmp}/arrays.npz --values"),
         GoldenCase.InBothForms("verify/valid", "verify {tmp}/mixed.safetensors {samples}/tiny-llama"),
         GoldenCase.InBothForms(
             "verify/all-kinds", "verify {tmp}/two {tmp}/truncated.safetensors {tmp}/none.safetensors {tmp}/model.h5 {tmp}/mixed.safetensors"),
+    ];
+
+    private static IEnumerable<GoldenCase> OfAudit() =>
+    [
+        GoldenCase.InBothForms("audit/safe", "audit {tmp}/stream.pt {tmp}/script.pt {tmp}/arrays.npz {tmp}/mixed.safetensors {tmp}/blocks.gguf"),
+        GoldenCase.InBothForms("audit/unknown", "audit {tmp}/whole.pt", "audit {tmp}/whole.pt --allow-unknown-globals"),
+        GoldenCase.InBothForms("audit/unsafe", "audit {tmp}/hostile"),
+        GoldenCase.InBothForms("audit/broken", "audit {tmp}/broken.pkl {tmp}/model.h5 {tmp}/none.pt"),
+        new("audit/verbose", "audit {tmp}/hostile/os_system.pt --verbose"),
+        new("audit/nothing", "audit {tmp}/two", "audit {tmp}/two --json"),
     ];
 
     private static IEnumerable<GoldenCase> OfHash() =>

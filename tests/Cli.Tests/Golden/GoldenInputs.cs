@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Compression;
 using IlgpuLoader.TestKit;
 
 namespace IlgpuLoader.Cli.Tests;
@@ -22,6 +23,20 @@ internal static class GoldenInputs
         folder.Write("nan.gguf", new GgufBuilder().Tensor("blk.0.attn_q.weight", 2, [32, 2], [.. Block(), 1, 0x7e, .. Block()[2..]]).ToBytes());
         folder.Write("fp8/model.safetensors", SafetensorsBuilder.Tiny());
         folder.Write("fp8/config.json", """{"quantization_config":{"quant_method":"fp8"}}""");
+        foreach (var (name, file) in ((string, string)[])
+            [
+                ("checkpoint.pt", "checkpoint.zip.pt"), ("views.pt", "views.zip.pt"), ("stream.pt", "tied.legacy.pt"), ("script.pt", "script.jit.pt"),
+                ("whole.pt", "wholemodule.zip.pt"), ("arrays.npz", "npy/stored.npz"),
+                ("hostile/eval.pt", "hostile/eval.legacy.pt"), ("hostile/os_system.pt", "hostile/os_system.zip.pt"),
+                ("hostile/proto0_inst.pt", "hostile/proto0_inst.pt"), ("hostile/stack_global.pkl", "hostile/stack_global.pkl"),
+            ])
+        {
+            folder.Write(name, GoldenArchive.Read("torch", file));
+        }
+
+        folder.Write("flipped.pt", Flipped());
+        // Names that write to the terminal, and a byte that is no opcode behind them.
+        folder.Write("broken.pkl", [0x80, 2, .. "cforeign\nred\u001b[31m\n0cos\nsystem\n"u8, 0xff]);
         Directory.CreateDirectory(folder["empty"]);
         SampleFiles.WithWarning(folder);
         SampleFiles.Enormous(folder);
@@ -93,6 +108,18 @@ internal static class GoldenInputs
             BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(i * sizeof(long)), values[i]);
         }
 
+        return bytes;
+    }
+
+    // One bit of one record, which makes another number that is as good as any.
+    private static byte[] Flipped()
+    {
+        var bytes = GoldenArchive.Read("torch", "views.zip.pt");
+        using var archive = new ZipArchive(new MemoryStream(bytes));
+        using var record = archive.Entries.Single(entry => entry.FullName.EndsWith("data/0", StringComparison.Ordinal)).Open();
+        var content = new byte[8];
+        record.ReadExactly(content);
+        bytes[bytes.AsSpan().IndexOf(content)] ^= 1;
         return bytes;
     }
 }

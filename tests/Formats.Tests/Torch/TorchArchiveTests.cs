@@ -125,6 +125,25 @@ public sealed class TorchArchiveTests
         Assert.Equal(2, ((TorchHeader)checkpoint.Files[0].Header!).StorageCount);
     }
 
+    [Fact]
+    public async Task Open_FrozenTorchScript_SaysThatItsWeightsAreConstantsOfItsCode()
+    {
+        // As torch.jit.freeze leaves it: no attribute has a tensor, and what had been weights belongs to the code.
+        var builder = new TorchBuilder().AddRecord("constants.pkl", "not even a pickle"u8.ToArray());
+        var module = Instance("__torch__", "Net", Dictionary(("training", Truth(false))));
+        await using (var none = await TorchOpening.AcceptedAsync(builder.ToArchive(module)))
+        {
+            Assert.Empty(none.Warnings);
+        }
+
+        await using var frozen = await TorchOpening.AcceptedAsync(
+            builder.AddRecord("constants/0", new byte[8]).AddRecord("constants/1", new byte[4]).ToArchive(module));
+        Assert.Empty(frozen.Tensors);
+        var warning = Assert.Single(frozen.Warnings).Message;
+        Assert.Contains("2 tensors are constants of its code", warning, StringComparison.Ordinal);
+        Assert.Contains("torch.jit.freeze", warning, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("constants.pkl")]
     [InlineData("code/__torch__.py")]

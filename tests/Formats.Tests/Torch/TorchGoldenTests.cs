@@ -11,29 +11,7 @@ namespace IlgpuLoader.Formats.Tests;
 /// <summary>Every file that PyTorch 1.13 wrote for the golden set, against what its manifest and expected values say.</summary>
 public sealed class TorchGoldenTests
 {
-    private static readonly Dictionary<string, DType> Types = new()
-    {
-        ["float64"] = DType.F64,
-        ["float32"] = DType.F32,
-        ["float16"] = DType.F16,
-        ["bfloat16"] = DType.BF16,
-        ["int64"] = DType.I64,
-        ["int32"] = DType.I32,
-        ["int16"] = DType.I16,
-        ["int8"] = DType.I8,
-        ["uint8"] = DType.U8,
-        ["bool"] = DType.BOOL,
-        ["complex64"] = DType.C64,
-        ["complex128"] = DType.C128,
-        ["quint8"] = DType.U8,
-        ["qint8"] = DType.I8,
-    };
-
-    public static TheoryData<string> Files =>
-        [.. TorchManifest.FileNames.Where(name => Path.GetExtension(name) is ".pt" or ".bin")];
-
-    private static bool NeedsOption(string file) =>
-        file.StartsWith("checkpoint.", StringComparison.Ordinal) || file.StartsWith("wholemodule.", StringComparison.Ordinal);
+    public static TheoryData<string> Files => [.. GoldenTorch.FileNames];
 
     [Theory]
     [MemberData(nameof(Files))]
@@ -45,7 +23,7 @@ public sealed class TorchGoldenTests
         foreach (var (path, expected) in dense)
         {
             var tensor = checkpoint[path.Replace('/', '.')];
-            Assert.Equal(Types[expected.DType], tensor.DType);
+            Assert.Equal(GoldenTorch.DTypeOf(expected.DType), tensor.DType);
             Assert.Equal(expected.Shape!, tensor.Shape);
             if (expected.Stride is { } strides)
             {
@@ -60,7 +38,7 @@ public sealed class TorchGoldenTests
             }
 
             var values = NpyFile.Golden(TorchManifest.Set, expected.Expected!);
-            AssertSame(RowMajor(values), await TorchOpening.ValuesAsync(tensor), tensor.DType);
+            AssertSame(values.RowMajor(), await TorchOpening.ValuesAsync(tensor), tensor.DType);
         }
 
         // No two storages of the manifest are one here.
@@ -148,7 +126,7 @@ public sealed class TorchGoldenTests
         await using var checkpoint = await OpenAsync("sparse.zip.pt");
         foreach (var (name, first) in ((string, string)[])[("coo", "indices"), ("csr", "crow_indices")])
         {
-            var expected = MemoryMarshal.Cast<byte, float>(RowMajor(NpyFile.Golden(TorchManifest.Set, TorchManifest.Tensors("sparse.zip.pt")[name].Expected!))).ToArray();
+            var expected = MemoryMarshal.Cast<byte, float>(NpyFile.Golden(TorchManifest.Set, TorchManifest.Tensors("sparse.zip.pt")[name].Expected!).RowMajor()).ToArray();
             Assert.Equal(new TorchList(2L, 3L), checkpoint.Metadata[name + ".size"]);
             Assert.Equal("torch.sparse_" + name, checkpoint.Metadata[name + ".layout"]);
             var values = MemoryMarshal.Cast<byte, float>(await TorchOpening.ValuesAsync(checkpoint[name + ".values"])).ToArray();
@@ -215,7 +193,7 @@ public sealed class TorchGoldenTests
     }
 
     private static Task<Checkpoint> OpenAsync(string file) =>
-        TorchOpening.AcceptedAsync(GoldenArchive.Read(TorchManifest.Set, file), NeedsOption(file) ? TorchOpening.Admitting : null);
+        TorchOpening.AcceptedAsync(GoldenArchive.Read(TorchManifest.Set, file), GoldenTorch.NamesForeignClasses(file) ? TorchOpening.Admitting : null);
 
     // A value, or one of the list that a path with a position at its end leads into.
     private static object Find(Checkpoint checkpoint, string path)
@@ -244,34 +222,6 @@ public sealed class TorchGoldenTests
         string text => $"'{text}'",
         _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
     };
-
-    // NumPy's own order, turned to rows first where it is columns first.
-    private static byte[] RowMajor(NpyFile file)
-    {
-        var data = file.Data.ToArray();
-        if (!file.FortranOrder || file.Shape.Count < 2)
-        {
-            return data;
-        }
-
-        var count = file.Shape.Aggregate(1L, (product, size) => product * size);
-        var size = count == 0 ? 0 : (int)(data.Length / count);
-        var turned = new byte[data.Length];
-        for (long element = 0; element < count; element++)
-        {
-            var (rest, at, stride) = (element, 0L, count);
-            for (var i = file.Shape.Count - 1; i >= 0; i--)
-            {
-                stride /= file.Shape[i];
-                at += rest % file.Shape[i] * stride;
-                rest /= file.Shape[i];
-            }
-
-            data.AsSpan((int)(at * size), size).CopyTo(turned.AsSpan((int)(element * size)));
-        }
-
-        return turned;
-    }
 
     // Bit for bit, but NaN with any NaN: PyTorch and NumPy may have made it quiet on their way.
     private static void AssertSame(byte[] expected, byte[] actual, DType dtype)

@@ -45,6 +45,34 @@ public sealed partial record NpyFile(string Descriptor, bool FortranOrder, IRead
     /// <summary>Reads one array of a golden set.</summary>
     public static NpyFile Golden(string set, string name) => Parse(GoldenArchive.Read(set, name));
 
+    /// <summary>The elements with the last dimension the fastest, whatever NumPy's order of them was.</summary>
+    public byte[] RowMajor()
+    {
+        var data = Data.ToArray();
+        if (!FortranOrder || Shape.Count < 2)
+        {
+            return data;
+        }
+
+        var count = Shape.Aggregate(1L, (product, size) => product * size);
+        var size = count == 0 ? 0 : (int)(data.Length / count);
+        var turned = new byte[data.Length];
+        for (long element = 0; element < count; element++)
+        {
+            var (rest, at, stride) = (element, 0L, count);
+            for (var i = Shape.Count - 1; i >= 0; i--)
+            {
+                stride /= Shape[i];
+                at += rest % Shape[i] * stride;
+                rest /= Shape[i];
+            }
+
+            data.AsSpan((int)(at * size), size).CopyTo(turned.AsSpan((int)(element * size)));
+        }
+
+        return turned;
+    }
+
     [GeneratedRegex(
         @"^\{'descr': '(?<descr>[^']+)', 'fortran_order': (?<fortran>True|False), 'shape': \((?<shape>[0-9, ]*)\), *\}\s*$",
         RegexOptions.ExplicitCapture,

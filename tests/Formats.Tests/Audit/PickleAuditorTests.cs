@@ -1,0 +1,261 @@
+using System.Text;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Formats.Tests;
+
+/// <summary>What an audit says of files of each kind, held against what their pickles are known to name.</summary>
+public sealed class PickleAuditorTests : IDisposable
+{
+    private const string System = "cos\nsystem\n";
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("hostile/eval.legacy.pt", AuditedContainer.TorchStream, "__builtin__.eval")]
+    [InlineData("hostile/os_system.zip.pt", AuditedContainer.TorchArchive, "posix.system")]
+    [InlineData("hostile/proto0_inst.pt", AuditedContainer.Pickle, "os.system")]
+    [InlineData("hostile/stack_global.pkl", AuditedContainer.Pickle, "builtins.exec")]
+    public async Task Audit_HostileGoldenFile_NamesWhatIsRefused(string file, AuditedContainer container, string global)
+    {
+        var audit = await AuditAsync(GoldenArchive.Read("torch", file));
+        Assert.Equal((AuditVerdict.Unsafe, container, null), (audit.Verdict, audit.Container, audit.Failure));
+        var refused = Assert.Single(audit.Pickles.SelectMany(pickle => pickle.Globals), found => found.Verdict == AuditedGlobalVerdict.Refused);
+        Assert.Equal(global, refused.FullName);
+        Assert.Contains("runs code", refused.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Audit_GoldenFiles_AreSafeOrNameForeignClasses()
+    {
+        foreach (var name in GoldenArchive.Names("torch").Where(name => Path.GetExtension(name) is ".pt" or ".bin" && !name.StartsWith("hostile", StringComparison.Ordinal)))
+        {
+            var audit = await AuditAsync(GoldenArchive.Read("torch", name));
+            var expected = name.StartsWith("checkpoint", StringComparison.Ordinal) || name.StartsWith("wholemodule", StringComparison.Ordinal)
+                ? AuditVerdict.UnknownGlobals
+                : AuditVerdict.Safe;
+            Assert.Equal((name, expected, null), (name, audit.Verdict, audit.Failure));
+            Assert.NotEmpty(audit.Pickles);
+            Assert.All(audit.Pickles, pickle => Assert.Equal(1, Assert.Single(pickle.Opcodes, opcode => opcode.Name == "STOP").Count));
+        }
+    }
+
+    [Fact]
+    public async Task Audit_Stream_ListsFivePicklesAndTheStoragesOfTheObject()
+    {
+        var audit = await AuditAsync(GoldenArchive.Read("torch", "tied.legacy.pt"));
+        Assert.Equal(["magic number", "protocol", "system", "object", "storage keys"], audit.Pickles.Select(pickle => pickle.Name));
+        var storage = Assert.Single(audit.Pickles[3].Storages);
+        Assert.Equal(("FloatStorage", 66L, 264L, "cpu"), (storage.Type, storage.Elements, storage.Bytes, storage.Location));
+        Assert.Equal(264, audit.Pickles[3].StorageBytes);
+        var offset = 0L;
+        foreach (var pickle in audit.Pickles)
+        {
+            Assert.Equal(offset, pickle.Offset);
+            offset += pickle.Length;
+        }
+    }
+
+    [Fact]
+    public async Task Audit_FirstPickleMakesTheMagicByACall_GoesOnToTheOthers()
+    {
+        var audit = await AuditAsync(Bytes($"\u0080\u0002cm\nf\n)R.\u0080\u0002{System}."));
+        Assert.Equal(["m.f", "os.system"], audit.Pickles.SelectMany(pickle => pickle.Globals).Select(global => global.FullName));
+    }
+
+    [Fact]
+    public async Task Audit_OneGlobalOften_CountsItWithItsFirstPlace()
+    {
+        var pickle = Assert.Single((await AuditAsync(Bytes($"\u0080\u0002N0{System}0{System}0ctorch\nSize\n."))).Pickles);
+        Assert.Equal(
+            [("os.system", 2L, 4L, AuditedGlobalVerdict.Refused), ("torch.Size", 1, 28, AuditedGlobalVerdict.Allowed)],
+            pickle.Globals.Select(global => (global.FullName, global.Count, global.FirstOffset, global.Verdict)));
+        Assert.Equal((2, 9L), (pickle.Protocol, pickle.OpcodeTotal));
+        Assert.Equal(["POP 3", "GLOBAL 3", "STOP 1", "NONE 1", "PROTO 1"], pickle.Opcodes.Select(opcode => $"{opcode.Name} {opcode.Count}"));
+    }
+
+    [Fact]
+    public async Task Audit_BrokenPickle_HasWhatCameBeforeAndTheError()
+    {
+        var audit = await AuditAsync(Bytes("\u0080\u0002cforeign\nname\n0\u00ff"));
+        var pickle = Assert.Single(audit.Pickles);
+        Assert.Equal((AuditVerdict.Broken, CheckpointErrorCode.PickleInvalid), (audit.Verdict, pickle.Failure!.Code));
+        Assert.Equal("foreign.name", Assert.Single(pickle.Globals).FullName);
+        Assert.Equal(AuditVerdict.Unsafe, (await AuditAsync(Bytes($"\u0080\u0002{System}\u00ff"))).Verdict);
+    }
+
+    [Fact]
+    public async Task Audit_Archive_LooksAtEveryPickleOfIt()
+    {
+        var bytes = new ZipBuilder()
+            .Add("a/data.pkl", Bytes("\u0080\u0002}."))
+            .Add("a/constants.pkl", Bytes($"\u0080\u0002{System}."), record => record.Deflate())
+            .Add("elsewhere/more.PKL", Bytes("\u0080\u0002cnt\nsystem\n."))
+            .Add("a/code/x.py", "import os"u8.ToArray())
+            .Add("a/data/0", Bytes($"\u0080\u0002{System}."))
+            .ToBytes();
+        var audit = await AuditAsync(bytes);
+        Assert.Equal(
+            [("a/data.pkl", "", true), ("a/constants.pkl", "os.system", false), ("elsewhere/more.PKL", "nt.system", true)],
+            audit.Pickles.Select(pickle => (pickle.Name, string.Concat(pickle.Globals.Select(global => global.FullName)), pickle.Offset is not null)));
+        // What loading refuses is a finding too: a record lies outside.
+        Assert.Equal((AuditVerdict.Unsafe, AuditedContainer.TorchScript), (audit.Verdict, audit.Container));
+        Assert.Contains("elsewhere", Assert.IsType<InvalidCheckpointException>(audit.Failure).Message, StringComparison.Ordinal);
+        Assert.Contains("never looked at", Assert.Single(audit.Notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Audit_OneRecordIsBroken_DoesNotHideTheOthers()
+    {
+        var bytes = new ZipBuilder()
+            .Add("a/data.pkl", Bytes("\u0080\u0002}."), record => record.Both(header => header.Crc ^= 1))
+            .Add("a/constants.pkl", Bytes($"\u0080\u0002{System}."))
+            .ToBytes();
+        var audit = await AuditAsync(bytes);
+        Assert.Equal([AuditVerdict.Broken, AuditVerdict.Unsafe], audit.Pickles.Select(pickle => pickle.Verdict));
+    }
+
+    [Fact]
+    public async Task Audit_LocalNameIsAnother_IsBroken()
+    {
+        var audit = await AuditAsync(new ZipBuilder().Add("a/data.pkl", Bytes("\u0080\u0002}."), record => record.Local.Name = "a/data.pk1"u8.ToArray()).ToBytes());
+        Assert.Equal((AuditVerdict.Broken, AuditedContainer.ZipArchive), (audit.Verdict, audit.Container));
+        Assert.Equal(CheckpointErrorCode.ArchiveInvalid, Assert.IsType<InvalidCheckpointException>(audit.Failure).Code);
+    }
+
+    [Theory]
+    [InlineData("'|O'", "")]
+    [InlineData("'O'", "")]
+    [InlineData("[('a', '<f4'), ('b', '|O')]", "")]
+    [InlineData("[('a', [('b', '|O')])]", "")]
+    [InlineData("('|O', (2,))", "")]
+    [InlineData("'<f4'", null)]
+    [InlineData("'|S3'", null)]
+    [InlineData("[('O', '<f4')]", null)]
+    public async Task Audit_Array_ScansThePickleOfObjects(string descriptor, string? pickle)
+    {
+        var header = $"{{'descr': {descriptor}, 'fortran_order': False, 'shape': (1,), }}\n";
+        byte[] array = [0x93, .. "NUMPY\u0001\0"u8, (byte)header.Length, 0, .. Bytes(header), .. Bytes($"\u0080\u0002{System}.")];
+        foreach (var (bytes, container) in ((byte[], AuditedContainer)[])
+            [
+                (array, AuditedContainer.NumpyArray),
+                (new ZipBuilder().Add("x.npy", array).ToBytes(), AuditedContainer.NumpyArchive),
+                (new ZipBuilder().Add("x.npy", array, record => record.Deflate()).ToBytes(), AuditedContainer.NumpyArchive),
+                (new ZipBuilder().Add("under-another-name", array).ToBytes(), AuditedContainer.ZipArchive),
+            ])
+        {
+            var audit = await AuditAsync(bytes);
+            Assert.Equal(container, audit.Container);
+            Assert.Equal(pickle is null ? AuditVerdict.Safe : AuditVerdict.Unsafe, audit.Verdict);
+            Assert.Equal(pickle is null ? [] : ["os.system"], audit.Pickles.SelectMany(found => found.Globals).Select(global => global.FullName));
+        }
+    }
+
+    [Fact]
+    public async Task Audit_FormatsWithoutPickles_AreSafe()
+    {
+        Assert.Equal((AuditedContainer.Safetensors, AuditVerdict.Safe), await ShortAsync(SafetensorsBuilder.Tiny()));
+        Assert.Equal((AuditedContainer.Gguf, AuditVerdict.Safe), await ShortAsync(new GgufBuilder().Tensor("a", 0, [1], new byte[4]).ToBytes()));
+        Assert.Equal((AuditedContainer.ZipArchive, AuditVerdict.Safe), await ShortAsync(new ZipBuilder().Add("a.txt", "a"u8.ToArray()).ToBytes()));
+        Assert.Equal((AuditedContainer.Unknown, AuditVerdict.Broken), await ShortAsync([.. "7z\u00bc\u00af\u0027\u001c"u8, .. new byte[32]]));
+        Assert.Equal((AuditedContainer.Unknown, AuditVerdict.Broken), await ShortAsync(SafetensorsBuilder.Tiny()[..^1]));
+    }
+
+    [Theory]
+    [InlineData("N0")]
+    [InlineData("I1\n0")]
+    [InlineData("K\u00010")]
+    // What is taken for safetensors: a length, and the brace of a header that is none.
+    [InlineData("U\u0007\0\0\0\0\0\0{0")]
+    public async Task Audit_NoMarkOfAPickle_IsStillFoundOut(string beginning)
+    {
+        var audit = await AuditAsync(Bytes($"{beginning}{System}."));
+        Assert.Equal(AuditVerdict.Unsafe, audit.Verdict);
+        Assert.Equal("os.system", Assert.Single(Assert.Single(audit.Pickles).Globals).FullName);
+        Assert.NotNull(audit.Failure);
+    }
+
+    [Fact]
+    public async Task Audit_ValidSafetensorsThatIsAPickleToo_IsUnsafe()
+    {
+        // The length of the header is also the beginning of a text of 16 bytes, behind which more texts lead to the data.
+        const int headerLength = 0x1055;
+        const string tail = "\":{\"dtype\":\"U8\",\"shape\":[12],\"data_offsets\":[0,12]}}";
+        var hops = string.Concat(Enumerable.Repeat("U~" + new string('a', 126), 32));
+        var header = "{\"aaaaaaaa" + hops + "UI" + new string('a', 'I' - tail.Length) + tail;
+        Assert.Equal(headerLength, header.Length);
+        byte[] bytes = [.. BitConverter.GetBytes((long)headerLength), .. Bytes(header), .. Bytes($"{System}.")];
+        await using (var checkpoint = await Checkpoint.OpenAsync(new MemorySource(bytes)))
+        {
+            Assert.Equal(12, Assert.Single(checkpoint.Tensors).ByteLength);
+        }
+
+        var audit = await AuditAsync(bytes);
+        Assert.Equal((AuditVerdict.Unsafe, AuditedContainer.Safetensors, null), (audit.Verdict, audit.Container, audit.Failure));
+        Assert.Equal("os.system", Assert.Single(Assert.Single(audit.Pickles).Globals).FullName);
+        Assert.Single(audit.Notes);
+    }
+
+    [Fact]
+    public async Task Audit_Folder_LooksAtWhatCanHoldAPickle()
+    {
+        var pickle = Bytes($"\u0080\u0002{System}.");
+        foreach (var name in (string[])["training_args.bin", "below/optimizer.pt", "rng_state_10.pth", "rng_state_9.pth", "named.otherwise"])
+        {
+            _folder.Write(name, pickle);
+        }
+
+        _folder.Write("model.safetensors", SafetensorsBuilder.Tiny());
+        _folder.Write("config.json", "{}");
+        _folder.Write("other.zip", new ZipBuilder().Add("a.txt", "a"u8.ToArray()).ToBytes());
+        var found = new List<string>();
+        await foreach (var audit in PickleAuditor.AuditAsync(_folder.Path))
+        {
+            Assert.Equal(AuditVerdict.Unsafe, audit.Verdict);
+            found.Add(Path.GetRelativePath(_folder.Path, audit.Path));
+        }
+
+        Assert.Equal(["below/optimizer.pt", "named.otherwise", "rng_state_9.pth", "rng_state_10.pth", "training_args.bin"], found);
+    }
+
+    [Fact]
+    public async Task Audit_PathThatIsNot_IsUnreadable()
+    {
+        await foreach (var audit in PickleAuditor.AuditAsync(_folder["none.pt"]))
+        {
+            Assert.Equal(AuditVerdict.Unreadable, audit.Verdict);
+            Assert.IsType<FileNotFoundException>(audit.Failure);
+        }
+    }
+
+    [Fact]
+    public async Task Audit_ShortThrowingAndCancelledReads_GiveTheSameAreSaidAndEnd()
+    {
+        var bytes = GoldenArchive.Read("torch", "script.jit.pt");
+        var whole = await AuditAsync(bytes);
+        await using var slow = new ShortReadSource(new MemorySource(bytes, "a.pt"), 7);
+        var again = await PickleAuditor.AuditAsync(slow);
+        Assert.Equal(whole.Pickles.SelectMany(pickle => pickle.Globals), again.Pickles.SelectMany(pickle => pickle.Globals));
+        await using var cut = ThrowingSource.AfterReads(new MemorySource(bytes, "a.pt"), 3);
+        var failed = await PickleAuditor.AuditAsync(cut);
+        Assert.Equal(AuditVerdict.Unreadable, failed.Verdict);
+        Assert.IsType<IOException>(failed.Failure);
+        using var stop = new CancellationTokenSource();
+        await stop.CancelAsync();
+        await using var source = new MemorySource(bytes, "a.pt");
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => PickleAuditor.AuditAsync(source, null, stop.Token));
+    }
+
+    private static async Task<(AuditedContainer, AuditVerdict)> ShortAsync(byte[] bytes) =>
+        await AuditAsync(bytes) is var audit ? (audit.Container, audit.Verdict) : default;
+
+    private static async Task<FileAudit> AuditAsync(byte[] bytes)
+    {
+        await using var source = new MemorySource(bytes, "a.pt");
+        return await PickleAuditor.AuditAsync(source);
+    }
+
+    private static byte[] Bytes(string characters) => Encoding.Latin1.GetBytes(characters);
+}
