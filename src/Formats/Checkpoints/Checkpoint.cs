@@ -31,7 +31,8 @@ public sealed class Checkpoint : IAsyncDisposable
         Tensors = tensors;
         Config = config;
         Warnings = warnings;
-        UnreadableTensors = [.. files.SelectMany(file => file.Content.Unreadable)];
+        var unreadable = files.SelectMany(file => file.Content.Unreadable);
+        UnreadableTensors = [.. root is null ? unreadable : CheckpointRoot.Narrow(root, unreadable)];
         _byName = byName;
         var metadata = new Dictionary<string, object>();
         foreach (var file in files)
@@ -42,7 +43,7 @@ public sealed class Checkpoint : IAsyncDisposable
             }
         }
 
-        Metadata = metadata.AsReadOnly();
+        Metadata = (root is null ? metadata : CheckpointRoot.Narrow(root, metadata)).AsReadOnly();
     }
 
     /// <summary>The file or folder as it was given.</summary>
@@ -70,7 +71,10 @@ public sealed class Checkpoint : IAsyncDisposable
     /// The files' own metadata; where several files have one key, the first file's value counts, and of a split GGUF model
     /// there is the first part's alone. Values of safetensors files are strings; their entry <c>ties</c> is not among them
     /// where it was understood. Values of GGUF files are boxed numbers, truth values, strings and
-    /// <see cref="Gguf.GgufArray"/>.
+    /// <see cref="Gguf.GgufArray"/>. Values of PyTorch files are <see cref="bool"/>, <see cref="long"/>,
+    /// <see cref="System.Numerics.BigInteger"/>, <see cref="float"/>, <see cref="double"/>, <see cref="System.Numerics.Complex"/>,
+    /// <see cref="string"/>, arrays of <see cref="byte"/>, <see cref="DBNull"/> for None, and <see cref="Torch.TorchList"/> of these.
+    /// Where a root was asked for, what lies below it has lost it in its name too.
     /// </summary>
     public IReadOnlyDictionary<string, object> Metadata { get; }
 
@@ -107,6 +111,7 @@ public sealed class Checkpoint : IAsyncDisposable
     /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     /// <exception cref="InvalidCheckpointException">A file breaks a rule of its format, or a folder holds no weights.</exception>
     /// <exception cref="CheckpointLimitException">A file asks for more than the options allow.</exception>
+    /// <exception cref="UnsafePickleException">A PyTorch file or pickle asks for something that would run code.</exception>
     /// <exception cref="UnsupportedCheckpointException">A file is of a format that is not read.</exception>
     public static Task<Checkpoint> OpenAsync(
         string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)

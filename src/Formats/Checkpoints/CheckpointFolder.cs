@@ -73,7 +73,9 @@ internal static partial class CheckpointFolder
             folder,
             others.Length > 0
                 ? $"there are no {wanted} files of weights here; {string.Join(", ", others.Select(Quoted.Name))} "
-                  + "cannot be read by this version."
+                  + (others.All(IsPickle)
+                      ? "may hold anything, and is not chosen from a folder: open it by its own path if it holds the weights."
+                      : "cannot be read by this version.")
                 : $"there are no {wanted} files of weights here. Is this the folder of the model?");
     }
 
@@ -259,6 +261,9 @@ internal static partial class CheckpointFolder
         // A digit there belongs to a version: model-v1.5.
         return dot > 0 && dot + 1 < stem.Length && !char.IsAsciiDigit(stem[dot + 1]) ? (stem[..dot], stem[(dot + 1)..]) : (stem, null);
     }
+
+    // Read where it is named, but a folder's may be vocabularies and caches as well.
+    private static bool IsPickle(string name) => Path.GetExtension(name).Equals(".pkl", StringComparison.OrdinalIgnoreCase);
 
     private static bool IsOtherWeightFile(string name) =>
         Path.GetExtension(name).ToUpperInvariant() is ".H5" or ".MSGPACK" or ".ONNX" or ".TFLITE" or ".PKL";

@@ -18,6 +18,40 @@ internal static class CheckpointRoot
         return roots.Length == 1 ? roots[0] : null;
     }
 
+    /// <summary>
+    /// Takes the root from the names of metadata below it, so that <c>weight.q_scale</c> still goes with <c>weight</c>; what is
+    /// elsewhere keeps its name, and gives way to what is below the root.
+    /// </summary>
+    public static Dictionary<string, object> Narrow(string root, IReadOnlyDictionary<string, object> metadata)
+    {
+        var prefix = Join(root, "");
+        var narrowed = new Dictionary<string, object>(metadata.Count);
+        foreach (var (key, value) in metadata)
+        {
+            if (key.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                _ = narrowed.TryAdd(key[prefix.Length..], value);
+            }
+        }
+
+        foreach (var (key, value) in metadata)
+        {
+            if (!key.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                _ = narrowed.TryAdd(key, value);
+            }
+        }
+
+        return narrowed;
+    }
+
+    /// <summary>Leaves out the tensors of unknown types that are not below a root, and the root in the names of the others.</summary>
+    public static IEnumerable<UnreadableTensor> Narrow(string root, IEnumerable<UnreadableTensor> tensors)
+    {
+        var prefix = Join(root, "");
+        return tensors.Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(tensor => tensor with { Name = tensor.Name[prefix.Length..] });
+    }
+
     /// <summary>Leaves out all tensors that are not below a root, and the root in the names of the others.</summary>
     /// <param name="path">The checkpoint, for messages.</param>
     /// <param name="root">The root.</param>

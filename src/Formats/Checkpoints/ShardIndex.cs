@@ -74,10 +74,17 @@ internal sealed class ShardIndex
         var total = StoredSize.Of(tensors);
         if (TotalSize is { } claimed
             && claimed != total
-            && claimed != tensors.Where(tensor => tensor.TiedTo is null).Sum(tensor => tensor.DataByteLength))
+            && claimed != ElementBytes(tensors))
         {
             warnings.Add(new CheckpointWarning(Path, $"total_size says {claimed} bytes, and the tensors have {total}."));
         }
+    }
+
+    // Views that repeat what is stored may have more bytes together than 64 bits count; no index claims so many.
+    private static long ElementBytes(IReadOnlyCollection<TensorInfo> tensors)
+    {
+        var sum = tensors.Where(tensor => tensor.TiedTo is null).Aggregate(Int128.Zero, (sum, tensor) => sum + tensor.DataByteLength);
+        return (long)Int128.Min(sum, long.MaxValue);
     }
 
     private static ShardIndex Parse(string path, JsonElement root)

@@ -17,7 +17,7 @@ internal sealed class PickleBudget(PickleSettings settings, PickleErrors errors)
     public const int CollectionBytes = 64;
 
     /// <summary>An object's record.</summary>
-    public const int ObjectBytes = 72;
+    public const int ObjectBytes = 80;
 
     /// <summary>A storage's record.</summary>
     public const int StorageBytes = 32;
@@ -35,15 +35,18 @@ internal sealed class PickleBudget(PickleSettings settings, PickleErrors errors)
         ? long.MaxValue
         : Math.Max(settings.OtherBytes, 0) + settings.MaximumPickleExpansionBytes;
 
-    private long _bytes;
-    private int _values;
+    /// <summary>The memory that has been counted so far, with what was spent before.</summary>
+    public long Bytes { get; private set; } = settings.SpentBytes;
+
+    /// <summary>The values that have been counted so far, with those before.</summary>
+    public int Values { get; private set; } = settings.SpentValues;
 
     /// <summary>A value of so many bytes.</summary>
     public void AddValue(long bytes)
     {
-        if (++_values > settings.MaximumPickleValues)
+        if (++Values > settings.MaximumPickleValues)
         {
-            throw TooMany(_values);
+            throw TooMany(Values);
         }
 
         Add(bytes);
@@ -78,12 +81,12 @@ internal sealed class PickleBudget(PickleSettings settings, PickleErrors errors)
     /// <summary>Memory that is no value of its own.</summary>
     public void Add(long bytes)
     {
-        _bytes += bytes;
-        if (_bytes > _maximumBytes)
+        Bytes += bytes;
+        if (Bytes > _maximumBytes)
         {
             throw errors.Beyond(
                 "memory that the pickle's values take beyond the file's own size",
-                _bytes - (_maximumBytes - settings.MaximumPickleExpansionBytes),
+                Bytes - (_maximumBytes - settings.MaximumPickleExpansionBytes),
                 settings.MaximumPickleExpansionBytes,
                 nameof(PickleSettings.MaximumPickleExpansionBytes));
         }

@@ -197,7 +197,7 @@ internal sealed class PickleBuilder(
     private PickleObject PushObject(PickleGlobal global, PickleTuple arguments)
     {
         budget.AddValue(PickleBudget.ObjectBytes);
-        var made = new PickleObject(global, arguments);
+        var made = new PickleObject(global, arguments) { Offset = (int)errors.OffsetInPickle };
         depth.Put(arguments, made);
         stack.Push(made);
         return made;

@@ -22,9 +22,6 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> pickle, PickleSettings se
     /// <summary>Where the next byte is.</summary>
     public int Position => _position;
 
-    /// <summary>Whether the bytes ended where there should be more.</summary>
-    public bool RanOut { get; private set; }
-
     private int Remaining => _segment.Count - _position;
 
     /// <summary>Begins with a pickle.</summary>
@@ -40,7 +37,6 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> pickle, PickleSettings se
 
         if (_position == _segment.Count)
         {
-            RanOut = true;
             throw errors.Endless(_position);
         }
 
@@ -59,7 +55,6 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> pickle, PickleSettings se
 
         if (length > (ulong)Remaining)
         {
-            RanOut = true;
             throw errors.Truncated($"says that {length} bytes follow, and {Remaining} do");
         }
 
@@ -124,7 +119,6 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> pickle, PickleSettings se
         var length = _segment.AsSpan(_position).IndexOf((byte)'\n');
         if (length < 0)
         {
-            RanOut = true;
             throw errors.Truncated("has an argument whose line does not end");
         }
 
@@ -162,7 +156,6 @@ internal sealed class PickleInput(ReadOnlyMemory<byte> pickle, PickleSettings se
 
     private InvalidCheckpointException Missing(ulong count)
     {
-        RanOut = true;
         return errors.Truncated($"has an argument of {count} bytes, of which {Remaining} are there");
     }
 

@@ -66,7 +66,7 @@ internal sealed class PickleMemo(PickleSettings settings, PickleBudget budget, P
             budget.Add(FarEntryBytes);
         }
 
-        (_far ??= [])[index] = value;
+        (_far ??= new(SeededIndexComparer.Instance))[index] = value;
     }
 
     private void Count()

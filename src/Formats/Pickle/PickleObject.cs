@@ -14,6 +14,9 @@ internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) :
     /// <summary>With what.</summary>
     public PickleTuple Arguments { get; } = arguments;
 
+    /// <summary>Where the opcode that calls it stands, in bytes from the start of the pickle.</summary>
+    public int Offset { get; init; }
+
     /// <summary>The arguments by name that NEWOBJ_EX passes, where there are any.</summary>
     public PickleDictionary? NamedArguments { get; internal set; }
 

@@ -8,6 +8,9 @@ internal sealed class PickleReader
 {
     private const int LatestProtocol = 5;
 
+    // Some tens of microseconds of opcodes; a pickle at its limits takes half a second, which is too long to be stopped only behind it.
+    private const int OpcodesBetweenChecks = 4096;
+
     private readonly PickleSettings _settings;
     private readonly PickleErrors _errors;
     private readonly PickleBudget _budget;
@@ -39,10 +42,11 @@ internal sealed class PickleReader
     /// <summary>How many bytes have been consumed: where the next pickle would begin.</summary>
     public int Position => _input.Position;
 
-    /// <summary>
-    /// Whether a reading failed because the bytes ended. Of a window into a longer file that says that a longer one might do.
-    /// </summary>
-    public bool RanOut => _input.RanOut;
+    /// <summary>What has been counted of <see cref="PickleSettings.MaximumPickleExpansionBytes"/>, with what was spent before.</summary>
+    public long SpentBytes => _budget.Bytes;
+
+    /// <summary>What has been counted of <see cref="PickleSettings.MaximumPickleValues"/>, with what was spent before.</summary>
+    public int SpentValues => _budget.Values;
 
     /// <summary>
     /// Reads one pickle, from <see cref="Position"/> to its STOP: <see cref="PickleNone"/>, <see cref="bool"/>, <see cref="long"/>,
@@ -51,18 +55,24 @@ internal sealed class PickleReader
     /// <see cref="PickleGlobal"/>, <see cref="PickleObject"/> or <see cref="PickleStorageReference"/>. The same value of the pickle
     /// is the same instance, and containers may hold themselves. After a failure the reader is of no more use.
     /// </summary>
+    /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="UnsafePickleException">A global or an opcode is refused.</exception>
     /// <exception cref="InvalidCheckpointException">The pickle breaks a rule, or ends early.</exception>
     /// <exception cref="CheckpointLimitException">A limit is exceeded.</exception>
-    public object Read()
+    public object Read(CancellationToken cancellationToken = default)
     {
         _errors.Start = Position;
         _input.Begin();
         _stack.Clear();
         _memo.Clear();
         _depth.Clear();
-        while (true)
+        for (var count = 1L; ; count++)
         {
+            if (count % OpcodesBetweenChecks == 0)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
             var opcode = _input.ReadOpcode();
             _settings.Recorder?.Add(opcode);
             if (opcode == PickleOpcode.Stop)

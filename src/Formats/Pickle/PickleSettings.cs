@@ -32,6 +32,12 @@ internal sealed record PickleSettings
     /// <summary>The bytes of the file that are not held in memory, whose size values may take in their place.</summary>
     public long OtherBytes { get; init; }
 
+    /// <summary>What pickles before this one have taken of <see cref="MaximumPickleExpansionBytes"/>, where several share it.</summary>
+    public long SpentBytes { get; init; }
+
+    /// <summary>What pickles before this one have taken of <see cref="MaximumPickleValues"/>, where several share it.</summary>
+    public int SpentValues { get; init; }
+
     /// <summary>The file, for messages.</summary>
     public string? File { get; init; }
 

@@ -12,7 +12,7 @@ namespace IlgpuLoader.Formats.Torch;
 internal readonly record struct NumpyType(string Text, DType? Type, bool IsBigEndian)
 {
     /// <summary>Reads one.</summary>
-    /// <exception cref="InvalidCheckpointException">It is no type, or one of Python objects.</exception>
+    /// <exception cref="InvalidCheckpointException">It is no type.</exception>
     public static NumpyType Parse(object value, TorchRecord records, TorchPath path)
     {
         if (value is not PickleObject record || records.RoleOf(record.Global) != TorchRole.ArrayType || record.Arguments.Items is not [string code, ..])
@@ -22,14 +22,6 @@ internal readonly record struct NumpyType(string Text, DType? Type, bool IsBigEn
 
         var order = record.State is PickleTuple { Items: [_, string given, ..] } ? given : "|";
         var text = order is "<" or ">" ? order + code : code;
-        if (code.StartsWith('O') || code == "object")
-        {
-            throw records.Invalid(
-                path,
-                "an array of NumPy holds Python objects, which are whatever their pickle makes of them. Save it as numbers",
-                CheckpointErrorCode.UnsafePickle);
-        }
-
         DType? type = code switch
         {
             "b1" => DType.BOOL,
@@ -50,6 +42,11 @@ internal readonly record struct NumpyType(string Text, DType? Type, bool IsBigEn
         };
         return new NumpyType(text, type, order == ">");
     }
+
+    /// <summary>Whether a value is the type of arrays of Python objects, which are whatever their pickle makes of them.</summary>
+    public static bool IsOfObjects(object value, TorchRecord records) =>
+        value is PickleObject { Arguments.Items: [string code, ..] } record && records.RoleOf(record.Global) == TorchRole.ArrayType
+        && (code.StartsWith('O') || code is "object" or "|O");
 
     /// <summary>The number or text that the bytes are; null where they are too many or too few.</summary>
     public object? Scalar(byte[] bytes)

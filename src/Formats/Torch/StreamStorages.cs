@@ -36,7 +36,11 @@ internal sealed class StreamStorages : TorchStorages
     /// <param name="references">All that the pickle of the object names.</param>
     /// <param name="keys">The value of the last pickle.</param>
     /// <param name="start">Where that pickle ends.</param>
-    /// <param name="isBigEndian">Whether their numbers have the highest byte first.</param>
+    /// <param name="saysBigEndian">
+    /// Whether the stream says that its machine was big-endian. PyTorch turns counts and elements round there and writes them as
+    /// everywhere else (THPStorage_writeFileRaw), so that its own files say one thing and are the other; what other writers mean,
+    /// the counts show.
+    /// </param>
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="InvalidCheckpointException">Keys, counts and sizes do not agree.</exception>
     public static async ValueTask<StreamStorages> ReadAsync(
@@ -44,7 +48,7 @@ internal sealed class StreamStorages : TorchStorages
         IReadOnlyList<PickleStorageReference> references,
         object keys,
         long start,
-        bool isBigEndian,
+        bool saysBigEndian,
         CancellationToken cancellationToken)
     {
         var expected = new Dictionary<string, TorchStorageId>();
@@ -65,7 +69,8 @@ internal sealed class StreamStorages : TorchStorages
             throw Invalid(file, CheckpointErrorCode.PickleInvalid, "the last pickle is no list of the storages' keys");
         }
 
-        var storages = new Dictionary<string, TorchStorage>(listed.Count);
+        var found = new OrderedDictionary<string, (long Offset, long ByteLength)>(listed.Count);
+        bool? isBigEndian = null;
         var window = new byte[WindowBytes];
         var (windowAt, windowLength, position) = (0L, 0, start);
         foreach (var item in listed)
@@ -88,21 +93,30 @@ internal sealed class StreamStorages : TorchStorages
             }
 
             var field = window.AsSpan((int)(position - windowAt), CountBytes);
-            var count = isBigEndian ? BinaryPrimitives.ReadInt64BigEndian(field) : BinaryPrimitives.ReadInt64LittleEndian(field);
+            var count = BinaryPrimitives.ReadInt64LittleEndian(field);
             var size = id.DType?.Size ?? 1;
-            if (count != id.ByteLength / size)
+            var expectedCount = id.ByteLength / size;
+            var isSwapped = saysBigEndian && count != expectedCount && BinaryPrimitives.ReverseEndianness(count) == expectedCount;
+            if (expectedCount != 0 && isSwapped != (isBigEndian ?? isSwapped))
             {
-                throw Invalid(
-                    file, CheckpointErrorCode.SizeMismatch, $"storage {Quoted.Name(key)} says that it has {count} elements, and the pickle says {id.ByteLength / size}", position);
+                throw Invalid(file, CheckpointErrorCode.SizeMismatch, $"storage {Quoted.Name(key)} says how many elements it has in another byte order than those before it", position);
             }
 
+            if (count != expectedCount && !isSwapped)
+            {
+                throw Invalid(
+                    file, CheckpointErrorCode.SizeMismatch, $"storage {Quoted.Name(key)} says that it has {count} elements, and the pickle says {expectedCount}", position);
+            }
+
+            // A count of zero is the same in either order.
+            isBigEndian = expectedCount == 0 ? isBigEndian : isSwapped;
             position += CountBytes;
             if (id.ByteLength > file.Length - position)
             {
                 throw Truncated(file, key, position, id.ByteLength);
             }
 
-            if (!storages.TryAdd(key, new TorchStorage(storages.Count, position, id.ByteLength) { IsBigEndian = isBigEndian }))
+            if (!found.TryAdd(key, (position, id.ByteLength)))
             {
                 throw Invalid(file, CheckpointErrorCode.StorageInvalid, $"the list of storages has key {Quoted.Name(key)} twice", position);
             }
@@ -110,7 +124,14 @@ internal sealed class StreamStorages : TorchStorages
             position += id.ByteLength;
         }
 
-        return new StreamStorages(file, storages, isBigEndian) { End = position };
+        var order = isBigEndian ?? false;
+        var storages = new Dictionary<string, TorchStorage>(found.Count);
+        foreach (var (key, range) in found)
+        {
+            storages.Add(key, new TorchStorage(storages.Count, range.Offset, range.ByteLength) { IsBigEndian = order });
+        }
+
+        return new StreamStorages(file, storages, order) { End = position };
     }
 
     /// <inheritdoc/>

@@ -37,8 +37,7 @@ internal static class TorchArchive
         var globals = new TorchGlobals(limits.AllowUnknownGlobals, isScript);
         var reader = new PickleReader(
             pickle, limits.ForPickle(globals.Verdict, file.Path, file.Format, entry.IsStored ? entry.DataOffset : 0, TorchContent.HalfOfRest(file, pickle.Length)));
-        var value = reader.Read();
-        cancellationToken.ThrowIfCancellationRequested();
+        var value = reader.Read(cancellationToken);
         var content = TorchContent.Make(
             file,
             value,
@@ -46,7 +45,8 @@ internal static class TorchArchive
             limits,
             pickle.Length,
             new TorchHeader(
-                isScript ? TorchContainer.TorchScript : TorchContainer.Zip, version, isBigEndian, root.TrimEnd('/'), PickleStream.ProtocolOf(pickle), 0));
+                isScript ? TorchContainer.TorchScript : TorchContainer.Zip, version, isBigEndian, root.TrimEnd('/'), PickleStream.ProtocolOf(pickle), 0),
+            cancellationToken);
         return isScript && WarningOfConstants(directory, root) is { } warning ? content with { Warnings = [.. content.Warnings, warning] } : content;
     }
 
@@ -158,7 +158,7 @@ internal static class TorchArchive
             throw Invalid(file, $"record {Quoted.Name(name)} has {entry.Length} bytes, and is a number or a word.", entry.HeaderOffset);
         }
 
-        var bytes = await directory.ReadRecordAsync(entry, LargestText, nameof(LargestText), cancellationToken).ConfigureAwait(false);
+        var bytes = await directory.ReadRecordAsync(entry, entry.Length, "", cancellationToken).ConfigureAwait(false);
         return (Encoding.Latin1.GetString(bytes).Trim(), entry.DataOffset);
     }
 

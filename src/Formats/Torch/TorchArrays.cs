@@ -12,14 +12,21 @@ namespace IlgpuLoader.Formats.Torch;
 /// <param name="findings">Takes the sections.</param>
 internal sealed class TorchArrays(TorchRecord records, TorchValues values, TorchFindings findings)
 {
+    // What remembering a section takes beside what the findings count.
+    private const int MemoBytes = 100;
+
     private readonly Dictionary<PickleObject, TorchStorage> _storages = new(ReferenceEqualityComparer.Instance);
 
-    private readonly record struct Parts(object Shape, NumpyType Type, bool IsFortran, object Data);
+    // Bytes that several arrays have are one section, unless they are turned round in different ways.
+    private readonly Dictionary<byte[], List<(int Swapped, TorchStorage Storage)>> _sections = new(ReferenceEqualityComparer.Instance);
+
+    private readonly record struct Parts(object Shape, object TypeRecord, NumpyType Type, bool IsFortran, object Data);
 
     /// <summary>The tensor that an array is; null where its elements are no numbers, which is then noted.</summary>
     public TorchFinding? Read(PickleObject array, TorchPath path)
     {
         var parts = records.RoleOf(array.Global) == TorchRole.Array ? OfState(array, path) : OfBuffer(array, path);
+        values.RefuseObjects(array, parts.TypeRecord, path);
         if (parts.Type.Type is not { } dtype)
         {
             findings.Omit(path, $"arrays of NumPy with elements that are no numbers (such as {Quoted.Name(parts.Type.Text)})");
@@ -39,6 +46,7 @@ internal sealed class TorchArrays(TorchRecord records, TorchValues values, Torch
             throw records.Invalid(path, "an array of NumPy has more elements than 64 bits count", CheckpointErrorCode.SizeOverflow);
         }
 
+        var numberSize = dtype.Kind == DTypeKind.Complex ? dtype.BlockSize / 2 : dtype.BlockSize;
         if (!_storages.TryGetValue(array, out var storage))
         {
             var data = values.Bytes(parts.Data, path) ?? throw records.Invalid(path, "an array of NumPy has no bytes");
@@ -48,12 +56,13 @@ internal sealed class TorchArrays(TorchRecord records, TorchValues values, Torch
                     path, $"an array of NumPy of shape {shape} and type {Quoted.Name(parts.Type.Text)} needs {length} bytes and has {data.Length}", CheckpointErrorCode.SizeMismatch);
             }
 
-            _storages.Add(array, storage = findings.AddSection(data, parts.Type.IsBigEndian));
+            findings.Charge(MemoBytes);
+            _storages.Add(array, storage = Section(data, parts.Type.IsBigEndian, numberSize));
         }
 
         return new TorchFinding(path, dtype, shape, parts.IsFortran ? ColumnMajor(dimensions) : shape.RowMajorStrides(), 0, storage)
         {
-            NumberSize = dtype.Kind == DTypeKind.Complex ? dtype.BlockSize / 2 : dtype.BlockSize,
+            NumberSize = numberSize,
         };
     }
 
@@ -62,15 +71,43 @@ internal sealed class TorchArrays(TorchRecord records, TorchValues values, Torch
         // Version 0 of the state had no version.
         var state = array.State is PickleTuple { Items: { } items } ? items.Length == 5 ? items[1..] : items : [];
         return state is [var shape, var type, bool isFortran, var data]
-            ? new Parts(shape, NumpyType.Parse(type, records, path), isFortran, data)
+            ? new Parts(shape, type, values.TypeOf(type, path), isFortran, data)
             : throw records.Invalid(path, "an array of NumPy has no shape, dtype, order and bytes");
     }
 
-    private Parts OfBuffer(PickleObject array, TorchPath path) => new(
-        records.Argument(array.Global, array.Arguments, 2, path),
-        NumpyType.Parse(records.Argument(array.Global, array.Arguments, 1, path), records, path),
-        records.Argument(array.Global, array.Arguments, 3, path) is "F",
-        records.Argument(array.Global, array.Arguments, 0, path));
+    private Parts OfBuffer(PickleObject array, TorchPath path)
+    {
+        var type = records.Argument(array.Global, array.Arguments, 1, path);
+        return new Parts(
+            records.Argument(array.Global, array.Arguments, 2, path),
+            type,
+            values.TypeOf(type, path),
+            records.Argument(array.Global, array.Arguments, 3, path) is "F",
+            records.Argument(array.Global, array.Arguments, 0, path));
+    }
+
+    private TorchStorage Section(byte[] data, bool isBigEndian, int numberSize)
+    {
+        var swapped = isBigEndian ? numberSize : 0;
+        if (!_sections.TryGetValue(data, out var storages))
+        {
+            findings.Charge(MemoBytes);
+            _sections.Add(data, storages = []);
+        }
+
+        foreach (var known in storages)
+        {
+            if (known.Swapped == swapped)
+            {
+                return known.Storage;
+            }
+        }
+
+        // One for little-endian numbers, and one for every size of others: a few.
+        var storage = findings.AddSection(data, isBigEndian);
+        storages.Add((swapped, storage));
+        return storage;
+    }
 
     private long[] Dimensions(object shape, TorchPath path)
     {

@@ -23,15 +23,18 @@ internal static class TorchContent
     /// <param name="limits">What is accepted.</param>
     /// <param name="held">What is held of the file in memory, in bytes.</param>
     /// <param name="header">What the file is; its storages are counted here.</param>
+    /// <param name="cancellationToken">Cancels the interpretation.</param>
     /// <exception cref="CheckpointException">The pickle describes what cannot be.</exception>
     public static FileContent Make(
-        CheckpointFile file, object value, TorchStorages storages, TorchLimits limits, long held, TorchHeader header)
+        CheckpointFile file, object value, TorchStorages storages, TorchLimits limits, long held, TorchHeader header, CancellationToken cancellationToken)
     {
         var findings = new TorchFindings(file, limits.MaximumEntryBytes + HalfOfRest(file, held));
         var records = new TorchRecord(file);
         var values = new TorchValues(records, findings);
-        var tensors = new TorchTensors(file, records, storages, values, new TorchArrays(records, values, findings), findings);
-        new TorchWalk(records, tensors, values, findings).Run(value);
+        var wrappers = new TorchWrappers(records, findings);
+        var tensors = new TorchTensors(
+            file, records, storages, values, new TorchArrays(records, values, findings), wrappers, findings, limits.MaximumExpandedBytes);
+        new TorchWalk(records, tensors, values, wrappers, findings).Run(value, cancellationToken);
 
         var opened = new CheckpointFile(file.Name, file.Path, file.Format, Source(file, findings))
         {

@@ -9,15 +9,16 @@ namespace IlgpuLoader.Formats.Torch;
 internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
 {
     // What a path, a tensor with its shape, and an entry of the metadata take beside the letters of their names.
-    private const int PathBytes = 80, TensorBytes = 300, ValueBytes = 60;
+    private const int PathBytes = 80, TensorBytes = 300, ValueBytes = 60, SectionBytes = 240, WarningBytes = 600;
 
     private const int ShownNames = 5;
+
+    private const string RepeatedNames = "whose names other values have, which came first";
 
     private readonly List<TorchFinding> _tensors = [];
     private readonly Dictionary<string, TorchPath> _paths = [];
     private readonly OrderedDictionary<string, object> _metadata = [];
     private readonly OrderedDictionary<string, (int Count, List<string> Shown)> _omitted = [];
-    private readonly List<string> _warnings = [];
     private readonly List<IByteSource> _sections = [];
     private long _bytes;
 
@@ -38,7 +39,6 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
     [
         .. _omitted.Select(entry =>
             $"left out: {string.Join(", ", entry.Value.Shown)}{(entry.Value.Count > ShownNames ? $" and {entry.Value.Count - ShownNames} more" : "")}, {entry.Key}."),
-        .. _warnings,
     ];
 
     /// <summary>Counts memory.</summary>
@@ -86,7 +86,7 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.DuplicateTensor,
                 file.Path,
-                $"two tensors have this name: {_paths[name]} and {tensor.Path}. Save them again under keys without dots.",
+                $"two tensors have this name: {_paths[name]} and {tensor.Path}. Save them again under keys that are texts, differ and have no dots.",
                 TorchConstants.Format,
                 tensor: name);
         }
@@ -100,7 +100,7 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
         Charge(ValueBytes);
         if (!_metadata.TryAdd(path.Name, value))
         {
-            _warnings.Add($"two values have the name {Quoted.Name(path.Name)}; the second, {path}, is left out.");
+            Omit(path, RepeatedNames);
         }
     }
 
@@ -111,6 +111,8 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
     {
         if (!_omitted.TryGetValue(reason, out var omitted))
         {
+            // Reasons may name types of the file's own.
+            Charge(WarningBytes + (2L * reason.Length));
             omitted = (0, []);
         }
 
@@ -127,12 +129,10 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
     public TorchStorage AddSection(byte[] bytes, bool isBigEndian)
     {
         var storage = new TorchStorage((1 << 30) + _sections.Count, End, bytes.Length) { IsBigEndian = isBigEndian };
-        Charge(PathBytes);
+        // The bytes themselves were counted where they were made.
+        Charge(SectionBytes);
         _sections.Add(new MemorySource(bytes, file.Path));
         End = checked(End + bytes.Length);
         return storage;
     }
-
-    /// <summary>Adds a sentence to the warnings.</summary>
-    public void Warn(string warning) => _warnings.Add(warning);
 }

@@ -10,6 +10,9 @@ namespace IlgpuLoader.Formats.Torch;
 /// <param name="limits">What is accepted from a file.</param>
 internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
 {
+    // The first two pickles are numbers of some bytes, and the third describes a machine in 150 with any protocol.
+    private const int LargestPreamble = 4096;
+
     /// <inheritdoc/>
     public override string Name => TorchConstants.Format;
 
@@ -48,10 +51,11 @@ internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
         var pickles = new PickleStream(file, limits);
         var globals = new TorchGlobals(limits.AllowUnknownGlobals, isTorchScript: false);
         var references = new List<PickleStorageReference>();
+        var (spentBytes, spentValues) = (0L, 0);
         var (first, protocol) = await NextAsync().ConfigureAwait(false);
         if (first is not (BigInteger or long))
         {
-            return ReadBare(file, first, protocol, pickles);
+            return ReadBare(file, first, protocol, pickles, cancellationToken);
         }
 
         if (first is not BigInteger magic || magic != TorchConstants.StreamMagic)
@@ -59,6 +63,7 @@ internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
             throw Invalid(CheckpointErrorCode.UnknownFormat, $"the file begins with the number {first} as a pickle, and PyTorch's magic number is {TorchConstants.StreamMagic}");
         }
 
+        HoldSmall(0, "a number");
         if ((await NextAsync().ConfigureAwait(false)).Value is var version and not TorchConstants.StreamProtocol)
         {
             throw Invalid(
@@ -66,7 +71,11 @@ internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
                 $"the protocol is {(version is long or BigInteger ? version : "no number")}, and the only one that streams of PyTorch's have is {TorchConstants.StreamProtocol}");
         }
 
-        if ((await NextAsync().ConfigureAwait(false)).Value is not PickleDictionary system)
+        var third = pickles.Position;
+        HoldSmall(0, "two numbers");
+        var machine = (await NextAsync().ConfigureAwait(false)).Value;
+        HoldSmall(third, "a few words");
+        if (machine is not PickleDictionary system)
         {
             throw Invalid(CheckpointErrorCode.PickleInvalid, "the third pickle, which says of what kind of machine the numbers are, is no dict");
         }
@@ -76,18 +85,37 @@ internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
         PickleStorageReference[] named = [.. references];
         var keys = (await NextAsync().ConfigureAwait(false)).Value;
         // Files of the first versions have no such entry; all machines that wrote them were little-endian.
-        var isBigEndian = system.Entries.Exists(entry => entry is { Key: "little_endian", Value: false });
-        var storages = await StreamStorages.ReadAsync(file, named, keys, pickles.Position, isBigEndian, cancellationToken).ConfigureAwait(false);
+        var saysBigEndian = system.Entries.Exists(entry => entry is { Key: "little_endian", Value: false });
+        var storages = await StreamStorages.ReadAsync(file, named, keys, pickles.Position, saysBigEndian, cancellationToken).ConfigureAwait(false);
         var content = TorchContent.Make(
-            file, value, storages, limits, pickles.Held, new TorchHeader(TorchContainer.Stream, null, isBigEndian, null, objectProtocol, 0));
+            file, value, storages, limits, pickles.Held, new TorchHeader(TorchContainer.Stream, null, storages.IsBigEndian, null, objectProtocol, 0), cancellationToken);
         return WithTrailing(content, storages.End);
 
         async ValueTask<(object Value, int Protocol)> NextAsync()
         {
             var offset = pickles.Position;
             var bytes = await pickles.NextAsync(cancellationToken).ConfigureAwait(false);
-            var settings = limits.ForPickle(globals.Verdict, file.Path, Name, offset, TorchContent.HalfOfRest(file, pickles.Held)) with { References = Note };
-            return (new PickleReader(bytes, settings).Read(), PickleStream.ProtocolOf(bytes.Span));
+            var settings = limits.ForPickle(globals.Verdict, file.Path, Name, offset, TorchContent.HalfOfRest(file, pickles.Held)) with
+            {
+                References = Note,
+                // All of them are in memory together, and share what a file may cost.
+                SpentBytes = spentBytes,
+                SpentValues = spentValues,
+            };
+            var reader = new PickleReader(bytes, settings);
+            var read = reader.Read(cancellationToken);
+            (spentBytes, spentValues) = (reader.SpentBytes, reader.SpentValues);
+            return (read, PickleStream.ProtocolOf(bytes.Span));
+        }
+
+        void HoldSmall(long start, string content)
+        {
+            if (pickles.Position - start > LargestPreamble)
+            {
+                throw Invalid(
+                    CheckpointErrorCode.PickleInvalid,
+                    $"a pickle in front of the object's ends at byte {pickles.Position}, and holds {content}, which fit {LargestPreamble} bytes");
+            }
         }
 
         // A class of a module comes as ('module', class, file, source), none of which is looked at but the class's name.
@@ -114,10 +142,10 @@ internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
             };
     }
 
-    private FileContent ReadBare(CheckpointFile file, object value, int protocol, PickleStream pickles)
+    private FileContent ReadBare(CheckpointFile file, object value, int protocol, PickleStream pickles, CancellationToken cancellationToken)
     {
         var content = TorchContent.Make(
-            file, value, new NoStorages(file), limits, pickles.Held, new TorchHeader(TorchContainer.Pickle, null, false, null, protocol, 0));
+            file, value, new NoStorages(file), limits, pickles.Held, new TorchHeader(TorchContainer.Pickle, null, false, null, protocol, 0), cancellationToken);
         if (content.Tensors.Count == 0)
         {
             throw new InvalidCheckpointException(

@@ -93,7 +93,7 @@ internal sealed class TorchGlobals(bool admitsUnknown, bool isTorchScript)
         [
             ("collections", "OrderedDict Counter", PickleGlobalKind.Dictionary, TorchRole.Dictionary),
             ("builtins", "bytearray bytes", PickleGlobalKind.Class, TorchRole.Bytes),
-            ("builtins", "set", PickleGlobalKind.Class, TorchRole.Items),
+            ("builtins", "set frozenset", PickleGlobalKind.Class, TorchRole.Items),
             ("builtins", "complex", PickleGlobalKind.Class, TorchRole.Complex),
             ("_codecs", "encode", PickleGlobalKind.Function, TorchRole.Encode),
             ("torch", "Size", PickleGlobalKind.Class, TorchRole.Items),

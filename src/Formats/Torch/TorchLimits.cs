@@ -58,6 +58,13 @@ public sealed record TorchLimits
     /// </summary>
     public const long DefaultMaximumEntryBytes = 14L << 20;
 
+    /// <summary>
+    /// The default for the elements of one tensor side by side where they are more bytes than its storage has, 64 GiB: strides of
+    /// zero repeat what is stored, and a file of some hundred bytes must not occupy a hash or a conversion for hours. Ten times
+    /// the largest tensors of published models, and a minute of work.
+    /// </summary>
+    public const long DefaultMaximumExpandedBytes = 1L << 36;
+
     // .NET's strings hold no more than 2^30 characters.
     private const int LargestString = 1 << 30;
 
@@ -142,6 +149,16 @@ public sealed record TorchLimits
         get;
         init => field = Checked(value, 0, long.MaxValue / 2);
     } = DefaultMaximumEntryBytes;
+
+    /// <summary>
+    /// The most bytes that the elements of one tensor take side by side where that is more than its storage has. Default
+    /// <see cref="DefaultMaximumExpandedBytes"/>.
+    /// </summary>
+    public long MaximumExpandedBytes
+    {
+        get;
+        init => field = Checked(value, 0, long.MaxValue);
+    } = DefaultMaximumExpandedBytes;
 
     /// <summary>What the stack machine accepts under these limits.</summary>
     /// <param name="globals">Which globals are admitted.</param>

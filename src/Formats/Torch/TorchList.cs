@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Globalization;
+using System.Text;
 
 namespace IlgpuLoader.Formats.Torch;
 
@@ -9,6 +10,9 @@ namespace IlgpuLoader.Formats.Torch;
 /// <param name="items">The values; the list keeps the array.</param>
 public sealed class TorchList(params object[] items) : IReadOnlyList<object>, IEquatable<TorchList>
 {
+    // A list may name one text of megabytes a thousand times; nobody reads as much as this.
+    private const int LongestText = 1 << 16;
+
     /// <inheritdoc/>
     public int Count => items.Length;
 
@@ -40,9 +44,34 @@ public sealed class TorchList(params object[] items) : IReadOnlyList<object>, IE
         return hash.ToHashCode();
     }
 
-    /// <summary>The values in brackets.</summary>
-    public override string ToString() =>
-        $"[{string.Join(", ", items.Select(item => Convert.ToString(item, CultureInfo.InvariantCulture)))}]";
+    /// <summary>The values in brackets; of more than some thousand characters the first, and "…".</summary>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        Append(text);
+        return text.ToString();
+    }
+
+    private void Append(StringBuilder text)
+    {
+        _ = text.Append('[');
+        for (var i = 0; i < items.Length && text.Length <= LongestText; i++)
+        {
+            _ = text.Append(i == 0 ? "" : ", ");
+            if (items[i] is TorchList list)
+            {
+                list.Append(text);
+            }
+            else
+            {
+                var item = Convert.ToString(items[i], CultureInfo.InvariantCulture);
+                _ = text.Append(item.AsSpan()[..Math.Min(item?.Length ?? 0, Math.Max(0, LongestText + 1 - text.Length))]);
+            }
+        }
+
+        _ = text.Length > LongestText ? text.Append('…') : text;
+        _ = text.Append(']');
+    }
 
     private sealed class ValueComparer : IEqualityComparer<object>
     {

@@ -22,8 +22,10 @@ internal sealed class TorchModule
 
     /// <summary>Takes a record for a module, if its state is that of one.</summary>
     /// <param name="state">The record's state.</param>
+    /// <param name="entries">Reads ordered dictionaries.</param>
+    /// <param name="path">Where it is, for messages.</param>
     /// <param name="module">The module.</param>
-    public static bool TryRead(PickleDictionary state, [NotNullWhen(true)] out TorchModule? module)
+    public static bool TryRead(PickleDictionary state, TorchEntries entries, TorchPath path, [NotNullWhen(true)] out TorchModule? module)
     {
         IReadOnlyList<KeyValuePair<object, object>>? parameters = null, buffers = null, children = null;
         HashSet<string> passing = [];
@@ -32,13 +34,13 @@ internal sealed class TorchModule
             switch (key)
             {
                 case "_parameters":
-                    parameters = EntriesOf(value);
+                    parameters = EntriesOf(value, entries, path);
                     break;
                 case "_buffers":
-                    buffers = EntriesOf(value);
+                    buffers = EntriesOf(value, entries, path);
                     break;
                 case "_modules":
-                    children = EntriesOf(value);
+                    children = EntriesOf(value, entries, path);
                     break;
                 case "_non_persistent_buffers_set":
                     passing = [.. ItemsOf(value).OfType<string>()];
@@ -64,10 +66,10 @@ internal sealed class TorchModule
         return true;
     }
 
-    private static IReadOnlyList<KeyValuePair<object, object>>? EntriesOf(object value) => value switch
+    private static IReadOnlyList<KeyValuePair<object, object>>? EntriesOf(object value, TorchEntries entries, TorchPath path) => value switch
     {
         PickleDictionary dictionary => dictionary.Entries,
-        PickleObject { Global.Kind: PickleGlobalKind.Dictionary } ordered => TorchWalk.EntriesOf(ordered),
+        PickleObject { Global.Kind: PickleGlobalKind.Dictionary } ordered => entries.Of(ordered, path),
         _ => null,
     };
 

@@ -29,6 +29,12 @@ internal sealed class TorchRecord(CheckpointFile file)
             ? arguments.Items[index]
             : throw Invalid(path, $"{global.FullName} has {arguments.Items.Length} arguments, and number {index + 1} is needed");
 
+    /// <summary>The exception for a record of what could run code.</summary>
+    /// <param name="record">The record, whose opcode is named.</param>
+    /// <param name="problem">The whole sentence without its full stop.</param>
+    public UnsafePickleException Unsafe(PickleObject record, string problem) =>
+        new(record.Global.Module, record.Global.Name, record.Offset, file.Path, problem, TorchConstants.Format);
+
     /// <summary>The exception for a record that is not what its global needs.</summary>
     public InvalidCheckpointException Invalid(TorchPath path, string problem, CheckpointErrorCode code = CheckpointErrorCode.PickleInvalid) =>
         new(code, file.Path, $"{problem}; the file is broken or made to look like a checkpoint.", TorchConstants.Format, tensor: path.Name);

@@ -15,9 +15,6 @@ internal sealed class TorchStorage(int order, long offset, long byteLength)
     /// <summary>Its size in bytes.</summary>
     public long ByteLength { get; } = byteLength;
 
-    /// <summary>The bytes of each number in it, as the tensors that view it say; 0 before one does.</summary>
-    public int NumberSize { get; set; }
-
     /// <summary>Whether its numbers have their highest byte first.</summary>
     public bool IsBigEndian { get; init; }
 }

@@ -11,10 +11,22 @@ namespace IlgpuLoader.Formats.Torch;
 /// <param name="storages">The storages of the file.</param>
 /// <param name="values">Reads what is no tensor.</param>
 /// <param name="arrays">Reads arrays of NumPy.</param>
+/// <param name="wrappers">Finds what parameters hold.</param>
 /// <param name="findings">Takes what is found.</param>
+/// <param name="maximumExpandedBytes">The most bytes of a tensor's elements side by side, where its storage has fewer.</param>
 internal sealed class TorchTensors(
-    CheckpointFile file, TorchRecord records, TorchStorages storages, TorchValues values, TorchArrays arrays, TorchFindings findings)
+    CheckpointFile file,
+    TorchRecord records,
+    TorchStorages storages,
+    TorchValues values,
+    TorchArrays arrays,
+    TorchWrappers wrappers,
+    TorchFindings findings,
+    long maximumExpandedBytes)
 {
+    // What a step into a part counts: parts may lie in one another, and be named often.
+    private const int StepBytes = 16;
+
     // Pickles of tensors saved with pickle.dump hold a whole file of torch.save for each storage.
     private const string Elsewhere = "tensors whose storages are not in the file's own form (saved with pickle.dump?); save them with torch.save";
 
@@ -40,7 +52,7 @@ internal sealed class TorchTensors(
                 ReadView(global, arguments, null, metadataAt: 6, path);
                 return true;
             case TorchRole.TypedTensor:
-                ReadView(global, arguments, DTypeOf(Argument(6)), metadataAt: 7, path);
+                ReadView(global, arguments, DTypeOf(Argument(6), path), metadataAt: 7, path);
                 return true;
             case TorchRole.QuantisedTensor:
                 ReadQuantised(global, arguments, path);
@@ -61,7 +73,7 @@ internal sealed class TorchTensors(
                 return true;
             case TorchRole.TensorOfArray or TorchRole.TensorOfTensor:
                 // What it was on its device; the bytes are those of the host, which may be wider.
-                AddValue(path, "dtype", DTypeOf(Argument(1)).ToString());
+                AddValue(path, "dtype", DTypeOf(Argument(1), path).ToString());
                 ReadPart(Argument(0), path);
                 return true;
             case TorchRole.TensorOfType:
@@ -199,11 +211,8 @@ internal sealed class TorchTensors(
     // A part of a tensor: another, an array, or a plain value.
     private void ReadPart(object part, TorchPath path)
     {
-        while (part is PickleObject { Arguments.Items: [var first, ..] } wrapped && records.RoleOf(wrapped.Global) == TorchRole.Parameter)
-        {
-            part = first;
-        }
-
+        findings.Charge(StepBytes);
+        part = wrappers.Inside(part);
         if (part is PickleObject record && Read(record, path))
         {
             return;
@@ -245,6 +254,18 @@ internal sealed class TorchTensors(
             AddValue(tensor.Path, "dtype", dtype.ToString());
         }
 
+        var bytes = tensor.DType.ByteCount(tensor.Shape.ElementCount);
+        if (bytes > tensor.Storage.ByteLength && bytes > maximumExpandedBytes)
+        {
+            throw new CheckpointLimitException(
+                $"size in bytes of tensor {Quoted.Name(tensor.Path.Name)}, which repeats the {tensor.Storage.ByteLength} bytes of its storage,",
+                bytes,
+                maximumExpandedBytes,
+                $"{nameof(TorchLimits)}.{nameof(TorchLimits.MaximumExpandedBytes)}",
+                file.Path,
+                TorchConstants.Format);
+        }
+
         findings.Add(tensor);
     }
 
@@ -283,11 +304,16 @@ internal sealed class TorchTensors(
         }
     }
 
-    private TorchDType DTypeOf(object value) =>
+    private TorchDType DTypeOf(object value, TorchPath path) =>
         value is PickleGlobal global && records.RoleOf(global) == TorchRole.DType && TorchDType.ByName.TryGetValue(global.Name, out var dtype)
             ? dtype
             : throw new InvalidCheckpointException(
-                CheckpointErrorCode.UnknownDType, file.Path, "the dtype of a tensor is none that is known.", TorchConstants.Format);
+                CheckpointErrorCode.UnknownDType,
+                file.Path,
+                $"its dtype is {(value is PickleGlobal other ? Quoted.Name(other.FullName) : "no dtype")}, and only those of PyTorch are known, such as torch.float32: "
+                + "convert the tensor to one of them and save it again, or update this program if PyTorch has a new one.",
+                TorchConstants.Format,
+                tensor: path.Name);
 
     private void AddValue(TorchPath path, string key, object value) => findings.Add(findings.Child(path, key), value);
 }

@@ -68,6 +68,8 @@ internal readonly record struct TorchView(long Offset, long[] Sizes, long[] Stri
         try
         {
             shape = new Shape(Sizes);
+            // Strides of zero give a view of any size of a few bytes: its elements side by side must have a size too.
+            _ = dtype.Type.ByteCount(shape.ElementCount);
             // A view without elements touches no byte, wherever it begins.
             if (shape.ElementCount > 0 && End() is var end && end > held)
             {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Numerics;
 using IlgpuLoader.Formats.Pickle;
 
 namespace IlgpuLoader.Formats.Torch;
@@ -12,14 +11,26 @@ namespace IlgpuLoader.Formats.Torch;
 /// <param name="records">The roles of globals.</param>
 /// <param name="tensors">Reads tensors.</param>
 /// <param name="values">Reads what is no tensor.</param>
+/// <param name="wrappers">Finds what parameters hold.</param>
 /// <param name="findings">Takes the values, and counts the memory.</param>
-internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, TorchValues values, TorchFindings findings)
+internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, TorchValues values, TorchWrappers wrappers, TorchFindings findings)
 {
     // What a level takes for every child that it remembers.
     private const int ChildBytes = 16;
 
+    // A level on the stack, and its owner among those above.
+    private const int LevelBytes = 80;
+
+    // Some tens of microseconds of visits.
+    private const int VisitsBetweenChecks = 4096;
+
+    private const string NoPlace = "which are arguments of records whose items have the same names";
+
     private const string NoState = "which are attributes of modules, but neither parameters nor buffers that are kept: state_dict leaves them out too";
 
+    private readonly TorchKeys _keys = new(records, values, findings);
+    private readonly TorchEntries _entries = new(records, new TorchKeys(records, values, findings), findings);
+    private readonly TorchSearch _tensors = new(value => IsTensor(value, records), findings);
     private readonly Stack<Level> _levels = [];
 
     // The containers that lead to where the walk is.
@@ -29,11 +40,18 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
     private readonly HashSet<object> _attributes = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Goes through everything below a value.</summary>
-    public void Run(object value)
+    /// <param name="value">The value.</param>
+    /// <param name="cancellationToken">Cancels the walk.</param>
+    public void Run(object value, CancellationToken cancellationToken)
     {
         Visit(value, TorchPath.Top, isAttribute: false);
-        while (_levels.TryPeek(out var level))
+        for (var count = 1L; _levels.TryPeek(out var level); count++)
         {
+            if (count % VisitsBetweenChecks == 0)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
             if (level.Next == level.Children.Count)
             {
                 _ = _levels.Pop();
@@ -42,44 +60,25 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
             }
 
             var (key, child) = level.Children[level.Next++];
-            Visit(child, findings.Child(level.Path, key is null ? (level.Next - 1).ToString(CultureInfo.InvariantCulture) : KeyText(key)), level.IsAttribute);
+            Visit(
+                child,
+                findings.Child(level.Path, key is null ? (level.Next - 1).ToString(CultureInfo.InvariantCulture) : _keys.Text(key, level.Path)),
+                level.IsAttribute);
         }
-    }
-
-    /// <summary>What an ordered dictionary holds: what was set, or the pairs that Python 2 passed to its class.</summary>
-    public static IReadOnlyList<KeyValuePair<object, object>> EntriesOf(PickleObject dictionary)
-    {
-        if (dictionary.Entries.Count > 0 || dictionary.Arguments.Items is not [var given])
-        {
-            return dictionary.Entries;
-        }
-
-        return given switch
-        {
-            PickleDictionary entries => entries.Entries,
-            PickleList pairs =>
-            [
-                .. pairs.Items.Select(pair => pair switch
-                {
-                    PickleList { Items: [var key, var value] } => KeyValuePair.Create(key, value),
-                    PickleTuple { Items: [var key, var value] } => KeyValuePair.Create(key, value),
-                    _ => (KeyValuePair<object, object>?)null,
-                }).OfType<KeyValuePair<object, object>>(),
-            ],
-            _ => [],
-        };
     }
 
     private void Visit(object value, TorchPath path, bool isAttribute)
     {
         // The wrappers first: they are what they hold.
-        while (value is PickleObject { Arguments.Items: [var inner, ..] } wrapper
-            && records.RoleOf(wrapper.Global) is TorchRole.Parameter or TorchRole.Tagged)
+        var wrapper = value;
+        value = wrappers.Inside(value);
+        if (!ReferenceEquals(wrapper, value))
         {
-            value = inner;
+            EnterStateOfTensor(wrapper, path, isAttribute);
         }
 
-        if (isAttribute && IsTensor(value))
+        EnterStateOfTensor(value, path, isAttribute);
+        if (isAttribute && IsTensor(value, records))
         {
             findings.Omit(path, NoState);
             return;
@@ -93,7 +92,7 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
             case PickleObject record when tensors.Read(record, path):
                 break;
             case PickleDictionary dictionary:
-                Enter(dictionary, path, Distinct(dictionary.Entries), isAttribute);
+                Enter(dictionary, path, () => _entries.Distinct(dictionary.Entries, path), isAttribute);
                 break;
             default:
                 if (values.Plain(value, path) is { } plain)
@@ -113,23 +112,27 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
     {
         switch (value)
         {
+            case PickleDictionary dictionary:
+                Enter(dictionary, path, () => _entries.Distinct(dictionary.Entries, path), isAttribute);
+                break;
             case PickleList list:
-                Enter(list, path, ByPosition(list.Items), isAttribute);
+                Enter(list, path, () => ByPosition(list.Items), isAttribute);
                 break;
             case PickleTuple tuple:
-                Enter(tuple, path, ByPosition(tuple.Items), isAttribute);
+                Enter(tuple, path, () => ByPosition(tuple.Items), isAttribute);
                 break;
             case PickleSet set:
-                Enter(set, path, ByPosition(set.Items), isAttribute);
+                Enter(set, path, () => ByPosition(set.Items), isAttribute);
                 break;
             case PickleObject record when records.RoleOf(record.Global) == TorchRole.Items && record.Arguments.Items is [var items]:
+                findings.Charge(ChildBytes);
                 EnterItems(items, path, isAttribute);
                 break;
             // What an ordered dictionary is given besides its entries is its own attributes, such as _metadata.
             case PickleObject { Global.Kind: PickleGlobalKind.Dictionary } ordered:
-                Enter(ordered, path, Distinct(EntriesOf(ordered)), isAttribute);
+                Enter(ordered, path, () => _entries.Distinct(_entries.Of(ordered, path), path), isAttribute);
                 break;
-            case PickleObject record when StateOf(record) is { } state && TorchModule.TryRead(state, out var module):
+            case PickleObject record when StateOf(record) is { } state && TorchModule.TryRead(state, _entries, path, out var module):
                 EnterModule(record, module, path, isAttribute);
                 break;
             case PickleObject record:
@@ -158,64 +161,132 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
     }
 
     // A record of a class that nobody here knows: its state, its items and its entries, and what it was made with where that
-    // is all there is.
+    // is all there is, or where tensors are among it.
     private void EnterRecord(PickleObject record, TorchPath path, bool isAttribute)
     {
-        List<(object? Key, object Value)> children = [];
-        if (record.State is PickleTuple { Items: [PickleDictionary or PickleNone, PickleDictionary] states })
-        {
-            // A class with slots.
-            foreach (var state in states.OfType<PickleDictionary>())
-            {
-                children.AddRange(Distinct(state.Entries));
-            }
-        }
-        else if (record.State is PickleDictionary state)
-        {
-            children.AddRange(Distinct(state.Entries));
-        }
-        else if (record.State is PickleTuple or PickleList)
-        {
-            children.AddRange(ByPosition(record.State is PickleTuple tuple ? tuple.Items : ((PickleList)record.State).Items));
-        }
-
-        children.AddRange(ByPosition(record.Items));
-        children.AddRange(Distinct(record.Entries));
-        if (children.Count == 0 && record.NamedArguments is { } named)
-        {
-            children.AddRange(Distinct(named.Entries));
-        }
-
-        if (children.Count == 0 && record.Arguments.Items is [_, ..] arguments)
+        if ((record.State, record.ItemList, record.EntryList, record.NamedArguments) is (null, null, null, null)
+            && record.Arguments.Items.Length > 0
+            && values.Plain(record.Arguments, path) is { } plain)
         {
             // Such as PosixPath('a', 'b') or an enumeration's member, which is plain in all but its class.
-            if (values.Plain(record.Arguments, path) is { } plain)
-            {
-                findings.Add(path, plain);
-                return;
-            }
-
-            children.AddRange(ByPosition(arguments));
+            findings.Add(path, plain);
+            return;
         }
 
-        Enter(record, path, children, isAttribute);
+        Enter(record, path, () => ChildrenOf(record, path), isAttribute);
     }
 
-    private void Enter(object owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)
+    private List<(object? Key, object Value)> ChildrenOf(PickleObject record, TorchPath path)
+    {
+        List<(object? Key, object Value)> children = [];
+        var isPositional = false;
+        switch (record.State)
+        {
+            // A class with slots.
+            case PickleTuple { Items: [PickleDictionary or PickleNone, PickleDictionary] states }:
+                foreach (var part in states.OfType<PickleDictionary>())
+                {
+                    children.AddRange(_entries.Distinct(part.Entries, path));
+                }
+
+                break;
+            case PickleDictionary state:
+                children.AddRange(_entries.Distinct(state.Entries, path));
+                break;
+            case PickleTuple tuple:
+                (isPositional, _) = (true, AddPositions(children, tuple.Items));
+                break;
+            case PickleList list:
+                (isPositional, _) = (true, AddPositions(children, list.Items));
+                break;
+            // Anything else that a class may keep of itself, such as an array.
+            case { } other when _tensors.Holds(other):
+                children.Add(("state", other));
+                break;
+            default:
+                break;
+        }
+
+        isPositional |= AddPositions(children, record.Items);
+        children.AddRange(_entries.Distinct(record.Entries, path));
+        var isAll = children.Count == 0;
+        if (record.NamedArguments is { } named && (isAll || _tensors.Holds(named)))
+        {
+            children.AddRange(_entries.Distinct(named.Entries, path));
+        }
+
+        if (isAll && children.Count == 0)
+        {
+            _ = AddPositions(children, record.Arguments.Items);
+        }
+        else if (_tensors.Holds(record.Arguments))
+        {
+            AddArguments(children, record, path, isPositional);
+        }
+
+        return children;
+    }
+
+    private void AddArguments(List<(object? Key, object Value)> children, PickleObject record, TorchPath path, bool isPositional)
+    {
+        findings.Charge(ChildBytes * (1L + record.Arguments.Items.Length));
+        for (var i = 0; i < record.Arguments.Items.Length; i++)
+        {
+            if (!_tensors.Holds(record.Arguments.Items[i]))
+            {
+                continue;
+            }
+
+            if (isPositional)
+            {
+                findings.Omit(findings.Child(path, i.ToString(CultureInfo.InvariantCulture)), NoPlace);
+            }
+            else
+            {
+                children.Add(((long)i, record.Arguments.Items[i]));
+            }
+        }
+    }
+
+    private bool AddPositions(List<(object? Key, object Value)> children, IReadOnlyList<object> items)
+    {
+        // A boxed number beside the child.
+        findings.Charge((ChildBytes + PickleBudget.NumberBytes) * (1L + items.Count));
+        for (var i = 0; i < items.Count; i++)
+        {
+            children.Add(((long)i, items[i]));
+        }
+
+        return items.Count > 0;
+    }
+
+    // What was set on a tensor or parameter besides its data (x.foo = …): its state, where tensors are in it.
+    private void EnterStateOfTensor(object value, TorchPath path, bool isAttribute)
+    {
+        if (value is PickleObject { Arguments.Items: [_, _, _, var state] } record
+            && records.RoleOf(record.Global) is TorchRole.Parameter or TorchRole.TensorOfType
+            && _tensors.Holds(state))
+        {
+            EnterItems(state, path, isAttribute);
+        }
+    }
+
+    // The children are only made for what is entered.
+    private void Enter(object owner, TorchPath path, Func<IReadOnlyList<(object? Key, object Value)>> children, bool isAttribute)
     {
         if ((!isAttribute || _attributes.Add(owner)) && _above.Add(owner))
         {
-            Push(owner, path, children, isAttribute);
+            Push(owner, path, children(), isAttribute);
         }
     }
 
     private void Push(object? owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)
     {
-        findings.Charge(ChildBytes * (1L + children.Count));
+        findings.Charge(LevelBytes);
         _levels.Push(new Level(owner, path, children, isAttribute));
     }
 
-    private bool IsTensor(object value) => value is PickleStorageReference
+    private static bool IsTensor(object value, TorchRecord records) => value is PickleStorageReference
         || (value is PickleObject record && records.RoleOf(record.Global) is >= TorchRole.Tensor and <= TorchRole.NoData or TorchRole.Array or TorchRole.ArrayOfBuffer);
 
     private static PickleDictionary? StateOf(PickleObject record) => record.State switch
@@ -225,8 +296,9 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
         _ => null,
     };
 
-    private static (object? Key, object Value)[] ByKey(IReadOnlyList<KeyValuePair<object, object>> entries)
+    private (object? Key, object Value)[] ByKey(IReadOnlyList<KeyValuePair<object, object>> entries)
     {
+        findings.Charge(ChildBytes * (1L + entries.Count));
         var children = new (object? Key, object Value)[entries.Count];
         for (var i = 0; i < children.Length; i++)
         {
@@ -236,8 +308,9 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
         return children;
     }
 
-    private static (object? Key, object Value)[] ByPosition(IReadOnlyList<object> items)
+    private (object? Key, object Value)[] ByPosition(IReadOnlyList<object> items)
     {
+        findings.Charge(ChildBytes * (1L + items.Count));
         var children = new (object? Key, object Value)[items.Count];
         for (var i = 0; i < children.Length; i++)
         {
@@ -245,58 +318,6 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
         }
 
         return children;
-    }
-
-    // In Python a key that is set again keeps its place and takes the last value.
-    private static (object? Key, object Value)[] Distinct(IReadOnlyList<KeyValuePair<object, object>> entries)
-    {
-        var places = new Dictionary<object, int>(entries.Count, KeyComparer.Instance);
-        var children = new (object? Key, object Value)[entries.Count];
-        var count = 0;
-        foreach (var (key, value) in entries)
-        {
-            if (places.TryAdd(key, count))
-            {
-                children[count++] = (key, value);
-            }
-            else
-            {
-                children[places[key]].Value = value;
-            }
-        }
-
-        return count == children.Length ? children : children[..count];
-    }
-
-    // Integers are decimal; what else can be a key is spelled so that one sees what it is.
-    private static string KeyText(object key) => key switch
-    {
-        string text => text,
-        long number => number.ToString(CultureInfo.InvariantCulture),
-        BigInteger number => number.ToString(CultureInfo.InvariantCulture),
-        double number => number.ToString("R", CultureInfo.InvariantCulture),
-        bool truth => truth ? "True" : "False",
-        PickleNone => "None",
-        byte[] bytes => Convert.ToHexString(bytes),
-        PickleGlobal global => global.FullName,
-        PickleTuple { Items: { Length: <= 8 } items } when !items.Any(item => item is PickleContainer) => $"({string.Join(", ", items.Select(KeyText))})",
-        PickleObject record => record.Global.FullName,
-        _ => "?",
-    };
-
-    // .NET's hashes of numbers are no secret: a file could choose a hundred thousand keys that collide.
-    private sealed class KeyComparer : IEqualityComparer<object>
-    {
-        public static KeyComparer Instance { get; } = new();
-
-        public new bool Equals(object? x, object? y) => object.Equals(x, y);
-
-        public int GetHashCode(object obj) => obj switch
-        {
-            long number => HashCode.Combine(number),
-            double number => HashCode.Combine(number),
-            _ => obj.GetHashCode(),
-        };
     }
 
     private sealed class Level(object? owner, TorchPath path, IReadOnlyList<(object? Key, object Value)> children, bool isAttribute)

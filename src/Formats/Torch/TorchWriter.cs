@@ -127,7 +127,7 @@ public sealed class TorchWriter : ITensorWriter
         var header = new TorchHeader(TorchContainer.Zip, null, IsBigEndian: false, Root, 0, 0);
         try
         {
-            _ = TorchContent.Make(file, new PickleReader(pickle, settings).Read(), new PlannedStorages(storages), limits, pickle.Length, header);
+            _ = TorchContent.Make(file, new PickleReader(pickle, settings).Read(), new PlannedStorages(storages), limits, pickle.Length, header, CancellationToken.None);
         }
         catch (CheckpointLimitException exception)
         {

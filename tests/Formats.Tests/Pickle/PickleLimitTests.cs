@@ -169,7 +169,7 @@ public sealed class PickleLimitTests
         var pickle = Repeated("N", opcode, 10_000_000);
         var reader = new PickleReader(pickle, PickleReading.Settings(otherBytes: otherBytes));
         var before = GC.GetAllocatedBytesForCurrentThread();
-        var exception = Assert.Throws<CheckpointLimitException>(reader.Read);
+        var exception = Assert.Throws<CheckpointLimitException>(() => reader.Read());
         // All arrays on the way to the largest stack that there may be, which is a power of two, and what threads set aside.
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, (2 * sizeof(long) * (1L << 22)) + (1 << 20));
         Assert.Equal("TorchLimits.MaximumPickleValues", exception.Option);

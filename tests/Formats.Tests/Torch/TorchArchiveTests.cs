@@ -86,8 +86,8 @@ public sealed class TorchArchiveTests
     }
 
     [Fact]
-    public async Task P7_ArchiveWithoutAPickle_IsRefused() => await Assert.ThrowsAnyAsync<CheckpointException>(
-        () => Checkpoint.OpenAsync(new MemorySource(new TorchBuilder().AddStorage("0", new byte[4]).ToArchiveOf(null), TorchOpening.Name)));
+    public async Task P7_ArchiveWithoutAPickle_IsRefused() => await TorchOpening.InvalidAsync(
+        new TorchBuilder().AddStorage("0", new byte[4]).ToArchiveOf(null), CheckpointErrorCode.ArchiveInvalid);
 
     [Fact]
     public async Task P8_CompressedStorage_IsNotSupportedAndSaysWhatToDo()

@@ -74,7 +74,12 @@ public sealed class TorchGlobalsTests
         ];
         foreach (var options in (CheckpointOptions?[])[null, TorchOpening.Admitting])
         {
-            await TorchOpening.InvalidAsync(Files(Dictionary(("a", value)))[0], CheckpointErrorCode.UnsafePickle, "a", options);
+            var file = Files(Dictionary(("a", value)))[0];
+            var exception = await TorchOpening.RefusedAsync<UnsafePickleException>(file, CheckpointErrorCode.UnsafePickle, options);
+            Assert.Equal(("numpy.core.multiarray", "_reconstruct"), (exception.Module, exception.Name));
+            Assert.Contains("'a'", exception.Message, StringComparison.Ordinal);
+            // The opcode that is named is the REDUCE of the array, behind the text 'b' and the tuple of its arguments.
+            Assert.Equal(file.AsSpan().IndexOf("tR("u8) + 1 - file.AsSpan().IndexOf([(byte)0x80, (byte)2, (byte)'}']), exception.OpcodeOffset);
         }
     }
 

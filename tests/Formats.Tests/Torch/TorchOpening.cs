@@ -20,7 +20,12 @@ internal static class TorchOpening
     /// <summary>Opens bytes that are valid.</summary>
     public static async Task<Checkpoint> AcceptedAsync(byte[] file, CheckpointOptions? options = null)
     {
-        var checkpoint = await Checkpoint.OpenAsync(new MemorySource(file, Name), options);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var opening = Checkpoint.OpenAsync(new MemorySource(file, Name), options);
+        // Sources in memory are read on this thread. What is accepted may cost no more than what is refused.
+        Assert.True(opening.IsCompleted);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + AllocationBound);
+        var checkpoint = await opening;
         await using var slowly = await Checkpoint.OpenAsync(new ShortReadSource(new MemorySource(file, Name), 7), options);
         Assert.Equal(checkpoint.Tensors.Select(Line), slowly.Tensors.Select(Line));
         Assert.Equal(checkpoint.Metadata, slowly.Metadata);

@@ -171,4 +171,44 @@ public sealed class TorchStreamTests
         var exception = await TorchOpening.RefusedAsync<CheckpointLimitException>(file, CheckpointErrorCode.LimitExceeded, options);
         Assert.Equal("TorchLimits.MaximumPickleBytes", exception.Option);
     }
+
+    [Fact]
+    public async Task Open_StreamThatSaysBigEndianAndIsNot_IsReadAsItsCountsAre()
+    {
+        var file = new TorchBuilder { IsMarkedBigEndian = true }.AddStorage("0", [1, 0, 0, 0, 2, 0, 0, 0], 2).AddStorage("1", [], 0)
+            .ToStream(Dictionary(("a", Tensor(Storage("IntStorage", "0", 2, None), 0, [2], [1])), ("b", Tensor(Storage("IntStorage", "1", 0, None), 0, [0], [1]))));
+        await using var checkpoint = await TorchOpening.AcceptedAsync(file);
+        Assert.Equal([1, 0, 0, 0, 2, 0, 0, 0], await TorchOpening.ValuesAsync(checkpoint["a"]));
+        Assert.False(((TorchHeader)checkpoint.Files[0].Header!).IsBigEndian);
+    }
+
+    [Fact]
+    public async Task P9_CountsInTwoByteOrders_AreRefused()
+    {
+        var file = new TorchBuilder { IsBigEndian = true }.AddStorage("0", [0, 0, 0, 1], 1).AddStorage("1", [1, 0, 0, 0], 1L << 56)
+            .ToStream(Dictionary(("a", Tensor(Storage("IntStorage", "0", 1, None), 0, [1], [1])), ("b", Tensor(Storage("IntStorage", "1", 1, None), 0, [1], [1]))));
+        await TorchOpening.InvalidAsync(file, CheckpointErrorCode.SizeMismatch);
+    }
+
+    [Fact]
+    public async Task P10_PicklesThatAreEachWithinTheLimit_ShareIt()
+    {
+        // 290,000 empty lists that are dropped again, in the object's pickle and in that of the keys: each alone is within the limit.
+        byte[] lists = [(byte)'(', .. Enumerable.Repeat((byte)']', 290_000), (byte)'1', .. List()];
+        await using (await TorchOpening.AcceptedAsync(new TorchBuilder().ToStreamOf(Complete(Whole(TorchBuilder.TorchMagic)), Complete(Whole(1001)), Complete(lists), Complete(List()))))
+        {
+        }
+
+        await TorchOpening.RefusedAsync<CheckpointLimitException>(
+            new TorchBuilder().ToStreamOf(Complete(Whole(TorchBuilder.TorchMagic)), Complete(Whole(1001)), Complete(lists), Complete(lists)),
+            CheckpointErrorCode.LimitExceeded);
+    }
+
+    [Fact]
+    public async Task P9_PickleInFrontOfTheObjectOfMoreThanItHolds_IsRefused()
+    {
+        byte[] padded = [0x80, 2, .. Enumerable.Repeat("N0"u8.ToArray(), 4096).SelectMany(pair => pair), .. Whole(1001), (byte)'.'];
+        await TorchOpening.InvalidAsync(
+            new TorchBuilder().ToStreamOf(Complete(Whole(TorchBuilder.TorchMagic)), padded, Complete(Dictionary()), Complete(List())), CheckpointErrorCode.PickleInvalid);
+    }
 }

@@ -65,6 +65,59 @@ public sealed class TorchTensorTests
         }
     }
 
+    [Theory]
+    [InlineData("0")]
+    [InlineData("1")]
+    public async Task P6_ViewThatRepeatsItsStorageToMoreBytesThan64BitsCount_IsRefused(string offset)
+    {
+        var number = BigInteger.Parse(offset, System.Globalization.CultureInfo.InvariantCulture);
+        foreach (var file in Both(Tensor(Storage("FloatStorage", "0", 4), number, [1L << 62], [0]), Tensor(Storage("FloatStorage", "0", 4, None), number, [1L << 62], [0]), 4))
+        {
+            await TorchOpening.InvalidAsync(file, CheckpointErrorCode.SizeOverflow, "a");
+        }
+    }
+
+    [Fact]
+    public async Task P6_ViewThatRepeatsItsStorageBeyondTheLimit_NamesTheOption()
+    {
+        var storage = Storage("FloatStorage", "0", 4);
+        var file = new TorchBuilder().AddStorage("0", new byte[16]).ToArchive(
+            Dictionary(("a", Tensor(storage, 0, [1L << 60], [0])), ("b", Tensor(storage, 1, [1L << 60], [0]))));
+        var exception = await TorchOpening.RefusedAsync<CheckpointLimitException>(file, CheckpointErrorCode.LimitExceeded);
+        Assert.Equal(("TorchLimits.MaximumExpandedBytes", 1L << 36), (exception.Option, exception.Maximum));
+        Assert.Contains("'a'", exception.Message, StringComparison.Ordinal);
+
+        // Allowed, both open, although their sizes together overflow.
+        await using var checkpoint = await TorchOpening.AcceptedAsync(file, new CheckpointOptions { Torch = new TorchLimits { MaximumExpandedBytes = long.MaxValue } });
+        Assert.Equal(16, checkpoint.TensorBytes);
+        Assert.All(checkpoint.Tensors, tensor => Assert.Equal(1L << 62, tensor.DataByteLength));
+    }
+
+    [Theory]
+    [InlineData(1L << 34, true)]
+    [InlineData((1L << 34) + 1, false)]
+    public async Task P6_ViewThatRepeatsItsStorage_MayHave64Gibibytes(long count, bool isAccepted)
+    {
+        var file = Archive(Tensor(Storage("FloatStorage", "0", 4), 0, [count], [0]));
+        if (isAccepted)
+        {
+            await using var checkpoint = await TorchOpening.AcceptedAsync(file);
+        }
+        else
+        {
+            await TorchOpening.RefusedAsync<CheckpointLimitException>(file, CheckpointErrorCode.LimitExceeded);
+        }
+    }
+
+    [Fact]
+    public async Task Open_TypedTensorOfNoDType_NamesTensorAndWhatItIs()
+    {
+        var value = Call(
+            "torch._utils", "_rebuild_tensor_v3", Storage("UntypedStorage", "0", 16), Whole(0), Numbers(4), Numbers(1), Truth(false), Call("collections", "OrderedDict"), None);
+        var exception = await TorchOpening.InvalidAsync(Archive(value), CheckpointErrorCode.UnknownDType, "a");
+        Assert.Contains("its dtype is no dtype", exception.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task P6_MoreThan64Dimensions_AreRefused()
     {

@@ -23,6 +23,9 @@ public sealed class TorchBuilder
     /// <summary>Whether the count in front of each storage of a stream has its highest byte first, and sys_info says so.</summary>
     public bool IsBigEndian { get; init; }
 
+    /// <summary>Whether sys_info says that the machine was big-endian, and counts and numbers are little-endian all the same, as PyTorch writes them there.</summary>
+    public bool IsMarkedBigEndian { get; init; }
+
     /// <summary>Adds a storage.</summary>
     /// <param name="key">Its key.</param>
     /// <param name="content">Its bytes.</param>
@@ -96,7 +99,7 @@ public sealed class TorchBuilder
     {
         var machine = Complete(Dictionary(
             ("protocol_version", Whole(1001)),
-            ("little_endian", Truth(!IsBigEndian)),
+            ("little_endian", Truth(!IsBigEndian && !IsMarkedBigEndian)),
             ("type_sizes", Dictionary(("short", Whole(2)), ("int", Whole(4)), ("long", Whole(4))))));
         var file = new List<byte>([.. magic, .. protocol, .. machine, .. pickle, .. keys]);
         foreach (var (_, count, content) in _storages)
