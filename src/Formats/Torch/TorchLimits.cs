@@ -46,8 +46,8 @@ public sealed record TorchLimits
     /// The default for the memory that the values of one pickle take beyond half of the rest of its file, 36 MiB: one byte of a
     /// pickle can make a value of 64. With what is made of the values it stays within the 64 MiB that a file which is not trusted
     /// may cost beyond its own size. A tensor takes about 600 bytes with a name of 50 characters, and its elements in the same
-    /// file are counted against it: however many there are, those of 2 KiB each on average always fit, and of smaller ones some
-    /// 30,000.
+    /// file are counted against it: with names of 100 characters, 131,072 tensors of 2 KiB each fit, and of those of a few bytes
+    /// some 30,000.
     /// </summary>
     public const long DefaultMaximumPickleExpansionBytes = 36L << 20;
 
