@@ -38,7 +38,8 @@ internal sealed class TorchScenario : IScenario
             return rows;
         }
 
-        rows.Add(await AgainstPythonAsync(options, torch, python, cancellationToken));
+        rows.Add(await AgainstPythonAsync(options, ".pt of 1 GiB", torch, python, cancellationToken));
+        rows.Add(await AgainstPythonAsync(options, ".pt of 10,000 tensors", many, python, cancellationToken));
         return rows;
     }
 
@@ -88,12 +89,12 @@ internal sealed class TorchScenario : IScenario
             options.Rounds,
             async () => (await loader.LoadIntoAsync(plan, model, null, cancellationToken)).Elapsed.TotalSeconds,
             () => loader.LoadIntoAsync(other, otherModel, null, cancellationToken).GetAwaiter().GetResult().Elapsed.TotalSeconds);
-        return Pairs.RowOf("load 1 GiB .pt, reused memory", plan.DestinationBytes, pairs, "the same as safetensors", "1");
+        return Pairs.RowOf("load 1 GiB .pt beside safetensors", plan.DestinationBytes, pairs, "the same as safetensors", "1");
     }
 
     // Each opens and loads in turn.
     private static async Task<Row> AgainstPythonAsync(
-        HarnessOptions options, string path, PythonTorch python, CancellationToken cancellationToken)
+        HarnessOptions options, string what, string path, PythonTorch python, CancellationToken cancellationToken)
     {
         options.Log.WriteLine("against torch.load");
         var loader = new CheckpointLoader();
@@ -107,6 +108,6 @@ internal sealed class TorchScenario : IScenario
                 return Stopwatch.GetElapsedTime(started).TotalSeconds;
             },
             () => python.Load(path));
-        return Pairs.RowOf("open and load 1 GiB .pt", new FileInfo(path).Length, pairs, "torch.load(weights_only=True)", "several times");
+        return Pairs.RowOf($"open and load a {what}", new FileInfo(path).Length, pairs, "torch.load(weights_only=True)", "figure");
     }
 }
