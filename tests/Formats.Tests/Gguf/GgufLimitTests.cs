@@ -232,7 +232,7 @@ public sealed class GgufLimitTests
         var opening = Checkpoint.OpenAsync(source, options);
         // A source in memory is read on this thread, so what is counted is all there was, and more than was held at once.
         Assert.True(opening.IsCompleted);
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + GgufOpening.AllocationBound);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + BoundedOpening.AllocationBound);
         var exception = await Assert.ThrowsAsync<TException>(() => opening);
         Assert.Equal(code, exception.Code);
         Assert.StartsWith(GgufOpening.Name + ": ", exception.Message, StringComparison.Ordinal);

@@ -144,7 +144,7 @@ public sealed class GgufSourceTests
                 Assert.StartsWith(GgufOpening.Name + ": ", exception.Message, StringComparison.Ordinal);
             }
 
-            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + GgufOpening.AllocationBound);
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + BoundedOpening.AllocationBound);
         }
 
         Assert.InRange(refused, 300, 2999);

@@ -144,7 +144,7 @@ public sealed class TorchAmplificationTests
         var opening = Checkpoint.OpenAsync(new MemorySource(file, TorchOpening.Name));
         Assert.True(opening.IsCompleted);
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        Assert.InRange(allocated, 0, file.Length + TorchOpening.AllocationBound);
+        Assert.InRange(allocated, 0, file.Length + BoundedOpening.AllocationBound);
         return (await opening, allocated);
     }
 

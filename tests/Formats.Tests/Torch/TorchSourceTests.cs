@@ -141,7 +141,7 @@ public sealed class TorchSourceTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         var opening = Checkpoint.OpenAsync(new MemorySource(file, "folder/model.pt"), TorchOpening.Admitting);
         Assert.True(opening.IsCompleted);
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + TorchOpening.AllocationBound);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, file.Length + BoundedOpening.AllocationBound);
         try
         {
             await using var checkpoint = await opening;

@@ -158,7 +158,7 @@ public sealed class TorchWriterTests : IDisposable
         Assert.True(opening.IsCompleted);
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         await using var checkpoint = await opening;
-        Assert.InRange(allocated, 0, bytes.Length + TorchOpening.AllocationBound);
+        Assert.InRange(allocated, 0, bytes.Length + BoundedOpening.AllocationBound);
         Assert.Equal(taken, checkpoint.Tensors.Length);
         Assert.Equal(tensors.Count(tensor => tensor.TiedTo is not null), checkpoint.Tensors.Count(tensor => tensor.TiedTo is not null));
 
