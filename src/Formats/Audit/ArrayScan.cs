@@ -22,7 +22,7 @@ internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, 
     {
         var place = new NpyPlace(file.Path, NumpyConstants.Array, name, offset);
         var fields = await NpyHeaderReader.ReadFieldsAsync(source, start, length, place, options.Numpy, cancellationToken).ConfigureAwait(false);
-        if (!HoldsObjects(fields.Values["descr"]))
+        if (!NpyType.HoldsObjects(fields.Values["descr"]))
         {
             return;
         }
@@ -48,14 +48,4 @@ internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, 
             found.Notes.Add($"{pickle.Length - _scan.Consumed} bytes follow the pickle of {Quoted.Name(name)}.");
         }
     }
-
-    // NumPy's dtype.hasobject: also of one field among many, and of what is nested in it. What is neither a type, nor a type with
-    // a shape, nor a list of fields nobody knows, so that what follows is looked at.
-    private static bool HoldsObjects(object? type) => type switch
-    {
-        string text => text.AsSpan().TrimStart("<>=|").StartsWith("O"),
-        NpySequence { IsTuple: true, Items: [var inner, NpySequence] } => HoldsObjects(inner),
-        NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] } || HoldsObjects(inner)),
-        _ => true,
-    };
 }

@@ -124,6 +124,20 @@ internal readonly record struct NpyType(string Text, char Kind, int ItemSize, bo
             offset);
     }
 
+    /// <summary>
+    /// Whether elements of a type are Python objects or have one in them (NumPy's <c>dtype.hasobject</c>): also of one field among
+    /// many, and of what is nested in it. Of what is neither a type, nor a type with a shape, nor a list of fields nobody knows, and
+    /// it is taken to have.
+    /// </summary>
+    /// <param name="descriptor">What stands under <c>descr</c>.</param>
+    public static bool HoldsObjects(object? descriptor) => descriptor switch
+    {
+        string text => text.AsSpan().TrimStart("<>=|").StartsWith("O"),
+        NpySequence { IsTuple: true, Items: [var inner, NpySequence] } => HoldsObjects(inner),
+        NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] } || HoldsObjects(inner)),
+        _ => true,
+    };
+
     private static string? Refusal(char kind, int size) => (kind, size) switch
     {
         ('S' or 'a' or 'U' or 'T', _) => "strings",

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using IlgpuLoader.Formats.Zip;
 
 namespace IlgpuLoader.Formats.Numpy;
@@ -20,9 +21,10 @@ internal static class NpzReader
     /// <param name="limits">What is accepted.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <returns>
-    /// A tensor for each array, named by its entry without <c>.npy</c>. What else is in the archive is left out, with a warning.
+    /// A tensor for each array, named by its entry without <c>.npy</c>. What else is in the archive is left out, with a warning; so
+    /// are arrays of types that are not read, such as strings.
     /// </returns>
-    /// <exception cref="CheckpointException">An array breaks a rule, or is of a type that is not read.</exception>
+    /// <exception cref="CheckpointException">An array breaks a rule, or none is of a type that is read.</exception>
     public static async ValueTask<FileContent> ReadAsync(
         CheckpointFile file, ZipDirectory directory, NumpyLimits limits, CancellationToken cancellationToken)
     {
@@ -45,6 +47,7 @@ internal static class NpzReader
         {
             var headers = new NpyHeader?[entries.Length];
             var voids = new NpyFields?[entries.Length];
+            var leftOut = new NpzLeftOut?[entries.Length];
             await ReadHeadersAsync(
                 file,
                 entries.Length,
@@ -54,16 +57,29 @@ internal static class NpzReader
                         ? (file.Source, entries[i].DataOffset, PlaceOf(entries[i]))
                         : (sections[i - stored], 0, PlaceOf(entries[i]));
                     var fields = await NpyHeaderReader.ReadFieldsAsync(source, start, entries[i].Length, place, limits, token).ConfigureAwait(false);
-                    if (NpyHeaderReader.TypeOf(fields, place).IsVoid)
+                    try
                     {
-                        voids[i] = fields;
+                        if (NpyHeaderReader.TypeOf(fields, place).IsVoid)
+                        {
+                            voids[i] = fields;
+                            return;
+                        }
                     }
-                    else
+                    catch (UnsupportedCheckpointException exception)
                     {
-                        headers[i] = NpyHeaderReader.Interpret(fields, entries[i].Length, place, null);
+                        // Names of labels beside the weights, say: the weights are no worse for them.
+                        leftOut[i] = new NpzLeftOut(place.Tensor, exception, NpyType.HoldsObjects(fields.Values["descr"]));
+                        return;
                     }
+
+                    headers[i] = NpyHeaderReader.Interpret(fields, entries[i].Length, place, null);
                 },
                 cancellationToken).ConfigureAwait(false);
+            if (leftOut is [{ } first, ..] && Array.TrueForAll(leftOut, array => array is not null))
+            {
+                ExceptionDispatchInfo.Throw(first.Refusal);
+            }
+
             HashSet<string> untold = [.. entries.Where((_, i) => voids[i] is not null).Select(NameOf)];
             var dtypes = await ReadDTypesAsync(file, directory, untold, cancellationToken).ConfigureAwait(false);
             for (var i = 0; i < entries.Length; i++)
@@ -75,7 +91,20 @@ internal static class NpzReader
                 }
             }
 
-            return Assemble(file, directory, entries, headers!, sections, [.. dtypes.Keys.Where(name => !untold.Contains(name))]);
+            string[] warnings =
+            [
+                .. NpzLeftOut.Warnings([.. leftOut.OfType<NpzLeftOut>()]),
+                .. Warnings(directory, [.. dtypes.Keys.Where(name => !untold.Contains(name))]),
+            ];
+            InflatedSource[] read = [.. sections.Where((_, i) => leftOut[stored + i] is null)];
+            var content = Assemble(
+                file, [.. entries.Where((_, i) => leftOut[i] is null)], [.. headers.OfType<NpyHeader>()], read, warnings);
+            foreach (var section in sections.Except(read))
+            {
+                await section.DisposeAsync().ConfigureAwait(false);
+            }
+
+            return content;
         }
         catch
         {
@@ -92,11 +121,10 @@ internal static class NpzReader
 
     private static FileContent Assemble(
         CheckpointFile file,
-        ZipDirectory directory,
         ZipEntry[] entries,
         NpyHeader[] headers,
         InflatedSource[] sections,
-        string[] unused)
+        string[] warnings)
     {
         var starts = new long[entries.Length];
         var end = file.Source.Length;
@@ -118,7 +146,7 @@ internal static class NpzReader
             [.. headers.Select((header, i) => header.Place(NameOf(entries[i]), opened, starts[i]))], new Dictionary<string, object>())
         {
             File = opened,
-            Warnings = [.. Warnings(directory, unused)],
+            Warnings = warnings,
         };
     }
 
@@ -171,22 +199,19 @@ internal static class NpzReader
 
     private static IEnumerable<string> Warnings(ZipDirectory directory, string[] unused)
     {
-        const int shown = 3;
         // A folder has an entry of its own, which says nothing.
         string[] others = [.. directory.Entries
             .Where(entry => !IsArray(entry) && entry.Name != NumpyConstants.DTypesEntry && !entry.Name.EndsWith('/'))
             .Select(entry => entry.Name)];
         if (others.Length > 0)
         {
-            yield return $"{others.Length} entries are no arrays and are left out: {List(others)}.";
+            yield return $"{others.Length} entries are no arrays and are left out: {NpzLeftOut.List(others)}.";
         }
 
         if (unused.Length > 0)
         {
-            yield return $"{NumpyConstants.DTypesEntry} tells types of what are no arrays of bytes without a meaning, and is not followed there: {List(unused)}.";
+            yield return $"{NumpyConstants.DTypesEntry} tells types of what are no arrays of bytes without a meaning, and is not followed there: {NpzLeftOut.List(unused)}.";
         }
-
-        static string List(string[] names) => string.Join(", ", names.Take(shown).Select(Quoted.Name)) + (names.Length > shown ? ", …" : "");
     }
 
     private static bool IsArray(ZipEntry entry) => entry.Name.EndsWith(NumpyConstants.ArrayExtension, StringComparison.Ordinal);

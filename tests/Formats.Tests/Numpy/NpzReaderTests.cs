@@ -214,8 +214,37 @@ public sealed class NpzReaderTests
         await InvalidAsync(NpzOpening.Array("<f4", "(2,)", new byte[9]), CheckpointErrorCode.TrailingBytes);
         await InvalidAsync(NpyOpening.Array("{}", 0, version: 2, headerLength: uint.MaxValue), CheckpointErrorCode.HeaderOutOfFile);
         await InvalidAsync(NpyOpening.Array("{'descr': __import__('os')}", 0), CheckpointErrorCode.HeaderFieldInvalid);
-        var pickled = await NpzOpening.RefusedAsync<UnsupportedCheckpointException>(Archive(NpzOpening.Array("|O", "(1,)", new byte[9])));
-        Assert.Equal("bad", pickled.Tensor);
+    }
+
+    [Theory]
+    [InlineData("'<U7'", "strings", false)]
+    [InlineData("'|S5'", "strings", false)]
+    [InlineData("'<M8[ns]'", "dates", false)]
+    [InlineData("'|O'", "Python objects", true)]
+    [InlineData("[('a', '<f4'), ('b', '<i4')]", "structured", false)]
+    [InlineData("[('a', '<f4'), ('b', '|O')]", "structured", true)]
+    public async Task Read_ArraysOfOtherTypesBesideNumbers_AreLeftOutWithAWarning(string descriptor, string word, bool holdsPickle)
+    {
+        var other = NpyOpening.Array(System.Text.Encoding.ASCII.GetBytes(NpyOpening.Header(descriptor, "(1,)")), new byte[9]);
+        byte[] Numbers(byte first) => NpzOpening.Array("<u2", "(2,)", [first, 1, 2, 3]);
+        var archive = new ZipBuilder()
+            .Add("label.npy", other)
+            .Add("stored.npy", Numbers(7))
+            .Add("packed-label.npy", other, record => record.Deflate())
+            .Add("packed.npy", Numbers(9), record => record.Deflate());
+        var content = await NpzOpening.ReadAsync(archive.ToBytes());
+        Assert.Equal(["stored", "packed"], content.Tensors.Select(tensor => tensor.Name));
+        Assert.Equal([7, 1, 2, 3], await ElementWalk.ReadAsync(content.Tensors[0]));
+        Assert.Equal([9, 1, 2, 3], await ElementWalk.ReadAsync(content.Tensors[1]));
+        var warning = Assert.Single(content.Warnings);
+        Assert.Contains("'label', 'packed-label'", warning, StringComparison.Ordinal);
+        Assert.Contains(word, warning, StringComparison.Ordinal);
+        Assert.Equal(holdsPickle, warning.Contains("pickle", StringComparison.Ordinal) && warning.Contains("audit", StringComparison.Ordinal));
+        await content.File!.Source.DisposeAsync();
+
+        var alone = await NpzOpening.RefusedAsync<UnsupportedCheckpointException>(new ZipBuilder().Add("first.npy", other).Add("next.npy", other).ToBytes());
+        Assert.Equal("first", alone.Tensor);
+        Assert.Contains(word, alone.Message, StringComparison.Ordinal);
     }
 
     [Fact]
