@@ -42,8 +42,10 @@ internal sealed class TorchFormat(TorchLimits limits) : CheckpointFormat
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.UnknownFormat,
                 file.Path,
-                $"the first bytes, {Convert.ToHexString(head.Span[..Math.Min(8, head.Length)])}, are those of no PyTorch checkpoint, which is a zip archive or a pickle: "
-                + "the file is something else, or broken; fetch it again.",
+                head.IsEmpty
+                    ? "the file is empty, and a PyTorch checkpoint is a zip archive or a pickle: fetch it again."
+                    : $"the first bytes, {Convert.ToHexString(head.Span[..Math.Min(8, head.Length)])}, are those of no PyTorch checkpoint, which is a zip archive or a pickle: "
+                    + "the file is something else, or broken; fetch it again.",
                 Name,
                 0);
         }

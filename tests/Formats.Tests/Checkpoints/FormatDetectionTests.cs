@@ -85,6 +85,12 @@ public sealed class FormatDetectionTests : IDisposable
     {
         await RefusedAsync("model.safetensors", [], CheckpointErrorCode.HeaderTooSmall);
         await RefusedAsync("weights", [], CheckpointErrorCode.UnknownFormat);
+        foreach (var name in (string[])["a.pt", "a.bin", "a.ckpt", "a.pth"])
+        {
+            var exception = await RefusedAsync(name, [], CheckpointErrorCode.UnknownFormat);
+            Assert.Contains("the file is empty", exception.Message, StringComparison.Ordinal);
+        }
+
     }
 
     [Theory]
