@@ -46,7 +46,9 @@ internal static class TorchContent
         {
             File = opened,
             WeightsRoot = RootOf(value, findings.Tensors),
-            Warnings = findings.Warnings,
+            Warnings = findings.Tensors.Count == 0 && storages.Count > 0
+                ? [.. findings.Warnings, $"the file has {storages.Count} storages, and no tensor is read from them: nothing in the pickle that is looked at holds one."]
+                : findings.Warnings,
         };
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using IlgpuLoader.Formats.Pickle;
 
@@ -8,13 +9,25 @@ namespace IlgpuLoader.Formats.Torch;
 /// </summary>
 internal sealed class TorchModule
 {
+    // What torch.nn.Module.__init__ sets, hooks for the most part, in any version; _backend until 1.1.
+    private static readonly FrozenSet<string> Bookkeeping = new[]
+    {
+        "_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_backend", "_compiled_call_impl", "_is_full_backward_hook",
+        "_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called",
+        "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
+        "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+    }.ToFrozenSet();
+
+    // Where quantised modules of PyTorch's keep their weights; their state_dict gives them under these names.
+    private static readonly FrozenSet<string> Packed = new[] { "_packed_params", "_packed_weight" }.ToFrozenSet();
+
     private TorchModule(IReadOnlyList<KeyValuePair<object, object>> state, IEnumerable<KeyValuePair<object, object>> attributes)
     {
         State = state;
         Attributes = [.. attributes];
     }
 
-    /// <summary>Own parameters, own buffers that are kept, then children, by name; nothing that is None.</summary>
+    /// <summary>Own parameters, own buffers that are kept, then children, then packed weights, by name; nothing that is None.</summary>
     public IReadOnlyList<KeyValuePair<object, object>> State { get; }
 
     /// <summary>What is no part of the state: settings such as <c>kernel_size</c>.</summary>
@@ -59,12 +72,14 @@ internal sealed class TorchModule
         module = new TorchModule(
             [
                 .. parameters.Concat(buffers.Where(buffer => buffer.Key is not string name || !passing.Contains(name))).Concat(children)
+                    .Concat(state.Entries.Where(entry => IsIn(entry.Key, Packed)))
                     .Where(entry => entry.Value is not PickleNone),
             ],
-            // Those with an underscore are the module's own bookkeeping: hooks, and the three dictionaries.
-            state.Entries.Where(entry => entry.Key is not string name || !name.StartsWith('_')));
+            state.Entries.Where(entry => !IsIn(entry.Key, Bookkeeping) && !IsIn(entry.Key, Packed)));
         return true;
     }
+
+    private static bool IsIn(object key, FrozenSet<string> names) => key is string name && names.Contains(name);
 
     private static IReadOnlyList<KeyValuePair<object, object>>? EntriesOf(object value, TorchEntries entries, TorchPath path) => value switch
     {

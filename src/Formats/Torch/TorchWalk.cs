@@ -26,7 +26,7 @@ internal sealed class TorchWalk(TorchRecord records, TorchTensors tensors, Torch
 
     private const string NoPlace = "which are arguments of records whose items have the same names";
 
-    private const string NoState = "which are attributes of modules, but neither parameters nor buffers that are kept: state_dict leaves them out too";
+    private const string NoState = "which are attributes of modules, but neither parameters nor buffers that are kept: state_dict has such only of classes that add them";
 
     private readonly TorchKeys _keys = new(records, values, findings);
     private readonly TorchEntries _entries = new(records, new TorchKeys(records, values, findings), findings);

@@ -115,6 +115,52 @@ public sealed class TorchNamesTests
     }
 
     [Fact]
+    public async Task Open_ModuleWithTensorsInNamesOfUnderscores_LeavesNoneOutSilently()
+    {
+        byte[] Module(params (string Key, byte[] Value)[] entries) => Instance("my.models", "Net", Dictionary(
+        [
+            ("_parameters", Dictionary()), ("_buffers", Dictionary()), ("_modules", Dictionary()), .. entries,
+        ]));
+        await using var checkpoint = await OpenAsync(
+            Module(("_cache", One), ("_nested", Dictionary(("deep", One))), ("_forward_hooks", Dictionary(("0", One))), ("_width", Whole(3))),
+            TorchOpening.Admitting);
+        Assert.Empty(checkpoint.Tensors);
+        Assert.Equal(3L, checkpoint.Metadata["_width"]);
+        Assert.Collection(
+            checkpoint.Warnings.Select(warning => warning.Message),
+            warning =>
+            {
+                Assert.Contains("'_cache', '_nested.deep'", warning, StringComparison.Ordinal);
+                Assert.DoesNotContain("hooks", warning, StringComparison.Ordinal);
+                Assert.DoesNotContain("leaves them out too", warning, StringComparison.Ordinal);
+            },
+            warning => Assert.Contains("1 storages", warning, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Open_QuantisedModule_HasItsPackedWeights()
+    {
+        // As torch.save writes a module of quantize_dynamic: its packed weights are a record of a class of PyTorch's, in a module.
+        byte[] Module(byte[] children, params (string Key, byte[] Value)[] entries) => Instance("torch.ao.nn.quantized", "Linear", Dictionary(
+        [
+            ("training", Truth(false)), ("_parameters", Dictionary()), ("_buffers", Dictionary()), ("_modules", children), .. entries,
+        ]));
+        var packed = Instance("torch._C", "ScriptObject", Tuple(Tuple(One, None), Text("LinearPackedParamsBase")));
+        var linear = Module(Dictionary(("_packed_params", Module(Dictionary(), ("_packed_params", packed)))), ("scale", Real(1)));
+        await using var checkpoint = await OpenAsync(Module(Dictionary(("0", linear))), TorchOpening.Admitting);
+        Assert.Equal("0._packed_params._packed_params.0.0", Assert.Single(checkpoint.Tensors).Name);
+        Assert.Empty(checkpoint.Warnings);
+    }
+
+    [Fact]
+    public async Task Open_StoragesAndNoTensorAtAll_IsAWarning()
+    {
+        await using var checkpoint = await OpenAsync(Dictionary(("epoch", Whole(3))));
+        Assert.Empty(checkpoint.Tensors);
+        Assert.Contains("no tensor", Assert.Single(checkpoint.Warnings).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Open_ForeignRecords_AreLookedThroughWhereverTheyHoldSomething()
     {
         await using var checkpoint = await OpenAsync(
