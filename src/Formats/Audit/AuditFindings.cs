@@ -15,6 +15,9 @@ internal sealed class AuditFindings
     /// <summary>The first thing that is wrong.</summary>
     public Exception? Failure { get; set; }
 
+    /// <summary>Whether what was looked at for a pickle is text.</summary>
+    public bool IsText { get; set; }
+
     /// <summary>
     /// Whether a global was met whose module and name can be one's of Python: the bytes of anything else may look like an opcode.
     /// </summary>

@@ -171,5 +171,9 @@ public static class PickleAuditor
             found.Pickles.AddRange(hidden.Pickles);
             found.Notes.AddRange(hidden.Notes);
         }
+        else if (hidden.IsText)
+        {
+            found.Notes.Add("this is text, no pickle.");
+        }
     }
 }

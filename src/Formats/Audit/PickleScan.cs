@@ -16,6 +16,9 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
     /// <summary>How many bytes the last pickle has to its STOP, or were there where it is broken.</summary>
     public int Consumed { get; private set; }
 
+    /// <summary>Whether the last pickle turned out to be text.</summary>
+    public bool IsText { get; private set; }
+
     /// <summary>Goes through one pickle.</summary>
     /// <param name="name">What it is called in the file.</param>
     /// <param name="offset">Where it begins in the file; null where it is compressed.</param>
@@ -46,7 +49,7 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
         }
 
         Consumed = reader.Position;
-        return new PickleAudit(name, offset, Value is null ? pickle.Length : Consumed)
+        var audit = new PickleAudit(name, offset, Value is null ? pickle.Length : Consumed)
         {
             Protocol = PickleStream.ProtocolOf(pickle.Span),
             Globals = Globals(recorder, isTorchScript),
@@ -55,6 +58,18 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
             Storages = [.. storages.Values],
             Failure = failure,
         };
+        IsText = AuditedText.Is(audit, pickle.Span);
+        return IsText
+            ? new PickleAudit(name, offset, pickle.Length)
+            {
+                Failure = new InvalidCheckpointException(
+                    CheckpointErrorCode.PickleInvalid,
+                    file.Path,
+                    "this is text, no pickle, and Python would import nothing from it; the file is something else than its name says: fetch it again.",
+                    TorchConstants.Format,
+                    offset),
+            }
+            : audit;
 
         object Note(PickleStorageReference reference)
         {

@@ -34,6 +34,7 @@ internal static class StreamScan
             found.Pickles.Add(isStream ? pickle with { Name = Parts[part] } : pickle);
             if (pickle.Failure is not null)
             {
+                found.IsText = part == 0 && scan.IsText;
                 return;
             }
 

@@ -177,6 +177,43 @@ public sealed class PickleAuditorTests : IDisposable
         Assert.NotNull(audit.Failure);
     }
 
+    [Theory]
+    [InlineData("important text\nthat goes on\n")]
+    [InlineData("important text")]
+    [InlineData("const x=1;\nlet y;\n")]
+    [InlineData("const x=1;\nlet os.system;\n")]
+    [InlineData("import os\nprint(os.getcwd())\n")]
+    [InlineData("Not a pickle, but \u00c3\u00a9crit.")]
+    // Whose first letters are opcodes with arguments that can be.
+    [InlineData("(I1\n, said he, and more\n")]
+    public async Task Audit_Text_IsBrokenAndNamesNothing(string text)
+    {
+        foreach (var length in (int[])[0, 10_000])
+        {
+            var audit = await AuditAsync(Bytes(text + new string('\n', length)));
+            Assert.Equal(AuditVerdict.Broken, audit.Verdict);
+            Assert.Empty(audit.Pickles.SelectMany(pickle => pickle.Globals));
+            Assert.Empty(audit.Pickles.SelectMany(pickle => pickle.RefusedOpcodes));
+            Assert.Contains(
+                audit.Notes.Concat(audit.Pickles.Select(pickle => pickle.Failure!.Message)),
+                message => message.Contains("this is text, no pickle", StringComparison.Ordinal));
+        }
+    }
+
+    [Theory]
+    [InlineData("cos\nsystem\n~")]
+    [InlineData("(S'ls'\nios\nsystem\n~")]
+    [InlineData("ios\nsystem\n")]
+    [InlineData("cos.no module\nname\n~")]
+    // Any name that can be a module's is imported before the pickle breaks.
+    [InlineData("(S'ls'\nimine\nname\n~")]
+    public async Task Audit_BrokenPickleOfText_IsUnsafeStill(string pickle)
+    {
+        var audit = await AuditAsync(Bytes(pickle));
+        Assert.Equal(AuditVerdict.Unsafe, audit.Verdict);
+        Assert.Single(Assert.Single(audit.Pickles).Globals);
+    }
+
     [Fact]
     public async Task Audit_ValidSafetensorsThatIsAPickleToo_IsUnsafe()
     {
