@@ -41,7 +41,7 @@ internal sealed class NumpyCacheWriter(Checkpoint source, string? root)
         string[] names = [.. files.Where(pair => pair.Key == pair.Value).Select(pair => pair.Key)];
         await folder.WriteAllBytesAsync(
             namesFile, JsonSerializer.SerializeToUtf8Bytes(names, CacheJsonContext.Default.StringArray), cancellationToken).ConfigureAwait(false);
-        var record = new CacheRecord(CacheRecord.CurrentVersion, root, sources, tensors);
+        var record = new CacheRecord(CacheRecord.CurrentVersion, root, sources, tensors, Guid.NewGuid());
         await folder.WriteAllBytesAsync(
             CacheRecord.FileName, JsonSerializer.SerializeToUtf8Bytes(record, CacheJsonContext.Default.CacheRecord), cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
