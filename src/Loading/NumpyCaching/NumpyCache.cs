@@ -14,7 +14,8 @@ namespace IlgpuLoader.Loading;
 /// that NumPy lacks, and the files of tensors whose names are none of a file. A cache is made anew where size or time of one
 /// of its sources is another, the tensors are, or one of its files is damaged or missing. One that vLLM made is used while it is
 /// newer than its sources, its types and shapes are theirs, and no variant, index or root is asked for, since it does not say of
-/// which it was made. Metadata is not kept. The names that vLLM is not told of are those that are no name of a file: they are
+/// which it was made. Metadata is not kept. vLLM knows of no ties: a tie is listed, with a file of its name (a hard link where there are such), and our record leads
+/// to that of the first. The names that vLLM is not told of are those that are no name of a file: they are
 /// escaped, and in our record alone.
 /// </remarks>
 public static class NumpyCache

@@ -112,6 +112,11 @@ public sealed class NumpyCacheTests : IDisposable
             Assert.Equal("embed", cached["head"].TiedTo);
             Assert.Equal(2, cached.Files.Length);
         }
+
+        // vLLM, which knows of no ties, gets a whole array for each name.
+        var names = JsonSerializer.Deserialize<string[]>(await File.ReadAllBytesAsync(_folder["np/weight_names.json"]))!;
+        Assert.Equal(["bias", "embed", "head"], names.Order());
+        Assert.Equal(Noise(240), NpyFile.Parse(await File.ReadAllBytesAsync(_folder["np/head"])).Data.ToArray());
     }
 
     [Fact]
