@@ -142,7 +142,7 @@ internal sealed class InspectReport(
         files.WriteTo(output, "  ");
         if (checkpoint.WeightsRoot is { } root)
         {
-            output.WriteLine($"  the weights lie below {Quoted.Name(root)}: --root {root} leaves the rest out");
+            output.WriteLine($"  the weights lie below {Quoted.Name(root)}: --root {root} leaves the other tensors out");
         }
 
         WriteMetadata(output);
