@@ -11,7 +11,7 @@ internal sealed class ConvertCommand : CommandBase
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly Argument<string> _output = new("OUT")
     {
-        Description = "A file named .safetensors, .gguf, .npz, .pt, .pth or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
+        Description = "A file named .safetensors, .gguf, .npz, .pt, .pth, .ckpt or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
             + "and generation files beside the weights. It appears whole or not at all.",
     };
 

@@ -25,7 +25,7 @@ internal sealed class LoadArguments
 
     private readonly Option<bool> _npCache = new("--np-cache")
     {
-        Description = "Load from the NumPy cache of a model's folder (np/, a file a tensor, as vLLM's); it is written first where it is missing or older than the model.",
+        Description = "Load from the NumPy cache of a model's folder (np/, a file a tensor, as vLLM's); the first load of PyTorch files writes it, and so does the first after they changed. Other formats are loaded as they are, 'plan' writes nothing.",
     };
 
     /// <summary>Adds the options.</summary>
@@ -43,16 +43,57 @@ internal sealed class LoadArguments
     public async Task<Checkpoint> OpenAsync(
         ParseResult parsed, CommandConsole console, string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
-        if (!parsed.GetValue(_npCache))
+        if (!TakesCache(parsed, path))
         {
             return await Checkpoint.OpenAsync(path, options, cancellationToken).ConfigureAwait(false);
         }
 
-        return File.Exists(path)
+        var opening = await ProgressDisplay
+            .RunAsync(console, "caching", progress => NumpyCache.OpenReportedAsync(path, options, progress, cancellationToken))
+            .ConfigureAwait(false);
+        if (opening.Made is { } made)
+        {
+            Note(console, $"made the cache {Quoted.Plain(opening.CachePath!)} in {made.TotalSeconds:0.0} s");
+        }
+        else if (opening.Waited is { } waited)
+        {
+            Note(console, $"waited {waited.TotalSeconds:0.0} s for the cache {Quoted.Plain(opening.CachePath!)}, which another process made");
+        }
+
+        return opening.Checkpoint;
+    }
+
+    /// <summary>Opens what would be loaded, and writes nothing: where a cache is asked for and there is none yet, the checkpoint itself.</summary>
+    /// <exception cref="UsageException">A cache is asked for and the path is no folder.</exception>
+    public async Task<Checkpoint> OpenUnchangedAsync(
+        ParseResult parsed, CommandConsole console, string path, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        if (!TakesCache(parsed, path))
+        {
+            return await Checkpoint.OpenAsync(path, options, cancellationToken).ConfigureAwait(false);
+        }
+
+        var opening = await NumpyCache.OpenExistingAsync(path, options, cancellationToken).ConfigureAwait(false);
+        if (opening.IsMissing)
+        {
+            Note(console, $"there is no cache {Quoted.Plain(opening.CachePath!)} of this model yet, which the first load would make; this is the plan without it");
+        }
+
+        return opening.Checkpoint;
+    }
+
+    private bool TakesCache(ParseResult parsed, string path) =>
+        parsed.GetValue(_npCache)
+        && (File.Exists(path)
             ? throw new UsageException($"{_npCache.Name} takes the folder of a model, in which the cache is, not the file '{path}'.")
-            : await ProgressDisplay
-                .RunAsync(console, "caching", progress => NumpyCache.OpenAsync(path, options, progress, cancellationToken))
-                .ConfigureAwait(false);
+            : true);
+
+    private static void Note(CommandConsole console, string message)
+    {
+        if (!console.Quiet)
+        {
+            console.Error.WriteLine(message);
+        }
     }
 
     /// <summary>The dtype as it was typed.</summary>

@@ -50,7 +50,7 @@ internal sealed class PlanCommand : CommandBase
         var parallel = Parallel(parsed);
         var options = _load.Options(parsed, _checkpoint.Choice(parsed)) with { TensorParallel = parallel };
         var checkpoint = await _load
-            .OpenAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
+            .OpenUnchangedAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
             WriteWarnings(console, checkpoint.Warnings);

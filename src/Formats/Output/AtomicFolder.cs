@@ -21,6 +21,7 @@ public sealed class AtomicFolder : IDisposable
 
     // Null stands for a file that is still being written.
     private readonly SortedDictionary<string, UnfinishedFile?> _files = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, string> _links = new(StringComparer.Ordinal);
     private HiddenFolder? _hidden;
     private MadeFolders? _above;
     private int _unnamedFiles;
@@ -78,17 +79,12 @@ public sealed class AtomicFolder : IDisposable
     /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
     public AtomicFile CreateFile(string name, long length = 0)
     {
-        ArgumentException.ThrowIfNullOrEmpty(name);
+        ThrowIfNoBaseName(name);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        if (name is "." or ".." || name.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
-        {
-            throw new ArgumentException($"{Quoted.Name(name)} is no name of a file in a folder.", nameof(name));
-        }
-
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_hasEnded, this);
-            if (!_files.TryAdd(name, null))
+            if (_links.ContainsKey(name) || !_files.TryAdd(name, null))
             {
                 throw new ArgumentException($"The folder has a file {Quoted.Name(name)} already.", nameof(name));
             }
@@ -113,6 +109,32 @@ public sealed class AtomicFolder : IDisposable
     /// <inheritdoc cref="CreateFile" path="/exception"/>
     public Task WriteAllBytesAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default) =>
         AtomicFile.WriteAllBytesAsync(CreateFile(name, content.Length), content, cancellationToken);
+
+    /// <summary>
+    /// Gives a file of the folder another name: by a hard link where the file system has them, else by a copy, when the folder
+    /// is committed.
+    /// </summary>
+    /// <param name="name">The other base name, which no file of the folder has.</param>
+    /// <param name="file">The base name of a file of the folder.</param>
+    /// <exception cref="ArgumentException">The name is no base name, or is another file's, or there is no such file.</exception>
+    /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
+    public void AddLink(string name, string file)
+    {
+        ThrowIfNoBaseName(name);
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_hasEnded, this);
+            if (!_files.ContainsKey(file))
+            {
+                throw new ArgumentException($"The folder has no file {Quoted.Name(file)}.", nameof(file));
+            }
+
+            if (_files.ContainsKey(name) || !_links.TryAdd(name, file))
+            {
+                throw new ArgumentException($"The folder has a file {Quoted.Name(name)} already.", nameof(name));
+            }
+        }
+    }
 
     /// <summary>Makes the folder appear with all files that were committed. May be called once.</summary>
     /// <exception cref="InvalidOperationException">A file was neither committed nor disposed.</exception>
@@ -229,8 +251,39 @@ public sealed class AtomicFolder : IDisposable
             file!.GiveName(System.IO.Path.Combine(hidden.Path, name), overwrite: false);
         }
 
+        foreach (var (name, file) in _links)
+        {
+            Link(System.IO.Path.Combine(hidden.Path, file), System.IO.Path.Combine(hidden.Path, name));
+        }
+
         _calls.FlushFolder(hidden.Path);
         Replace(hidden);
+    }
+
+    private void Link(string existing, string path)
+    {
+        // As with unnamed files: the call goes through Linux's /proc.
+        if (OperatingSystem.IsLinux())
+        {
+            using var handle = File.OpenHandle(existing);
+            if (_calls.Link(handle, path) == LinkOutcome.Linked)
+            {
+                return;
+            }
+        }
+
+        File.Copy(existing, path);
+        using var copy = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+        _calls.FlushFile(copy);
+    }
+
+    private static void ThrowIfNoBaseName(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (name is "." or ".." || name.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
+        {
+            throw new ArgumentException($"{Quoted.Name(name)} is no name of a file in a folder.", nameof(name));
+        }
     }
 
     private void Replace(HiddenFolder hidden)

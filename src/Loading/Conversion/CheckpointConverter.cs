@@ -14,6 +14,9 @@ public static class CheckpointConverter
     private static readonly string[] QuantiserKeys =
         ["qscheme", "q_scale", "q_zero_point", "q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis"];
 
+    // Files of weights that are known by these endings and that nothing here writes; as the name of a new folder they are a slip.
+    private static readonly string[] UnwrittenExtensions = [".npy", ".pkl", ".pickle", ".h5", ".onnx", ".ggml"];
+
     /// <summary>
     /// Whether an output of this name is written as a folder: whatever is not named as a file of a format
     /// (<see cref="OutputFormatExtensions"/>), or is a folder already.
@@ -36,7 +39,7 @@ public static class CheckpointConverter
     /// for it: this makes no model of one program into one of another.
     /// </summary>
     /// <param name="checkpoint">The checkpoint; stays open and the caller's. It may be the output itself, if that is replaced.</param>
-    /// <param name="output">A file named <c>.safetensors</c>, <c>.gguf</c>, <c>.npz</c>, <c>.pt</c>, <c>.pth</c> or <c>.bin</c>, or a folder; appears whole or not at all.</param>
+    /// <param name="output">A file named <c>.safetensors</c>, <c>.gguf</c>, <c>.npz</c>, <c>.pt</c>, <c>.pth</c>, <c>.ckpt</c> or <c>.bin</c>, or a folder; appears whole or not at all.</param>
     /// <param name="options">What is written; null for everything as it is stored.</param>
     /// <param name="progress">Bytes read and tensors written; called from the lanes' threads, in order; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk; nothing is left behind.</param>
@@ -103,6 +106,7 @@ public static class CheckpointConverter
 
     private static OutputFormat FormatOf(string output, ConversionOptions options)
     {
+        ThrowIfNamedAsUnwritten(output, options);
         var named = IsFolder(output) ? null : FormatOfFile(output);
         return options.Format is { } asked && named is { } other && asked != other
             ? throw new ArgumentException(
@@ -110,6 +114,21 @@ public static class CheckpointConverter
                 + "name the file after the format, or give a folder.",
                 nameof(options))
             : options.Format ?? named ?? OutputFormat.Safetensors;
+    }
+
+    // Else a folder of another format would appear under the name of a file.
+    private static void ThrowIfNamedAsUnwritten(string output, ConversionOptions options)
+    {
+        if (options.Format is null
+            && !Directory.Exists(output)
+            && Array.Find(UnwrittenExtensions, extension => output.EndsWith(extension, StringComparison.OrdinalIgnoreCase)) is { } ending)
+        {
+            var endings = string.Join(", ", Enum.GetValues<OutputFormat>().SelectMany(format => format.Extensions));
+            throw new ArgumentException(
+                $"{Path.GetFileName(output)} is the name of a {ending} file, which is not written: name a file {endings}, or give a folder "
+                + "(with --format, a folder of any name).",
+                nameof(options));
+        }
     }
 
     private static OutputFormat? FormatOfFile(string output) =>

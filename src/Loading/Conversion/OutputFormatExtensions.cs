@@ -40,7 +40,7 @@ public static class OutputFormatExtensions
         {
             OutputFormat.Safetensors => [ShardNames.SafetensorsExtension],
             OutputFormat.Gguf => [ShardNames.GgufExtension],
-            OutputFormat.Torch => [ShardNames.TorchExtension, ".pt", ".pth"],
+            OutputFormat.Torch => [ShardNames.TorchExtension, ".pt", ".pth", ".ckpt"],
             OutputFormat.Npz => [ShardNames.NpzExtension],
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "There is no such format."),
         };

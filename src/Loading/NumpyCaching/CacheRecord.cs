@@ -8,7 +8,8 @@ namespace IlgpuLoader.Loading;
 /// <param name="Root">The part of the checkpoint that was asked for; null for all of it.</param>
 /// <param name="Sources">The files it was made from.</param>
 /// <param name="Tensors">The tensors; an alias behind the one that it is tied to.</param>
-internal sealed record CacheRecord(int Version, string? Root, IReadOnlyList<CachedSource> Sources, IReadOnlyList<CachedTensor> Tensors)
+/// <param name="Id">Differs from one making to the next, so that a cache that replaced another is told from it; null in older ones.</param>
+internal sealed record CacheRecord(int Version, string? Root, IReadOnlyList<CachedSource> Sources, IReadOnlyList<CachedTensor> Tensors, Guid? Id = null)
 {
     /// <summary>The name of its file.</summary>
     public const string FileName = "ilgpu-loader.json";
@@ -26,7 +27,8 @@ internal sealed record CacheRecord(int Version, string? Root, IReadOnlyList<Cach
             {
                 var record = await JsonSerializer
                     .DeserializeAsync(stream, CacheJsonContext.Default.CacheRecord, cancellationToken).ConfigureAwait(false);
-                return record is { Version: CurrentVersion, Sources: not null, Tensors: not null } ? record : null;
+                return record is { Version: CurrentVersion, Sources: not null, Tensors: not null }
+                    && record.Tensors.All(tensor => tensor is { Name: not null, File: not null, DType: not null }) ? record : null;
             }
         }
         catch (JsonException)

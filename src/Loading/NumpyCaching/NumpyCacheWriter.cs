@@ -37,11 +37,21 @@ internal sealed class NumpyCacheWriter(Checkpoint source, string? root)
         await TensorPieces.EnsureUnchangedAsync(stored, cancellationToken).ConfigureAwait(false);
         var tensors = source.Tensors.Select(
             tensor => new CachedTensor(tensor.Name, files[tensor.TiedTo ?? tensor.Name], tensor.DType.Name, tensor.TiedTo)).ToArray();
+        // vLLM knows of no ties: each has its own file there. Our record leads all of them to the first's.
+        foreach (var tie in source.Tensors.Where(tensor => tensor.TiedTo is not null))
+        {
+            files.Add(tie.Name, file.Next(tie.Name));
+            if (files[tie.Name] == tie.Name)
+            {
+                folder.AddLink(tie.Name, files[tie.TiedTo!]);
+            }
+        }
+
         // vLLM opens each name as a file: it is told of those that are one.
         string[] names = [.. files.Where(pair => pair.Key == pair.Value).Select(pair => pair.Key)];
         await folder.WriteAllBytesAsync(
             namesFile, JsonSerializer.SerializeToUtf8Bytes(names, CacheJsonContext.Default.StringArray), cancellationToken).ConfigureAwait(false);
-        var record = new CacheRecord(CacheRecord.CurrentVersion, root, sources, tensors);
+        var record = new CacheRecord(CacheRecord.CurrentVersion, root, sources, tensors, Guid.NewGuid());
         await folder.WriteAllBytesAsync(
             CacheRecord.FileName, JsonSerializer.SerializeToUtf8Bytes(record, CacheJsonContext.Default.CacheRecord), cancellationToken).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();

@@ -14,16 +14,44 @@ public sealed class NumpyCacheTests : IDisposable
 
     private static byte[] Noise(int length, int seed = 0) => [.. Enumerable.Range(0, length).Select(i => (byte)((i * 7) + seed))];
 
-    private async Task WriteModelAsync(int seed = 0)
+    private async Task WriteModelAsync(int seed = 0, string file = "pytorch_model.bin")
     {
-        var builder = new SafetensorsBuilder()
-            .Add("model.weight", "F32", [3, 4], Noise(48, seed))
-            .Add("model.bias", "BF16", [300, 4], Noise(2400, seed))
-            .Add("../evil", "U8", [4], Noise(4, seed))
-            .Add("scalar", "F8_E4M3", [], Noise(1, seed))
-            .Add("empty", "I64", [0, 2], [])
-            .Add("Model.weight", "F16", [2], Noise(4, seed));
-        await File.WriteAllBytesAsync(_folder["model.safetensors"], builder.ToBytes());
+        await using var writer = Formats.Torch.TorchWriter.Create(
+            _folder[file],
+            [
+                new("model.weight", DType.F32, new Shape(3, 4)),
+                new("model.bias", DType.BF16, new Shape(300, 4)),
+                new("../evil", DType.U8, new Shape(4)),
+                new("scalar", DType.F8_E4M3, new Shape()),
+                new("empty", DType.I64, new Shape(0, 2)),
+                new("Model.weight", DType.F16, new Shape(2)),
+            ]);
+        writer.Write("model.weight", 0, Noise(48, seed));
+        writer.Write("model.bias", 0, Noise(2400, seed));
+        writer.Write("../evil", 0, Noise(4, seed));
+        writer.Write("scalar", 0, Noise(1, seed));
+        writer.Write("Model.weight", 0, Noise(4, seed));
+        await writer.CommitAsync();
+    }
+
+    private async Task WriteOneAsync(string file = "pytorch_model.bin", int seed = 0)
+    {
+        await using var writer = Formats.Torch.TorchWriter.Create(_folder[file], [new("w", DType.F32, new Shape(2))]);
+        writer.Write("w", 0, Noise(8, seed));
+        await writer.CommitAsync();
+    }
+
+    // As vLLM has it: the array under the tensor's name, and the list.
+    private async Task WriteForeignAsync(DType dtype, Shape shape, int seed = 100)
+    {
+        Directory.CreateDirectory(_folder["np"]);
+        await using (var writer = await Formats.Numpy.NpyWriter.CreateAsync(_folder["np/w"], new("w", dtype, shape)))
+        {
+            await writer.WriteAsync("w", 0, Noise((int)dtype.ByteCount(shape.ElementCount), seed));
+            await writer.CommitAsync();
+        }
+
+        await File.WriteAllTextAsync(_folder["np/weight_names.json"], "[\"w\"]");
     }
 
     private static async Task<byte[]> BytesAsync(TensorInfo tensor)
@@ -56,7 +84,7 @@ public sealed class NumpyCacheTests : IDisposable
         await AssertIsModelAsync(cached);
         Assert.Equal(6, progress[^1].TensorsLoaded);
         Assert.Equal(progress[^1].TotalBytes, progress[^1].BytesRead);
-        Assert.Equal(["model.safetensors", "np"], Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName).Order());
+        Assert.Equal(["np", "pytorch_model.bin"], Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName).Order());
         // What vLLM opens by name is there under that name.
         var names = JsonSerializer.Deserialize<string[]>(await File.ReadAllBytesAsync(_folder["np/weight_names.json"]))!;
         Assert.All(names, name => Assert.True(File.Exists(Path.Combine(_folder["np"], name))));
@@ -84,21 +112,39 @@ public sealed class NumpyCacheTests : IDisposable
             Assert.Equal("embed", cached["head"].TiedTo);
             Assert.Equal(2, cached.Files.Length);
         }
+
+        // vLLM, which knows of no ties, gets a whole array for each name.
+        var names = JsonSerializer.Deserialize<string[]>(await File.ReadAllBytesAsync(_folder["np/weight_names.json"]))!;
+        Assert.Equal(["bias", "embed", "head"], names.Order());
+        Assert.Equal(Noise(240), NpyFile.Parse(await File.ReadAllBytesAsync(_folder["np/head"])).Data.ToArray());
     }
 
     [Fact]
-    public async Task Open_FolderOfBothKinds_IsMadeOfTheSafetensorsFiles()
+    public async Task Open_FolderOfBothKinds_OpensTheSafetensorsFiles()
     {
         await WriteModelAsync();
-        await using (var writer = Formats.Torch.TorchWriter.Create(_folder["pytorch_model.bin"], [new("other", DType.F32, new Shape(1))]))
+        await File.WriteAllBytesAsync(_folder["model.safetensors"], new SafetensorsBuilder().Add("w", "F32", [2], Noise(8)).ToBytes());
+        await using var opened = await NumpyCache.OpenAsync(_folder.Path);
+        Assert.Equal(("safetensors", "w"), (opened.Format, Assert.Single(opened.Tensors).Name));
+        Assert.False(Directory.Exists(_folder["np"]));
+    }
+
+    [Theory]
+    [InlineData("safetensors")]
+    [InlineData("gguf")]
+    [InlineData("npz")]
+    public async Task Open_FilesOfAnotherFormat_GivesThemThemselvesAndWritesNothing(string format)
+    {
+        await File.WriteAllBytesAsync(_folder["a.safetensors"], new SafetensorsBuilder().Add("w", "F32", [2], Noise(8)).ToBytes());
+        Directory.CreateDirectory(_folder["m"]);
+        await using (var source = await Checkpoint.OpenAsync(_folder["a.safetensors"]))
         {
-            writer.Write("other", 0, Noise(4));
-            await writer.CommitAsync();
+            await CheckpointConverter.ConvertAsync(source, _folder[$"m/model.{format}"]);
         }
 
-        await using var cached = await NumpyCache.OpenAsync(_folder.Path);
-        await AssertIsModelAsync(cached);
-        Assert.False(cached.TryGetTensor("other", out _));
+        await using var opened = await NumpyCache.OpenAsync(_folder["m"]);
+        Assert.Equal(format, opened.Format);
+        Assert.Equal([$"model.{format}"], Directory.EnumerateFileSystemEntries(_folder["m"]).Select(Path.GetFileName));
     }
 
     [Fact]
@@ -120,7 +166,7 @@ public sealed class NumpyCacheTests : IDisposable
         await WriteModelAsync();
         await (await NumpyCache.OpenAsync(_folder.Path)).DisposeAsync();
         await WriteModelAsync(seed: 5);
-        File.SetLastWriteTimeUtc(_folder["model.safetensors"], DateTime.UtcNow.AddHours(-3));
+        File.SetLastWriteTimeUtc(_folder["pytorch_model.bin"], DateTime.UtcNow.AddHours(-3));
         await using var cached = await NumpyCache.OpenAsync(_folder.Path);
         await AssertIsModelAsync(cached);
         Assert.Equal(Noise(48, 5), await BytesAsync(cached["model.weight"]));
@@ -146,17 +192,9 @@ public sealed class NumpyCacheTests : IDisposable
     [InlineData(false)]
     public async Task Open_CacheOfVllm_IsUsedWhileItIsNewer(bool isNewer)
     {
-        var bytes = new SafetensorsBuilder().Add("w", "F32", [2], Noise(8)).ToBytes();
-        await File.WriteAllBytesAsync(_folder["model.safetensors"], bytes);
-        File.SetLastWriteTimeUtc(_folder["model.safetensors"], DateTime.UtcNow.AddHours(isNewer ? -1 : 1));
-        Directory.CreateDirectory(_folder["np"]);
-        await using (var writer = await Formats.Numpy.NpyWriter.CreateAsync(_folder["np/w"], new("w", DType.F32, new Shape(2))))
-        {
-            await writer.WriteAsync("w", 0, Noise(8, 100));
-            await writer.CommitAsync();
-        }
-
-        await File.WriteAllTextAsync(_folder["np/weight_names.json"], "[\"w\"]");
+        await WriteOneAsync();
+        File.SetLastWriteTimeUtc(_folder["pytorch_model.bin"], DateTime.UtcNow.AddHours(isNewer ? -1 : 1));
+        await WriteForeignAsync(DType.F32, new Shape(2));
         await using var cached = await NumpyCache.OpenAsync(_folder.Path);
         Assert.Equal(Noise(8, isNewer ? 100 : 0), await BytesAsync(cached["w"]));
         Assert.Equal(!isNewer, File.Exists(_folder["np/ilgpu-loader.json"]));
@@ -170,12 +208,113 @@ public sealed class NumpyCacheTests : IDisposable
     [InlineData("{}")]
     public async Task Open_CacheOfVllmForOtherTensors_MakesItAnew(string names)
     {
-        await File.WriteAllBytesAsync(_folder["model.safetensors"], new SafetensorsBuilder().Add("w", "F32", [2], Noise(8)).ToBytes());
-        File.SetLastWriteTimeUtc(_folder["model.safetensors"], DateTime.UtcNow.AddHours(-1));
+        await WriteOneAsync();
+        File.SetLastWriteTimeUtc(_folder["pytorch_model.bin"], DateTime.UtcNow.AddHours(-1));
         Directory.CreateDirectory(_folder["np"]);
         await File.WriteAllTextAsync(_folder["np/weight_names.json"], names);
         await using var cached = await NumpyCache.OpenAsync(_folder.Path);
         Assert.Equal(Noise(8), await BytesAsync(cached["w"]));
+    }
+
+    [Fact]
+    public async Task Open_CacheOfVllmAndAVariant_GivesTheVariantsValues()
+    {
+        await WriteOneAsync();
+        await WriteOneAsync("pytorch_model.fp16.bin", seed: 50);
+        File.SetLastWriteTimeUtc(_folder["pytorch_model.bin"], DateTime.UtcNow.AddHours(-1));
+        File.SetLastWriteTimeUtc(_folder["pytorch_model.fp16.bin"], DateTime.UtcNow.AddHours(-1));
+        await WriteForeignAsync(DType.F32, new Shape(2));
+        await using var cached = await NumpyCache.OpenAsync(_folder.Path, new CheckpointOptions { Variant = "fp16" });
+        Assert.Equal("npy", cached.Format);
+        Assert.Equal(Noise(8, 50), await BytesAsync(cached["w"]));
+    }
+
+    [Theory]
+    [InlineData(DType.F64, 2)]
+    [InlineData(DType.F32, 3)]
+    [InlineData(DType.I32, 2)]
+    public async Task Open_CacheOfVllmOfOtherTypesOrShapes_MakesItAnew(DType dtype, int length)
+    {
+        await WriteOneAsync();
+        File.SetLastWriteTimeUtc(_folder["pytorch_model.bin"], DateTime.UtcNow.AddHours(-1));
+        await WriteForeignAsync(dtype, new Shape(length));
+        await using var cached = await NumpyCache.OpenAsync(_folder.Path);
+        Assert.Equal((DType.F32, new Shape(2)), (cached["w"].DType, cached["w"].Shape));
+        Assert.Equal(Noise(8), await BytesAsync(cached["w"]));
+    }
+
+    [Theory]
+    [InlineData("model.weight", null)]
+    [InlineData("model.weight", 0)]
+    [InlineData("model.weight", 100)]
+    [InlineData("model.bias", 2000)]
+    [InlineData("weight_names.json", null)]
+    public async Task Open_DamagedCacheOfOurs_MakesItAnew(string file, int? length)
+    {
+        await WriteModelAsync();
+        await (await NumpyCache.OpenAsync(_folder.Path)).DisposeAsync();
+        var path = Path.Combine(_folder["np"], file);
+        if (length is { } cut)
+        {
+            await using var stream = File.OpenWrite(path);
+            stream.SetLength(cut);
+        }
+        else
+        {
+            File.Delete(path);
+        }
+
+        var opening = await NumpyCache.OpenReportedAsync(_folder.Path);
+        await using var cached = opening.Checkpoint;
+        Assert.NotNull(opening.Made);
+        await AssertIsModelAsync(cached);
+    }
+
+    [Fact]
+    public async Task Open_WhileOthersReplaceIt_GivesWhatWasAskedFor()
+    {
+        await WriteOneAsync();
+        await WriteOneAsync("pytorch_model.fp16.bin", seed: 50);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(worker => Task.Run(async () =>
+        {
+            var isVariant = worker % 2 == 1;
+            for (var i = 0; i < 25; i++)
+            {
+                await using var cached = await NumpyCache.OpenAsync(_folder.Path, new CheckpointOptions { Variant = isVariant ? "fp16" : null });
+                Assert.Equal("npy", cached.Format);
+                Assert.Equal(Noise(8, isVariant ? 50 : 0), await BytesAsync(cached["w"]));
+            }
+        })));
+    }
+
+    [Fact]
+    public async Task OpenReported_MadeAndFound_SaysWhich()
+    {
+        await WriteModelAsync();
+        var made = await NumpyCache.OpenReportedAsync(_folder.Path);
+        await made.Checkpoint.DisposeAsync();
+        Assert.Equal((_folder["np"], true, false), (made.CachePath, made.Made is not null, made.Waited is not null));
+        var found = await NumpyCache.OpenReportedAsync(_folder.Path);
+        await found.Checkpoint.DisposeAsync();
+        Assert.Equal((_folder["np"], false, false), (found.CachePath, found.Made is not null, found.Waited is not null));
+    }
+
+    [Fact]
+    public async Task OpenExisting_NoCache_OpensTheModelAndWritesNothing()
+    {
+        await WriteModelAsync();
+        var missing = await NumpyCache.OpenExistingAsync(_folder.Path);
+        await using (missing.Checkpoint)
+        {
+            Assert.Equal((true, "pytorch"), (missing.IsMissing, missing.Checkpoint.Format));
+        }
+
+        Assert.Equal(["pytorch_model.bin"], Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName));
+        await (await NumpyCache.OpenAsync(_folder.Path)).DisposeAsync();
+        var there = await NumpyCache.OpenExistingAsync(_folder.Path);
+        await using var cached = there.Checkpoint;
+        Assert.False(there.IsMissing);
+        await AssertIsModelAsync(cached);
     }
 
     [Fact]
@@ -196,7 +335,7 @@ public sealed class NumpyCacheTests : IDisposable
         using var cancellation = new CancellationTokenSource();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => NumpyCache.OpenAsync(_folder.Path, progress: new Canceller(cancellation), cancellationToken: cancellation.Token));
-        Assert.Equal(["model.safetensors"], Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName));
+        Assert.Equal(["pytorch_model.bin"], Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName));
     }
 
     [Fact]
@@ -227,18 +366,10 @@ public sealed class NumpyCacheTests : IDisposable
     }
 
     [Fact]
-    public async Task Open_BlockTypes_AreRefusedBeforeAnythingIsWritten()
-    {
-        await File.WriteAllBytesAsync(_folder["model.gguf"], GoldenArchive.Read(GgufManifest.Set, "all-types.gguf"));
-        await Assert.ThrowsAsync<UnsupportedCheckpointException>(() => NumpyCache.OpenAsync(_folder.Path));
-        Assert.False(Directory.Exists(_folder["np"]));
-    }
-
-    [Fact]
     public async Task Open_NoFolder_Throws()
     {
         await WriteModelAsync();
-        await Assert.ThrowsAsync<DirectoryNotFoundException>(() => NumpyCache.OpenAsync(_folder["model.safetensors"]));
+        await Assert.ThrowsAsync<DirectoryNotFoundException>(() => NumpyCache.OpenAsync(_folder["pytorch_model.bin"]));
         await Assert.ThrowsAsync<DirectoryNotFoundException>(() => NumpyCache.OpenAsync(_folder["missing"]));
     }
 
