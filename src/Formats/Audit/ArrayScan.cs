@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using IlgpuLoader.Formats.Numpy;
 using IlgpuLoader.Formats.Torch;
 
@@ -7,9 +8,10 @@ namespace IlgpuLoader.Formats;
 /// <param name="file">The file.</param>
 /// <param name="options">What is accepted.</param>
 /// <param name="found">Takes what is found.</param>
-internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, AuditFindings found)
+/// <param name="budget">What all pickles of the file share.</param>
+internal sealed partial class ArrayScan(CheckpointFile file, CheckpointOptions options, AuditFindings found, AuditBudget budget)
 {
-    private readonly PickleScan _scan = new(file, options.Torch);
+    private readonly PickleScan _scan = new(file, options.Torch, budget);
 
     /// <summary>Goes through one array.</summary>
     /// <param name="name">What it is called.</param>
@@ -39,6 +41,11 @@ internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, 
                 NumpyConstants.Array);
         }
 
+        if (offset is null)
+        {
+            budget.Inflate(name, length);
+        }
+
         found.Notes.Add($"the elements of array {Quoted.Name(name)} are Python objects: its data is a pickle.");
         var pickle = new byte[(int)(length - end)];
         await source.ReadExactlyAsync(start + end, pickle, cancellationToken).ConfigureAwait(false);
@@ -49,11 +56,15 @@ internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, 
         }
     }
 
-    // NumPy's dtype.hasobject: also of one field among many, and of what is nested in it. What is neither a type, nor a type with
-    // a shape, nor a list of fields nobody knows, so that what follows is looked at.
+    // The types without objects as NumPy writes them. It reads many more spellings ('object_', 'i4,O', '(1,)O'), which nobody can list.
+    [GeneratedRegex(@"\A[<>=|]?[biufcSUVmM?][0-9]*(\[[^\]]*\])?\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
+    private static partial Regex Plain { get; }
+
+    // NumPy's dtype.hasobject: also of one field among many, and of what is nested in it. What is neither a plain type, nor a type
+    // with a shape, nor a list of fields nobody knows, so that what follows is looked at.
     private static bool HoldsObjects(object? type) => type switch
     {
-        string text => text.AsSpan().TrimStart("<>=|").StartsWith("O"),
+        string text => !Plain.IsMatch(text),
         NpySequence { IsTuple: true, Items: [var inner, NpySequence] } => HoldsObjects(inner),
         NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] } || HoldsObjects(inner)),
         _ => true,

@@ -8,7 +8,8 @@ namespace IlgpuLoader.Formats;
 /// <summary>Lists what a pickle would do, with nothing done. Not safe for several threads.</summary>
 /// <param name="file">The file, for messages and for its size.</param>
 /// <param name="limits">What is accepted; unknown globals are listed as such whether or not they are admitted.</param>
-internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
+/// <param name="budget">What all pickles of the file share.</param>
+internal sealed class PickleScan(CheckpointFile file, TorchLimits limits, AuditBudget budget)
 {
     /// <summary>What the last pickle gave; null where it is broken.</summary>
     public object? Value { get; private set; }
@@ -33,7 +34,11 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
             offset ?? 0,
             TorchContent.HalfOfRest(file, pickle.Length),
             recorder) with
-        { References = Note };
+        {
+            References = Note,
+            SpentBytes = budget.SpentBytes,
+            SpentValues = budget.SpentValues,
+        };
         var reader = new PickleReader(pickle, settings);
         Value = null;
         try
@@ -46,7 +51,7 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
         }
 
         Consumed = reader.Position;
-        return new PickleAudit(name, offset, Value is null ? pickle.Length : Consumed)
+        var audit = new PickleAudit(name, offset, Value is null ? pickle.Length : Consumed)
         {
             Protocol = PickleStream.ProtocolOf(pickle.Span),
             Globals = Globals(recorder, isTorchScript),
@@ -55,6 +60,8 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
             Storages = [.. storages.Values],
             Failure = failure,
         };
+        budget.Spend(reader.SpentBytes, reader.SpentValues, audit);
+        return audit;
 
         object Note(PickleStorageReference reference)
         {
@@ -76,7 +83,8 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
         }
     }
 
-    private static ImmutableArray<AuditedGlobal> Globals(PickleRecorder recorder, bool isTorchScript)
+    /// <summary>What is kept of the globals that were noted, each once.</summary>
+    public static ImmutableArray<AuditedGlobal> Globals(PickleRecorder recorder, bool isTorchScript)
     {
         var lenient = new TorchGlobals(admitsUnknown: true, isTorchScript);
         var globals = new OrderedDictionary<(string, string), AuditedGlobal>();
