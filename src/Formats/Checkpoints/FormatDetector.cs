@@ -19,6 +19,8 @@ internal sealed class FormatDetector
     // No more than one number of 64 bits: too little to tell what it was to become.
     private const int FewBytes = 8;
 
+    private const string TarArchive = "a tar archive";
+
     private static readonly SearchValues<byte> TextCharacters =
         SearchValues.Create([.. "\t\r\n"u8, .. Enumerable.Range(' ', '~' - ' ' + 1).Select(character => (byte)character)]);
 
@@ -53,6 +55,16 @@ internal sealed class FormatDetector
                 CheckpointErrorCode.GitLfsPointer,
                 path,
                 "this is a git-lfs pointer, not the file it points to: run 'git lfs pull' in the repository, or download the file itself.");
+        }
+
+        // Zip archives are the only ones that PyTorch looks for before tar archives.
+        if (!head.StartsWith("PK\u0003\u0004"u8) && TarHeader.Matches(head))
+        {
+            throw new UnsupportedCheckpointException(
+                TarArchive,
+                path,
+                $"this is {TarArchive}, whatever else it may look like, and PyTorch would run the pickles in it; it is not read. Fetch the weights as safetensors, "
+                + "or let who made the file save it with PyTorch 1.6 or later.");
         }
 
         foreach (var format in _formats)
@@ -117,7 +129,7 @@ internal sealed class FormatDetector
     {
         [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file",
         _ when head.StartsWith("PYTORCH1"u8) => "a PyTorch file of the oldest kind",
-        _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => "a tar archive",
+        _ when head.Length >= 262 && head[257..].StartsWith("ustar"u8) => TarArchive,
         [0x1f, 0x8b, ..] => "a gzip archive",
         _ => null,
     };

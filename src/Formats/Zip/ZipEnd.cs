@@ -49,38 +49,30 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
         return new ZipEnd(end.Directory, end.DirectoryBytes, end.Entries, tail, bytesBehind);
     }
 
-    // The last record whose comment ends with the file. Inside a comment could be another one: the nearest to the end is what
-    // other readers take, and what all of them have to agree on. Where there is none, the last record with bytes behind its
-    // comment: PyTorch and Python's zipfile take it too, and copies rounded up to whole blocks end so. A comment that would
-    // reach behind the end of the file is one that was cut.
+    // The last signature with a whole record behind it, whatever its comment says: PyTorch (miniz) and Python's zipfile take it,
+    // and a file must not be one archive to them and another to us. Bytes behind its comment are what copies rounded up to
+    // whole blocks have; a comment that would reach behind the end of the file is one that was cut.
     private static int Find(ReadOnlySpan<byte> tail, out int bytesBehind)
     {
         bytesBehind = 0;
-        var last = -1;
+        if (tail.Length < ZipConstants.EndBytes)
+        {
+            return -1;
+        }
+
         Span<byte> signature = stackalloc byte[sizeof(uint)];
         BinaryPrimitives.WriteUInt32LittleEndian(signature, ZipConstants.EndSignature);
         var first = Math.Max(0, tail.Length - ZipConstants.EndBytes - ushort.MaxValue);
-        var searched = tail.Length < ZipConstants.EndBytes ? [] : tail[first..^(ZipConstants.EndBytes - signature.Length)];
-        while (searched.LastIndexOf(signature) is var found and >= 0)
+        var found = tail[first..^(ZipConstants.EndBytes - signature.Length)].LastIndexOf(signature);
+        if (found < 0)
         {
-            var position = first + found;
-            var comment = BinaryPrimitives.ReadUInt16LittleEndian(tail[(position + 20)..]);
-            var behind = tail.Length - (position + ZipConstants.EndBytes + comment);
-            if (behind == 0)
-            {
-                bytesBehind = 0;
-                return position;
-            }
-
-            if (last < 0 && behind > 0)
-            {
-                (last, bytesBehind) = (position, behind);
-            }
-
-            searched = searched[..(found + signature.Length - 1)];
+            return -1;
         }
 
-        return last;
+        var position = first + found;
+        var comment = BinaryPrimitives.ReadUInt16LittleEndian(tail[(position + 20)..]);
+        bytesBehind = tail.Length - (position + ZipConstants.EndBytes + comment);
+        return bytesBehind >= 0 ? position : -1;
     }
 
     private static InvalidCheckpointException Missing(CheckpointFile file, ReadOnlySpan<byte> tail) =>
@@ -133,11 +125,16 @@ internal readonly record struct ZipEnd(long Directory, long DirectoryBytes, long
             throw ZipFailure.Of(file, $"the ZIP64 end record begins with {signature:X8} instead of {ZipConstants.Zip64EndSignature:X8}.", offset);
         }
 
+        // Python's zipfile takes what stands right before the locator, others what the locator points to: no more than one record
+        // may lie there. Nobody writes the extensible data that the specification has room for.
         var size = BinaryPrimitives.ReadUInt64LittleEndian(record.AsSpan(4));
-        if (size != (ulong)(locatorOffset - offset - ZipConstants.Zip64EndUncounted))
+        if (offset != locatorOffset - ZipConstants.Zip64EndBytes || size != ZipConstants.Zip64EndBytes - ZipConstants.Zip64EndUncounted)
         {
             throw ZipFailure.Of(
-                file, $"the ZIP64 end record says it has {size} bytes, and {locatorOffset - offset - ZipConstants.Zip64EndUncounted} are between it and its locator.", offset);
+                file,
+                $"the ZIP64 end record says it has {size} bytes, and {locatorOffset - offset - ZipConstants.Zip64EndUncounted} are between it and its locator; "
+                + $"it must have {ZipConstants.Zip64EndBytes - ZipConstants.Zip64EndUncounted} and stand right before it.",
+                offset);
         }
 
         var end = new EndFields(
