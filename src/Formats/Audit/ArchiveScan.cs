@@ -11,12 +11,13 @@ namespace IlgpuLoader.Formats;
 /// <param name="file">The archive.</param>
 /// <param name="options">What is accepted.</param>
 /// <param name="found">Takes what is found.</param>
-internal sealed class ArchiveScan(CheckpointFile file, CheckpointOptions options, AuditFindings found)
+/// <param name="budget">What all records share.</param>
+internal sealed class ArchiveScan(CheckpointFile file, CheckpointOptions options, AuditFindings found, AuditBudget budget)
 {
     private static readonly string[] PickleExtensions = [".pkl", ".pickle"];
 
-    private readonly PickleScan _scan = new(file, options.Torch);
-    private readonly ArrayScan _arrays = new(file, options, found);
+    private readonly PickleScan _scan = new(file, options.Torch, budget);
+    private readonly ArrayScan _arrays = new(file, options, found, budget);
     private readonly InflationCursors _cursors = new();
 
     /// <summary>Goes through the records in the order of the directory. One that is broken does not hide the others.</summary>
@@ -40,6 +41,7 @@ internal sealed class ArchiveScan(CheckpointFile file, CheckpointOptions options
         foreach (var entry in directory.Entries.Where(entry => !entry.IsFolder))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            budget.ThrowIfSpent();
             try
             {
                 if (Array.Exists(PickleExtensions, extension => entry.Name.EndsWith(extension, StringComparison.OrdinalIgnoreCase)))
@@ -53,6 +55,7 @@ internal sealed class ArchiveScan(CheckpointFile file, CheckpointOptions options
             }
             catch (CheckpointException exception)
             {
+                budget.SpendFailure();
                 found.Pickles.Add(new PickleAudit(entry.Name, entry.IsStored ? entry.DataOffset : null, entry.Length) { Failure = exception });
             }
         }
@@ -82,6 +85,11 @@ internal sealed class ArchiveScan(CheckpointFile file, CheckpointOptions options
 
     private async ValueTask ScanPickleAsync(ZipDirectory directory, ZipEntry entry, bool isTorchScript, CancellationToken cancellationToken)
     {
+        if (entry.IsDeflated)
+        {
+            budget.Inflate(entry.Name, entry.Length);
+        }
+
         var bytes = await directory.ReadRecordAsync(
             entry, options.Torch.MaximumPickleBytes, $"{nameof(TorchLimits)}.{nameof(TorchLimits.MaximumPickleBytes)}", cancellationToken).ConfigureAwait(false);
         found.Pickles.Add(_scan.Run(entry.Name, entry.IsStored ? entry.DataOffset : null, bytes, isTorchScript));

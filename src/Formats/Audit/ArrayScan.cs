@@ -7,9 +7,10 @@ namespace IlgpuLoader.Formats;
 /// <param name="file">The file.</param>
 /// <param name="options">What is accepted.</param>
 /// <param name="found">Takes what is found.</param>
-internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, AuditFindings found)
+/// <param name="budget">What all pickles of the file share.</param>
+internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, AuditFindings found, AuditBudget budget)
 {
-    private readonly PickleScan _scan = new(file, options.Torch);
+    private readonly PickleScan _scan = new(file, options.Torch, budget);
 
     /// <summary>Goes through one array.</summary>
     /// <param name="name">What it is called.</param>
@@ -37,6 +38,11 @@ internal sealed class ArrayScan(CheckpointFile file, CheckpointOptions options, 
                 $"{nameof(TorchLimits)}.{nameof(TorchLimits.MaximumPickleBytes)}",
                 file.Path,
                 NumpyConstants.Array);
+        }
+
+        if (offset is null)
+        {
+            budget.Inflate(name, length);
         }
 
         found.Notes.Add($"the elements of array {Quoted.Name(name)} are Python objects: its data is a pickle.");

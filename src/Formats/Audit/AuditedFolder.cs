@@ -5,7 +5,7 @@ namespace IlgpuLoader.Formats;
 /// <summary>The files of a folder that an audit looks at.</summary>
 internal static class AuditedFolder
 {
-    private static readonly string[] Extensions = [".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz"];
+    private static readonly string[] Extensions = [".bin", ".pt", ".pth", ".pyt", ".th", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill", ".npy", ".npz"];
 
     /// <summary>Whether a file's name is that of a file with a pickle.</summary>
     public static bool IsNamedAsPickle(string path) => Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);

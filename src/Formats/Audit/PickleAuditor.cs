@@ -13,8 +13,8 @@ namespace IlgpuLoader.Formats;
 public static class PickleAuditor
 {
     /// <summary>
-    /// Audits a file, or all files in a folder and below it that can hold a pickle: those with the ending of one, and those that begin
-    /// as one. What is wrong with a file is in its result, not thrown.
+    /// Audits a file, or all files in a folder and below it that can hold a pickle: those with the ending of one, those that begin
+    /// as one, and any other that would import something if Python took it for one. What is wrong with a file is in its result, not thrown.
     /// </summary>
     /// <param name="path">The file or folder.</param>
     /// <param name="options">What is accepted; null for the defaults. Limits are those of loading.</param>
@@ -77,20 +77,22 @@ public static class PickleAuditor
     private static async Task<FileAudit?> AuditAsync(IByteSource source, CheckpointOptions options, bool isListed, CancellationToken cancellationToken)
     {
         var found = new AuditFindings();
+        var isCandidate = isListed;
         try
         {
             var head = new byte[(int)Math.Min(FormatDetector.HeadBytes, source.Length)];
             await source.ReadExactlyAsync(0, head, cancellationToken).ConfigureAwait(false);
-            if (!isListed && !CanHoldPickle(head, options))
-            {
-                return null;
-            }
-
+            isCandidate |= CanHoldPickle(head, options);
             await RunAsync(source, head, options, found, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
         {
             found.Failure = exception;
+        }
+
+        if (!isCandidate && !found.IsMeant && found.Failure is null or CheckpointException)
+        {
+            return null;
         }
 
         return !isListed && found is
@@ -116,15 +118,15 @@ public static class PickleAuditor
             switch (format)
             {
                 case ZipCheckpoint when format.Matches(head):
-                    await new ArchiveScan(file, options, found).RunAsync(cancellationToken).ConfigureAwait(false);
+                    await new ArchiveScan(file, options, found, new AuditBudget(file, options)).RunAsync(cancellationToken).ConfigureAwait(false);
                     return;
                 case NumpyFormat when format.Matches(head):
                     found.Container = AuditedContainer.NumpyArray;
-                    await new ArrayScan(file, options, found)
+                    await new ArrayScan(file, options, found, new AuditBudget(file, options))
                         .RunAsync(NumpyFormat.NameOf(file.Name), source, 0, file.Length, 0, cancellationToken).ConfigureAwait(false);
                     return;
                 case TorchFormat when format.Matches(head):
-                    await StreamScan.RunAsync(file, options.Torch, found, cancellationToken).ConfigureAwait(false);
+                    await StreamScan.RunAsync(file, options.Torch, found, new AuditBudget(file, options), cancellationToken).ConfigureAwait(false);
                     return;
                 default:
                     _ = await format.ReadAsync(new CheckpointFile(file.Name, file.Path, format.Name, source), head, cancellationToken).ConfigureAwait(false);
@@ -149,12 +151,22 @@ public static class PickleAuditor
         var hidden = new AuditFindings();
         try
         {
-            await StreamScan.RunAsync(file, options.Torch, hidden, cancellationToken).ConfigureAwait(false);
+            await StreamScan.RunAsync(file, options.Torch, hidden, new AuditBudget(file, options), cancellationToken).ConfigureAwait(false);
         }
         catch (CheckpointException exception)
         {
             // What is wrong with the file as what it claims to be is said in any case; this is only why it is no whole pickle.
             hidden.Notes.Add(Quoted.Plain(exception.Message));
+            if (hidden.Pickles.Count == 0)
+            {
+                // A text longer than any pickle that is read is one that Python goes past.
+                var walked = await PickleWalk.RunAsync(file, 0, options.Torch, cancellationToken).ConfigureAwait(false);
+                hidden.Pickles.Add(new PickleAudit("pickle", 0, file.Length)
+                {
+                    Globals = PickleScan.Globals(walked, isTorchScript: false),
+                    Failure = exception,
+                });
+            }
         }
 
         if (counts(hidden))

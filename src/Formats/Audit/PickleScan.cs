@@ -8,7 +8,8 @@ namespace IlgpuLoader.Formats;
 /// <summary>Lists what a pickle would do, with nothing done. Not safe for several threads.</summary>
 /// <param name="file">The file, for messages and for its size.</param>
 /// <param name="limits">What is accepted; unknown globals are listed as such whether or not they are admitted.</param>
-internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
+/// <param name="budget">What all pickles of the file share.</param>
+internal sealed class PickleScan(CheckpointFile file, TorchLimits limits, AuditBudget budget)
 {
     /// <summary>What the last pickle gave; null where it is broken.</summary>
     public object? Value { get; private set; }
@@ -36,7 +37,11 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
             offset ?? 0,
             TorchContent.HalfOfRest(file, pickle.Length),
             recorder) with
-        { References = Note };
+        {
+            References = Note,
+            SpentBytes = budget.SpentBytes,
+            SpentValues = budget.SpentValues,
+        };
         var reader = new PickleReader(pickle, settings);
         Value = null;
         try
@@ -58,6 +63,7 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
             Storages = [.. storages.Values],
             Failure = failure,
         };
+        budget.Spend(reader.SpentBytes, reader.SpentValues, audit);
         IsText = AuditedText.Is(audit, pickle.Span);
         return IsText
             ? new PickleAudit(name, offset, pickle.Length)
@@ -91,7 +97,8 @@ internal sealed class PickleScan(CheckpointFile file, TorchLimits limits)
         }
     }
 
-    private static ImmutableArray<AuditedGlobal> Globals(PickleRecorder recorder, bool isTorchScript)
+    /// <summary>What is kept of the globals that were noted, each once.</summary>
+    public static ImmutableArray<AuditedGlobal> Globals(PickleRecorder recorder, bool isTorchScript)
     {
         var lenient = new TorchGlobals(admitsUnknown: true, isTorchScript);
         var globals = new OrderedDictionary<(string, string), AuditedGlobal>();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace IlgpuLoader.Formats.Numpy;
 
@@ -7,7 +8,7 @@ namespace IlgpuLoader.Formats.Numpy;
 /// <param name="Kind">The letter: <c>f</c> for floats, <c>V</c> for bytes without a meaning.</param>
 /// <param name="ItemSize">The size of an element in bytes.</param>
 /// <param name="IsBigEndian">Whether numbers have their most significant byte first.</param>
-internal readonly record struct NpyType(string Text, char Kind, int ItemSize, bool IsBigEndian)
+internal readonly partial record struct NpyType(string Text, char Kind, int ItemSize, bool IsBigEndian)
 {
     /// <summary>The type here; null for those that need to be told apart by more than NumPy says (<see cref="IsVoid"/>).</summary>
     public DType? DType => (Kind, ItemSize) switch
@@ -124,15 +125,14 @@ internal readonly record struct NpyType(string Text, char Kind, int ItemSize, bo
             offset);
     }
 
-    /// <summary>
-    /// Whether elements of a type are Python objects or have one in them (NumPy's <c>dtype.hasobject</c>): also of one field among
-    /// many, and of what is nested in it. Of what is neither a type, nor a type with a shape, nor a list of fields nobody knows, and
-    /// it is taken to have.
-    /// </summary>
-    /// <param name="descriptor">What stands under <c>descr</c>.</param>
+    /// <summary>Whether an array of this type holds Python objects, and so a pickle: its own type, one of its fields, or what is nested in one.</summary>
+    /// <remarks>
+    /// What NumPy calls <c>dtype.hasobject</c>. It reads many more spellings than it writes (<c>object_</c>, <c>i4,O</c>, <c>(1,)O</c>): what is neither a plain type,
+    /// nor a type with a shape, nor a list of fields counts as one that does.
+    /// </remarks>
     public static bool HoldsObjects(object? descriptor) => descriptor switch
     {
-        string text => text.AsSpan().TrimStart("<>=|").StartsWith("O"),
+        string text => !Plain.IsMatch(text),
         NpySequence { IsTuple: true, Items: [var inner, NpySequence] } => HoldsObjects(inner),
         NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] } || HoldsObjects(inner)),
         _ => true,
@@ -147,4 +147,7 @@ internal readonly record struct NpyType(string Text, char Kind, int ItemSize, bo
         ('c', 20 or 24 or 32) or ('G', _) => "complex numbers of more than 64 bits a part (long double), which mean something else on every machine",
         _ => null,
     };
+
+    [GeneratedRegex(@"\A[<>=|]?[biufcSUVmM?][0-9]*(\[[^\]]*\])?\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
+    private static partial Regex Plain { get; }
 }

@@ -14,6 +14,9 @@ internal sealed class PickleGlobals(PickleSettings settings, PickleBudget budget
     // An element of the recorder's list, with its share of the doubling.
     private const int RecordBytes = 96;
 
+    // What is kept of each name for a report: its record, its entry in what keeps them apart, and the header of the refusal's text.
+    private const int ReportBytes = 200;
+
     private readonly Dictionary<(string Module, string Name), (PickleGlobal Global, PickleGlobalVerdict Verdict)> _known = [];
 
     /// <summary>The global of that name.</summary>
@@ -25,6 +28,11 @@ internal sealed class PickleGlobals(PickleSettings settings, PickleBudget budget
         {
             budget.AddValue(GlobalBytes);
             var verdict = settings.Globals(module, name);
+            if (settings.Recorder is not null)
+            {
+                budget.Add(ReportBytes + ((verdict.Refusal?.Length ?? 0) * sizeof(char)));
+            }
+
             known = (new PickleGlobal(module, name, verdict.IsAllowed ? verdict.Kind : PickleGlobalKind.Unknown), verdict);
         }
 

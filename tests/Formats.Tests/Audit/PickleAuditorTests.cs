@@ -1,4 +1,6 @@
 using System.Text;
+using IlgpuLoader.Formats.Torch;
+using IlgpuLoader.Formats.Zip;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -63,6 +65,71 @@ public sealed class PickleAuditorTests : IDisposable
     {
         var audit = await AuditAsync(Bytes($"\u0080\u0002cm\nf\n)R.\u0080\u0002{System}."));
         Assert.Equal(["m.f", "os.system"], audit.Pickles.SelectMany(pickle => pickle.Globals).Select(global => global.FullName));
+    }
+
+    [Theory]
+    // numpy.ndarray made by a call, which compares with the magic number to an empty array; behind it a pickle without a mark.
+    [InlineData("N0")]
+    [InlineData("]K\u00010N0]NaK\0Ns0")]
+    public async Task Audit_FirstPickleIsAnObject_GoesOnToWhatHasNoMark(string beginning)
+    {
+        var audit = await AuditAsync(Bytes($"\u0080\u0002cnumpy\nndarray\n)R.{beginning}{System}."));
+        Assert.Equal((AuditVerdict.Unsafe, 2), (audit.Verdict, audit.Pickles.Length));
+        Assert.Equal("os.system", Assert.Single(audit.Pickles[1].Globals).FullName);
+    }
+
+    [Fact]
+    public async Task Audit_PlainPickleBeforeOneWithoutAMark_ListsIt() =>
+        Assert.Equal(AuditVerdict.Unsafe, (await AuditAsync(Bytes($"\u0080\u0002N.N0{System}."))).Verdict);
+
+    [Theory]
+    [InlineData("\u0080\u0002cnumpy\nndarray\n)R.")]
+    [InlineData("\u0080\u0002N.")]
+    public async Task Audit_NoPickleFollows_SaysHowMuchDoes(string first)
+    {
+        foreach (var rest in (string[])["\0\0\0\0", "words", "N0\u00ff", "X\u00ff\u00ff\u00ff\u007f"])
+        {
+            var audit = await AuditAsync(Bytes(first + rest));
+            Assert.Null(audit.Failure);
+            Assert.Null(Assert.Single(audit.Pickles).Failure);
+            Assert.StartsWith($"{rest.Length} bytes follow", Assert.Single(audit.Notes), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Audit_ManyPicklesOfAnArchive_ShareWhatOneMayTake()
+    {
+        var globals = Bytes("\u0080\u0002" + string.Concat(Enumerable.Range(0, 40).Select(index => $"cm\nf{index}\n0")) + "N.");
+        var builder = new ZipBuilder();
+        for (var record = 0; record < 20; record++)
+        {
+            builder.Add($"a/{record}.pkl", globals);
+        }
+
+        var limits = CheckpointOptions.Default with { Torch = TorchLimits.Default with { MaximumPickleExpansionBytes = 100_000 } };
+        await using var source = new MemorySource(builder.ToBytes(), "a.pt");
+        var audit = await PickleAuditor.AuditAsync(source, limits);
+        Assert.IsType<CheckpointLimitException>(audit.Failure);
+        Assert.InRange(audit.Pickles.Length, 2, 10);
+        Assert.Null(audit.Pickles[0].Failure);
+        Assert.Null((await AuditAsync(builder.ToBytes())).Failure);
+    }
+
+    [Fact]
+    public async Task Audit_InflatedPicklesTogetherAboveTheLimit_AreBroken()
+    {
+        var pickle = Bytes("\u0080\u0002" + string.Concat(Enumerable.Repeat("N0", 500)) + "N.");
+        var bytes = new ZipBuilder()
+            .Add("a/0.pkl", pickle, record => record.Deflate())
+            .Add("a/1.pkl", pickle, record => record.Deflate())
+            .Add("a/2.pkl", pickle, record => record.Deflate())
+            .ToBytes();
+        var limits = CheckpointOptions.Default with { Zip = ZipLimits.Default with { MaximumInflatedBytes = 2 * pickle.Length } };
+        await using var source = new MemorySource(bytes, "a.pt");
+        var audit = await PickleAuditor.AuditAsync(source, limits);
+        Assert.Equal([AuditVerdict.Safe, AuditVerdict.Safe, AuditVerdict.Broken], audit.Pickles.Select(found => found.Verdict));
+        Assert.IsType<CheckpointLimitException>(audit.Pickles[2].Failure);
+        Assert.Equal(AuditVerdict.Broken, audit.Verdict);
     }
 
     [Fact]
@@ -131,6 +198,17 @@ public sealed class PickleAuditorTests : IDisposable
     [InlineData("[('a', '<f4'), ('b', '|O')]", "")]
     [InlineData("[('a', [('b', '|O')])]", "")]
     [InlineData("('|O', (2,))", "")]
+    [InlineData("'object'", "")]
+    [InlineData("'object_'", "")]
+    [InlineData("'i4,O'", "")]
+    [InlineData("'1O'", "")]
+    [InlineData("'(1,)O'", "")]
+    [InlineData("('object', (1,))", "")]
+    [InlineData("[('a', '<i4'), ('b', 'object')]", "")]
+    [InlineData("'<i4\\n'", "")]
+    [InlineData("'<M8[ns]'", null)]
+    [InlineData("'|b1'", null)]
+    [InlineData("[('a', '<i4'), ('b', '<f4', (2,))]", null)]
     [InlineData("'<f4'", null)]
     [InlineData("'|S3'", null)]
     [InlineData("[('O', '<f4')]", null)]
@@ -214,19 +292,26 @@ public sealed class PickleAuditorTests : IDisposable
         Assert.Single(Assert.Single(audit.Pickles).Globals);
     }
 
-    [Fact]
-    public async Task Audit_ValidSafetensorsThatIsAPickleToo_IsUnsafe()
+    [Theory]
+    [InlineData(System)]
+    // What the stack machine here refuses, and Python's does not.
+    [InlineData("]NaK\0Ns0" + System)]
+    [InlineData("\u008c\u0001\u00ff0" + System)]
+    [InlineData("]NaK\0Ns0\u008c\u0002os\u008c\u0006system\u0093")]
+    [InlineData("]NaK\0Ns0(ios\nsystem\n")]
+    public async Task Audit_ValidSafetensorsThatIsAPickleToo_IsUnsafe(string opcodes)
     {
+        var data = Bytes($"{opcodes}.");
         // The length of the header is also the beginning of a text of 16 bytes, behind which more texts lead to the data.
         const int headerLength = 0x1055;
-        const string tail = "\":{\"dtype\":\"U8\",\"shape\":[12],\"data_offsets\":[0,12]}}";
+        var tail = $"\":{{\"dtype\":\"U8\",\"shape\":[{data.Length}],\"data_offsets\":[0,{data.Length}]}}}}";
         var hops = string.Concat(Enumerable.Repeat("U~" + new string('a', 126), 32));
         var header = "{\"aaaaaaaa" + hops + "UI" + new string('a', 'I' - tail.Length) + tail;
         Assert.Equal(headerLength, header.Length);
-        byte[] bytes = [.. BitConverter.GetBytes((long)headerLength), .. Bytes(header), .. Bytes($"{System}.")];
+        byte[] bytes = [.. BitConverter.GetBytes((long)headerLength), .. Bytes(header), .. data];
         await using (var checkpoint = await Checkpoint.OpenAsync(new MemorySource(bytes)))
         {
-            Assert.Equal(12, Assert.Single(checkpoint.Tensors).ByteLength);
+            Assert.Equal(data.Length, Assert.Single(checkpoint.Tensors).ByteLength);
         }
 
         var audit = await AuditAsync(bytes);
@@ -255,6 +340,59 @@ public sealed class PickleAuditorTests : IDisposable
         }
 
         Assert.Equal(["below/optimizer.pt", "named.otherwise", "rng_state_9.pth", "rng_state_10.pth", "training_args.bin"], found);
+    }
+
+    [Fact]
+    public async Task Audit_GoldenFilesOfOtherFormats_AreNeverUnsafeAndThoseThatOpenSafe()
+    {
+        var opened = 0;
+        foreach (var (set, name) in ((string[])["safetensors", "gguf"]).SelectMany(set => GoldenArchive.Names(set).Select(name => (set, name))))
+        {
+            var audit = await AuditAsync(GoldenArchive.Read(set, name));
+            Assert.Empty(audit.Pickles);
+            Assert.True(audit.Verdict is AuditVerdict.Safe or AuditVerdict.Broken, name);
+            opened += audit.Verdict == AuditVerdict.Safe ? 1 : 0;
+        }
+
+        Assert.InRange(opened, 20, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task Audit_HealthySafetensorsWhoseLengthIsAnyOpcode_IsSafe()
+    {
+        // The first byte is the length of the header, so that a walk begins with any opcode and goes on through numbers.
+        var data = new byte[1 << 16];
+        new Random(5).NextBytes(data);
+        const string tensor = "{\"model.layers.0.weight\":{\"dtype\":\"U8\",\"shape\":[65536],\"data_offsets\":[0,65536]}}";
+        for (var length = 256; length < 1024; length++)
+        {
+            var audit = await AuditAsync([.. BitConverter.GetBytes((long)length), .. Bytes(tensor.PadRight(length)), .. data]);
+            Assert.Equal((length, AuditVerdict.Safe, 0), (length, audit.Verdict, audit.Pickles.Length));
+        }
+    }
+
+    [Fact]
+    public async Task Audit_FolderWithPicklesOfAnyName_ListsThoseThatImport()
+    {
+        _folder.Write("a.th", Bytes("N."));
+        _folder.Write("b.dill", Bytes($"N0{System}."));
+        foreach (var name in (string[])["c.model", "d.safetensors", "e", "f.txt"])
+        {
+            _folder.Write(name, Bytes($"N0{System}."));
+        }
+
+        _folder.Write("g.txt", "certifi\nidna\nnumpy\n");
+        _folder.Write("h.model", Bytes("\n\u000e\n\u0005<unk>"));
+        _folder.Write("i.json", "{}");
+        _folder.Write("j", "");
+        _folder.Write("k.safetensors", SafetensorsBuilder.Tiny());
+        var found = new List<(string, bool)>();
+        await foreach (var audit in PickleAuditor.AuditAsync(_folder.Path))
+        {
+            found.Add((Path.GetFileName(audit.Path), audit.Verdict == AuditVerdict.Unsafe));
+        }
+
+        Assert.Equal([("a.th", false), ("b.dill", true), ("c.model", true), ("d.safetensors", true), ("e", true), ("f.txt", true)], found);
     }
 
     [Fact]
