@@ -133,10 +133,14 @@ internal readonly partial record struct NpyType(string Text, char Kind, int Item
     public static bool HoldsObjects(object? descriptor) => descriptor switch
     {
         string text => !Plain.IsMatch(text),
-        NpySequence { IsTuple: true, Items: [var inner, NpySequence] } => HoldsObjects(inner),
-        NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] } || HoldsObjects(inner)),
+        NpySequence { IsTuple: true, Items: [var inner, var shape] } when IsShape(shape) => HoldsObjects(inner),
+        NpySequence { IsTuple: false } fields => fields.Items.Any(field => field is not NpySequence { Items: [_, var inner, ..] items }
+            || HoldsObjects(inner) || !items.Skip(2).All(IsShape)),
         _ => true,
     };
+
+    // What stands there in place of a shape is another type to NumPy, which the first is taken for.
+    private static bool IsShape(object? shape) => shape is long || (shape is NpySequence { IsTuple: true } sizes && sizes.Items.All(size => size is long));
 
     private static string? Refusal(char kind, int size) => (kind, size) switch
     {
