@@ -27,7 +27,7 @@ internal static class PickleWalk
     /// <returns>What was found.</returns>
     public static async ValueTask<PickleRecorder> RunAsync(CheckpointFile file, long start, TorchLimits limits, CancellationToken cancellationToken)
     {
-        var names = new Names(start);
+        var names = new WalkedNames(start);
         var (position, size, examined) = (start, Window, 0L);
         for (var pickles = 0; pickles < MostPickles && position < file.Length && examined < limits.MaximumPickleBytes;)
         {
@@ -69,7 +69,7 @@ internal static class PickleWalk
         return names.Recorder;
     }
 
-    private sealed class Names(long start)
+    private sealed class WalkedNames(long start)
     {
         // An attack needs one; a million of them only fill memory.
         private const int MostNames = 1000;

@@ -48,7 +48,7 @@ internal static class StreamScan
                 isObject = scan.Value is PickleObject or PickleGlobal or PickleStorageReference;
             }
 
-            if (pickle.Failure is not null)
+            if (pickle.Failure is not null && !scan.IsText)
             {
                 pickle = await WalkAsync(file, limits, pickle, cancellationToken).ConfigureAwait(false);
             }
