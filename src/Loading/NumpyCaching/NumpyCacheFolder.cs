@@ -33,9 +33,11 @@ internal sealed class NumpyCacheFolder(string path, Checkpoint source, Checkpoin
                 ? await TryOpenOursAsync(cancellationToken).ConfigureAwait(false)
                 : await TryOpenForeignAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException or InvalidCheckpointException)
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException or CheckpointException)
         {
             // Damaged, or replaced by another process between one file and the next: the caller makes it anew when it is its turn.
+            // Unsupported types are such a case too: a cache of ours that came while one without a record was looked for has types
+            // that only its record can tell.
             return null;
         }
     }
