@@ -36,7 +36,7 @@ public static partial class DeviceCatalog
     }
 
     /// <summary>
-    /// Gets a device by its id; <see cref="Auto"/> for the best there is: a GPU, or the host where none is usable. The same one each time;
+    /// Gets a device by its id; <see cref="Auto"/> for the best there is: the first CUDA GPU, or the host where none is usable. The same one each time;
     /// it lives as long as the process.
     /// </summary>
     /// <exception cref="DeviceUnavailableException">There is no such device, or nothing can be loaded onto it.</exception>
