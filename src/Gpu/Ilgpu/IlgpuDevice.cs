@@ -30,6 +30,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     internal IlgpuDevice(Accelerator accelerator, AcceleratorStream? stream, string id)
     {
         Accelerator = accelerator;
+        MemoryKernels = new MemoryKernels(accelerator);
         _stream = stream;
         Id = id;
         Kind = accelerator.AcceleratorType switch
@@ -67,6 +68,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     /// <inheritdoc/>
     public override int PreferredSlotBytes => UploadSlotBytes;
+
+    /// <summary>The kernels that decode nothing.</summary>
+    internal MemoryKernels MemoryKernels { get; }
 
     /// <summary>
     /// What launches take one after the other on OpenCL, whose kernels keep their arguments until they are started; null elsewhere.

@@ -132,8 +132,11 @@ internal sealed partial class IlgpuStream : DeviceStream
                 fence.Abandon();
             }
 
-            _stored?.Dispose();
-            _decoded?.Dispose();
+            foreach (var scratch in (ReadOnlySpan<IlgpuMemory?>)[_stored, _decoded, _gathered, _converted])
+            {
+                scratch?.Dispose();
+            }
+
             if (_isOwned)
             {
                 _stream.Dispose();

@@ -1,0 +1,20 @@
+using ILGPU;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>Strided copies and fills: one thread a word.</summary>
+internal static class StridedKernels
+{
+    /// <summary>Copies words between two places that the loops find.</summary>
+    public static void Copy<TWord>(Index1D thread, ArrayView<TWord> source, ArrayView<TWord> destination, CopyLoops loops)
+        where TWord : unmanaged
+    {
+        var (from, to) = loops.Find(thread);
+        destination[to] = source[from];
+    }
+
+    /// <summary>Writes one word to the places that the loops find.</summary>
+    public static void Fill<TWord>(Index1D thread, ArrayView<TWord> destination, CopyLoops loops, TWord word)
+        where TWord : unmanaged =>
+        destination[loops.Find(thread).Destination] = word;
+}
