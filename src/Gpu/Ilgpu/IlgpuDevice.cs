@@ -69,6 +69,12 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// <inheritdoc/>
     public override int PreferredSlotBytes => UploadSlotBytes;
 
+    /// <summary>
+    /// The elements that a stream gathers, converts or brings over at a time where one kernel does not do it: a multiple of every block's
+    /// length, enough that launches do not show, and 64 MiB of scratch at most (F64). Smaller for tests.
+    /// </summary>
+    internal long PartElements { get; init; } = 1L << 22;
+
     /// <summary>The kernels that decode nothing.</summary>
     internal MemoryKernels MemoryKernels { get; }
 

@@ -106,26 +106,22 @@ internal sealed partial class IlgpuStream
     }
 
     // Blocks, and places that no word begins on: the bytes are copied from where they were brought once.
-    private unsafe void FillFromPattern(in StridedView destination, ReadOnlySpan<byte> element)
+    private void FillFromPattern(in StridedView destination, ReadOnlySpan<byte> element)
     {
-        var repetitions = WidestWord / (int)long.Min(WidestWord, element.Length & -element.Length);
-        var bytes = new byte[repetitions * element.Length];
+        // As many elements as are whole words.
+        var repetitions = WidestWord / Math.Min(WidestWord, element.Length & -element.Length);
+        var length = repetitions * element.Length;
+        var onHost = HostScratch(length);
         for (var i = 0; i < repetitions; i++)
         {
-            element.CopyTo(bytes.AsSpan(i * element.Length));
+            element.CopyTo(onHost.AsSpan(i * element.Length, element.Length));
         }
 
-        using var pattern = (IlgpuMemory)_device.Allocate(bytes.Length);
-        fixed (byte* pinned = bytes)
+        var pattern = Scratch(ref _stored, length);
+        Upload(onHost, 0, pattern, 0, length);
+        foreach (var words in StridedWords.Repeat(length, destination))
         {
-            Upload(bytes, pattern, 0);
-            foreach (var words in StridedWords.Repeat(bytes.Length, destination))
-            {
-                CopyWords(words, pattern, Own(destination.Memory));
-            }
-
-            // Before the pattern goes.
-            Synchronize();
+            CopyWords(words, pattern, Own(destination.Memory));
         }
     }
 }

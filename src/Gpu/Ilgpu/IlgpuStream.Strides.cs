@@ -9,11 +9,11 @@ namespace IlgpuLoader.Gpu;
 /// </remarks>
 internal sealed partial class IlgpuStream
 {
-    // Elements of a part: a multiple of every block's length, enough that launches do not show, and 64 MiB of scratch at most (F64).
-    private const long PartElements = 1L << 22;
+    private long PartElements => _device.PartElements;
 
     private IlgpuMemory? _gathered;
     private IlgpuMemory? _converted;
+    private HostMemory? _onHost;
 
     private void CopyOrConvert(in StridedView source, in StridedView destination)
     {
@@ -53,7 +53,7 @@ internal sealed partial class IlgpuStream
 
     private delegate void PartAction(in StridedView source, in StridedView destination);
 
-    private static void InParts(in StridedView source, in StridedView destination, PartAction action)
+    private void InParts(in StridedView source, in StridedView destination, PartAction action)
     {
         foreach (var part in ShapePart.Cut(source.Shape, source.DType.BlockLength, PartElements))
         {
@@ -139,13 +139,10 @@ internal sealed partial class IlgpuStream
             return;
         }
 
-        using var memory = HostDevice.Shared.Allocate(BytesOf(dtype, shape));
-        var packed = Packed(memory, dtype, shape);
+        var packed = PackedOnHost(dtype, shape);
         CopyOnHost(source, packed);
         CopyContiguous(packed, here);
         Convert(here, destination);
-        // Before the packed elements go.
-        Synchronize();
     }
 
     // A part to the host, converted before it comes down.
@@ -165,8 +162,7 @@ internal sealed partial class IlgpuStream
             return;
         }
 
-        using var memory = HostDevice.Shared.Allocate(BytesOf(dtype, shape));
-        var packed = Packed(memory, dtype, shape);
+        var packed = PackedOnHost(dtype, shape);
         CopyContiguous(here, packed);
         Synchronize();
         CopyOnHost(packed, destination);
@@ -176,15 +172,29 @@ internal sealed partial class IlgpuStream
     private void BringFromElsewhere(in StridedView source, in StridedView destination)
     {
         using var stream = source.Memory.Device.CreateStream();
-        using var memory = HostDevice.Shared.Allocate(source.DType.ByteCount(Math.Min(source.Shape.ElementCount, PartElements)));
         foreach (var part in ShapePart.Cut(source.Shape, source.DType.BlockLength, PartElements))
         {
-            var packed = Packed(memory, source.DType, part.Shape);
+            var packed = PackedOnHost(source.DType, part.Shape);
             stream.Copy(part.Of(source), packed);
             stream.Synchronize();
             BringHere(packed, part.Of(destination));
-            Synchronize();
         }
+    }
+
+    // Room on the host for a part; what is still brought up from it is waited for.
+    private StridedView PackedOnHost(DType dtype, Shape shape) => Packed(HostScratch(BytesOf(dtype, shape)), dtype, shape);
+
+    private HostMemory HostScratch(long bytes)
+    {
+        Synchronize();
+        if (_onHost is null || _onHost.Length < bytes)
+        {
+            _onHost?.Dispose();
+            _onHost = null;
+            _onHost = (HostMemory)HostDevice.Shared.Allocate(bytes);
+        }
+
+        return _onHost;
     }
 
     private static void CopyOnHost(in StridedView source, in StridedView destination)

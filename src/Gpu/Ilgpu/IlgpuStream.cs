@@ -132,7 +132,7 @@ internal sealed partial class IlgpuStream : DeviceStream
                 fence.Abandon();
             }
 
-            foreach (var scratch in (ReadOnlySpan<IlgpuMemory?>)[_stored, _decoded, _gathered, _converted])
+            foreach (var scratch in (ReadOnlySpan<DeviceMemory?>)[_stored, _decoded, _gathered, _converted, _onHost])
             {
                 scratch?.Dispose();
             }
