@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
@@ -219,6 +220,11 @@ internal sealed partial class IlgpuStream : DeviceStream
         catch (AcceleratorException exception)
         {
             throw IlgpuErrors.Explain(_device, exception, work);
+        }
+        catch (InternalCompilerException exception)
+        {
+            // Kernels are compiled when they are first launched.
+            throw new DeviceFailureException(_device.Id, $"ILGPU cannot compile a kernel for it: {IlgpuErrors.Describe(exception)}", exception);
         }
     }
 
