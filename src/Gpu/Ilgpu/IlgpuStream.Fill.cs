@@ -37,7 +37,7 @@ internal sealed partial class IlgpuStream
         {
             foreach (var words in parts)
             {
-                foreach (var (threads, loops) in words.Launches(MemoryKernels.LargestLaunch))
+                foreach (var (threads, loops) in words.Launches(Threads.MostOfLaunch))
                 {
                     _device.MemoryKernels.Words(words.WordBytes).Fill(_stream, memory.View, threads, loops, word);
                 }

@@ -1,80 +1,71 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
 using ILGPU;
-using ILGPU.Backends.EntryPoints;
-using ILGPU.Backends.PTX;
 using ILGPU.Runtime.CPU;
-using ILGPU.Runtime.Cuda;
+using IlgpuLoader.Formats;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
-/// <summary>What the kernels that move and make elements compile to for an H100, which takes no GPU to see.</summary>
-[Trait("Area", "Devices")]
-public sealed partial class MemoryKernelPtxTests : IDisposable
+/// <summary>What a Hopper GPU's driver gets of each kernel that moves or makes elements.</summary>
+[Trait("Area", "Ilgpu")]
+public sealed partial class MemoryKernelPtxTests(PtxCompiler compiler) : IClassFixture<PtxCompiler>
 {
-    private readonly Context _context = Context.Create(builder => builder.CPU(CPUDevice.Default).Optimize(OptimizationLevel.O2));
-
     [Fact]
-    public void Every_kernel_works_on_global_memory_without_calls_divisions_or_spills()
+    public void Every_kernel_works_on_global_memory_and_stays_in_registers()
     {
-        var texts = Compile(_ => true);
+        var kernels = Compile(_ => true);
         // Copy and fill in five widths, random values of eight types, two that swap.
-        Assert.Equal(20, texts.Count);
-        Assert.All(texts, text =>
+        Assert.Equal(20, kernels.Count);
+        Assert.All(kernels, ptx =>
         {
-            Assert.Contains("st.global.", text, StringComparison.Ordinal);
+            Assert.NotEmpty(ptx.GlobalStores);
+            Assert.Empty(ptx.DivergentBranchesSaidUniform);
             foreach (var unwanted in new[] { ".local", "call", "fma", ".ftz", "ld.b", "st.b", "ld.v", "st.v", "div." })
             {
-                Assert.DoesNotContain(unwanted, text, StringComparison.Ordinal);
+                Assert.DoesNotContain(unwanted, ptx.Text, StringComparison.Ordinal);
             }
         });
     }
 
     [Fact]
-    public void The_widest_words_are_loaded_and_stored_at_once()
+    public void A_word_is_loaded_and_stored_at_once()
     {
-        var texts = Compile(method => method.GetParameters().Any(parameter => parameter.ParameterType == typeof(ArrayView<Word16>)));
-        Assert.Equal(3, texts.Count);
-        Assert.All(texts, text => Assert.Contains("st.global.v2.b64", text, StringComparison.Ordinal));
-        Assert.Equal(2, texts.Count(text => text.Contains("ld.global.v2.b64", StringComparison.Ordinal)));
+        var copies = Compile(method => method.Name == nameof(StridedKernels.Copy));
+        Assert.Equal([1, 2, 4, 8, 16], copies.Select(ptx => Assert.Single(ptx.GlobalLoads)));
+        Assert.Equal([1, 2, 4, 8, 16], copies.Select(ptx => Assert.Single(ptx.GlobalStores)));
+        var fills = Compile(method => method.Name == nameof(StridedKernels.Fill) && method.DeclaringType == typeof(StridedKernels));
+        Assert.Equal([1, 2, 4, 8, 16], fills.Select(ptx => Assert.Single(ptx.GlobalStores)));
+        var swap = Assert.Single(Compile(method => method.Name == nameof(SwapKernels.SwapWide)));
+        Assert.Equal((16, 16), (Assert.Single(swap.GlobalLoads), Assert.Single(swap.GlobalStores)));
     }
 
     [Fact]
     public void Random_values_are_stored_four_at_once_and_no_product_can_be_fused()
     {
-        var texts = Compile(method => method.DeclaringType == typeof(UniformKernels));
-        Assert.Equal(Codecs.Targets.Length, texts.Count);
-        Assert.Equal(1, texts.Count(text => text.Contains("st.global.v4.b32", StringComparison.Ordinal)));
-        Assert.Equal(2, texts.Count(text => text.Contains("st.global.v2.b32", StringComparison.Ordinal)));
-        Assert.All(texts, text =>
+        var kernels = Compile(method => method.DeclaringType == typeof(UniformKernels));
+        Assert.Equal([.. Codecs.Targets.Select(target => Math.Min(16, 4 * target.BlockSize))], kernels.Select(ptx => ptx.GlobalStores.Max()));
+        Assert.All(kernels, ptx =>
         {
-            // The last product of each value goes through an integer register, where the assembler cannot fuse it into the addition.
-            var sums = Sum().Matches(text);
-            Assert.True(sums.Count >= 5, $"{sums.Count} sums");
-            foreach (Match product in Product().Matches(text))
-            {
-                Assert.DoesNotMatch($@"add\.f32\s+%f\d+, [^;]*{Regex.Escape(product.Groups["result"].Value)}\b", text);
-            }
+            // Each value's last product goes through an integer register, where the assembler cannot fuse it into the sum.
+            var products = Product().Matches(ptx.Text).Select(match => match.Groups["result"].Value).ToHashSet(StringComparer.Ordinal);
+            var terms = Sum().Matches(ptx.Text).SelectMany(match => new[] { match.Groups["left"].Value, match.Groups["right"].Value }).ToList();
+            Assert.True(products.Count >= 5, $"{products.Count} products");
+            Assert.True(terms.Count >= 10, $"{terms.Count} terms");
+            Assert.DoesNotContain(terms, products.Contains);
         });
     }
 
-    public void Dispose() => _context.Dispose();
-
-    private List<string> Compile(Func<MethodInfo, bool> filter)
+    private List<PtxText> Compile(Func<MethodInfo, bool> filter)
     {
-        using var accelerator = _context.CreateCPUAccelerator(0);
-        using var backend = new PTXBackend(_context, CudaArchitecture.SM_90, CudaInstructionSet.ISA_88, null!);
-        return
-        [
-            .. new MemoryKernels(accelerator).Methods.Where(filter).Select(method =>
-                ((PTXCompiledKernel)backend.Compile(EntryPointDescription.FromImplicitlyGroupedKernel(method), default)).PTXAssembly),
-        ];
+        using var context = Context.Create(builder => builder.CPU(CPUDevice.Default).Optimize(OptimizationLevel.O2));
+        using var accelerator = context.CreateCPUAccelerator(0);
+        return [.. new MemoryKernels(accelerator).Methods.Where(filter).Select(compiler.Compile)];
     }
 
     [GeneratedRegex(@"mul\.f32\s+(?<result>%f\d+),", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Product();
 
-    [GeneratedRegex(@"add\.f32\s+", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"add\.f32\s+%f\d+,\s*(?<left>[^,]+),\s*(?<right>[^;]+);", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Sum();
 }

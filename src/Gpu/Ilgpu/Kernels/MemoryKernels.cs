@@ -11,29 +11,26 @@ namespace IlgpuLoader.Gpu;
 /// </summary>
 internal sealed class MemoryKernels
 {
-    /// <summary>The most threads of a launch: ILGPU's index of an automatically grouped one is an int.</summary>
-    public const long LargestLaunch = 1L << 30;
-
-    private static readonly Action<Index1D, ArrayView<Word16>, long, int> SwapWideKernel = SwapKernels.SwapWide;
-    private static readonly Action<Index1D, ArrayView<byte>, long, int> SwapNarrowKernel = SwapKernels.SwapNarrow;
+    private static readonly Action<ArrayView<Word16>, int, long, int> SwapWideKernel = SwapKernels.SwapWide;
+    private static readonly Action<ArrayView<byte>, int, long, int> SwapNarrowKernel = SwapKernels.SwapNarrow;
 
     private readonly WordKernels[] _words;
     private readonly Dictionary<DType, UniformKernel> _uniform;
-    private readonly Lazy<Action<AcceleratorStream, Index1D, ArrayView<Word16>, long, int>> _swapWide;
-    private readonly Lazy<Action<AcceleratorStream, Index1D, ArrayView<byte>, long, int>> _swapNarrow;
+    private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<Word16>, int, long, int>> _swapWide;
+    private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<byte>, int, long, int>> _swapNarrow;
 
     public MemoryKernels(Accelerator accelerator)
     {
         _words = [.. Enumerable.Range(0, 5).Select(i => WordKernels.Of(accelerator, 1 << i))];
         _uniform = Codecs.Targets.ToDictionary(dtype => dtype, dtype => UniformKernel.Of(accelerator, dtype));
-        _swapWide = new(() => accelerator.LoadAutoGroupedKernel(SwapWideKernel));
-        _swapNarrow = new(() => accelerator.LoadAutoGroupedKernel(SwapNarrowKernel));
+        _swapWide = new(() => accelerator.LoadKernel(SwapWideKernel));
+        _swapNarrow = new(() => accelerator.LoadKernel(SwapNarrowKernel));
     }
 
     /// <summary>All kernels' methods, for a look at what they compile to.</summary>
     public IEnumerable<MethodInfo> Methods =>
     [
-        .. _words.SelectMany(words => words.Methods), .. _uniform.Values.Select(kernel => kernel.Method),
+        .. _words.SelectMany(words => words.Methods), .. Codecs.Targets.Select(dtype => _uniform[dtype].Method),
         SwapWideKernel.Method, SwapNarrowKernel.Method,
     ];
 
@@ -58,10 +55,10 @@ internal sealed class MemoryKernels
         var wide = (count - head) * size / 16;
         var tail = count - head - (wide * (16 / size));
         SwapNarrow(stream, memory, offset, head, size);
-        for (long first = 0; first < wide; first += LargestLaunch)
+        for (long first = 0; first < wide; first += Threads.MostOfLaunch)
         {
-            var threads = (int)Math.Min(LargestLaunch, wide - first);
-            _swapWide.Value(stream, threads, memory.Cast<Word16>(), ((offset + (head * size)) / 16) + first, size);
+            var threads = (int)Math.Min(Threads.MostOfLaunch, wide - first);
+            _swapWide.Value(stream, Threads.Config(stream.Accelerator, threads), memory.Cast<Word16>(), threads, ((offset + (head * size)) / 16) + first, size);
         }
 
         SwapNarrow(stream, memory, offset + ((count - tail) * size), tail, size);
@@ -69,10 +66,10 @@ internal sealed class MemoryKernels
 
     private void SwapNarrow(AcceleratorStream stream, ArrayView<byte> memory, long offset, long count, int size)
     {
-        for (long first = 0; first < count; first += LargestLaunch)
+        for (long first = 0; first < count; first += Threads.MostOfLaunch)
         {
-            var threads = (int)Math.Min(LargestLaunch, count - first);
-            _swapNarrow.Value(stream, threads, memory, offset + (first * size), size);
+            var threads = (int)Math.Min(Threads.MostOfLaunch, count - first);
+            _swapNarrow.Value(stream, Threads.Config(stream.Accelerator, threads), memory, threads, offset + (first * size), size);
         }
     }
 }

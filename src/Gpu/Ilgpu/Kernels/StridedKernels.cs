@@ -6,15 +6,25 @@ namespace IlgpuLoader.Gpu;
 internal static class StridedKernels
 {
     /// <summary>Copies words between two places that the loops find.</summary>
-    public static void Copy<TWord>(Index1D thread, ArrayView<TWord> source, ArrayView<TWord> destination, CopyLoops loops)
+    public static void Copy<TWord>(ArrayView<TWord> source, ArrayView<TWord> destination, int threads, CopyLoops loops)
         where TWord : unmanaged
     {
-        var (from, to) = loops.Find(thread);
-        destination[to] = source[from];
+        var thread = Threads.Index;
+        if (thread < threads)
+        {
+            var (from, to) = loops.Find(thread);
+            destination[to] = source[from];
+        }
     }
 
     /// <summary>Writes one word to the places that the loops find.</summary>
-    public static void Fill<TWord>(Index1D thread, ArrayView<TWord> destination, CopyLoops loops, TWord word)
-        where TWord : unmanaged =>
-        destination[loops.Find(thread).Destination] = word;
+    public static void Fill<TWord>(ArrayView<TWord> destination, int threads, CopyLoops loops, TWord word)
+        where TWord : unmanaged
+    {
+        var thread = Threads.Index;
+        if (thread < threads)
+        {
+            destination[loops.Find(thread).Destination] = word;
+        }
+    }
 }

@@ -6,8 +6,14 @@ namespace IlgpuLoader.Gpu;
 internal static class SwapKernels
 {
     /// <summary>Sixteen bytes a thread: whole words of 2, 4 or 8 bytes.</summary>
-    public static void SwapWide(Index1D thread, ArrayView<Word16> memory, long first, int size)
+    public static void SwapWide(ArrayView<Word16> memory, int threads, long first, int size)
     {
+        var thread = Threads.Index;
+        if (thread >= threads)
+        {
+            return;
+        }
+
         var index = first + thread;
         var word = memory[index];
         word.Low = Swap(word.Low, size);
@@ -16,9 +22,15 @@ internal static class SwapKernels
     }
 
     /// <summary>A word a thread, byte by byte: of any alignment.</summary>
-    public static void SwapNarrow(Index1D thread, ArrayView<byte> memory, long first, int size)
+    public static void SwapNarrow(ArrayView<byte> memory, int threads, long first, int size)
     {
-        var start = first + ((long)(int)thread * size);
+        var thread = Threads.Index;
+        if (thread >= threads)
+        {
+            return;
+        }
+
+        var start = first + ((long)thread * size);
         for (var i = 0; i < size / 2; i++)
         {
             var (left, right) = (memory[start + i], memory[start + size - 1 - i]);

@@ -44,11 +44,11 @@ internal sealed class UniformKernel<TPacket, TElement, TPacker>(Accelerator acce
     where TElement : unmanaged
     where TPacker : struct, IPacker<TPacket, TElement>
 {
-    private static readonly Action<Index1D, ArrayView<byte>, long, long, UniformValues> Kernel =
+    private static readonly Action<ArrayView<byte>, long, long, UniformValues> Kernel =
         UniformKernels.Fill<TPacket, TElement, TPacker>;
 
-    private readonly Lazy<Action<AcceleratorStream, Index1D, ArrayView<byte>, long, long, UniformValues>> _launch =
-        new(() => accelerator.LoadAutoGroupedKernel(Kernel));
+    private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<byte>, long, long, UniformValues>> _launch =
+        new(() => accelerator.LoadKernel(Kernel));
 
     public override MethodInfo Method => Kernel.Method;
 
@@ -57,10 +57,10 @@ internal sealed class UniformKernel<TPacket, TElement, TPacker>(Accelerator acce
     public override void Launch(AcceleratorStream stream, ArrayView<byte> destination, long count, in UniformValues values)
     {
         var packets = (count + 3) / 4;
-        for (long first = 0; first < packets; first += MemoryKernels.LargestLaunch)
+        for (long first = 0; first < packets; first += Threads.MostOfLaunch)
         {
-            var threads = (int)Math.Min(MemoryKernels.LargestLaunch, packets - first);
-            _launch.Value(stream, threads, destination, first, count, values);
+            var threads = (int)Math.Min(Threads.MostOfLaunch, packets - first);
+            _launch.Value(stream, Threads.Config(stream.Accelerator, threads), destination, first, count, values);
         }
     }
 }

@@ -7,19 +7,18 @@ namespace IlgpuLoader.Gpu;
 internal static class UniformKernels
 {
     /// <summary>Fills elements with the values of their indices.</summary>
-    /// <param name="thread">The thread.</param>
     /// <param name="destination">Room for the elements; begins on a multiple of a packet.</param>
-    /// <param name="firstPacket">The packet of thread 0.</param>
+    /// <param name="firstPacket">The packet of the first thread.</param>
     /// <param name="count">The elements of the whole output.</param>
     /// <param name="values">What is written.</param>
     public static void Fill<TPacket, TElement, TPacker>(
-        Index1D thread, ArrayView<byte> destination, long firstPacket, long count, UniformValues values)
+        ArrayView<byte> destination, long firstPacket, long count, UniformValues values)
         where TPacket : unmanaged
         where TElement : unmanaged
         where TPacker : struct, IPacker<TPacket, TElement>
     {
         var sink = new PacketSink<TPacket, TElement, TPacker>(destination);
-        var index = (firstPacket + thread) * 4;
+        var index = (firstPacket + Threads.Index) * 4;
         if (index + 4 <= count)
         {
             sink.WriteFour(index, values.At(index), values.At(index + 1), values.At(index + 2), values.At(index + 3));

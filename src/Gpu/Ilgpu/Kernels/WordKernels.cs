@@ -43,20 +43,20 @@ internal abstract class WordKernels
 internal sealed class WordKernels<TWord>(Accelerator accelerator) : WordKernels
     where TWord : unmanaged
 {
-    private static readonly Action<Index1D, ArrayView<TWord>, ArrayView<TWord>, CopyLoops> CopyKernel = StridedKernels.Copy;
-    private static readonly Action<Index1D, ArrayView<TWord>, CopyLoops, TWord> FillKernel = StridedKernels.Fill;
+    private static readonly Action<ArrayView<TWord>, ArrayView<TWord>, int, CopyLoops> CopyKernel = StridedKernels.Copy;
+    private static readonly Action<ArrayView<TWord>, int, CopyLoops, TWord> FillKernel = StridedKernels.Fill;
 
-    private readonly Lazy<Action<AcceleratorStream, Index1D, ArrayView<TWord>, ArrayView<TWord>, CopyLoops>> _copy =
-        new(() => accelerator.LoadAutoGroupedKernel(CopyKernel));
+    private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<TWord>, ArrayView<TWord>, int, CopyLoops>> _copy =
+        new(() => accelerator.LoadKernel(CopyKernel));
 
-    private readonly Lazy<Action<AcceleratorStream, Index1D, ArrayView<TWord>, CopyLoops, TWord>> _fill =
-        new(() => accelerator.LoadAutoGroupedKernel(FillKernel));
+    private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<TWord>, int, CopyLoops, TWord>> _fill =
+        new(() => accelerator.LoadKernel(FillKernel));
 
     public override IEnumerable<MethodInfo> Methods => [CopyKernel.Method, FillKernel.Method];
 
     public override void Copy(AcceleratorStream stream, ArrayView<byte> source, ArrayView<byte> destination, int threads, in CopyLoops loops) =>
-        _copy.Value(stream, threads, source.Cast<TWord>(), destination.Cast<TWord>(), loops);
+        _copy.Value(stream, Threads.Config(accelerator, threads), source.Cast<TWord>(), destination.Cast<TWord>(), threads, loops);
 
     public override void Fill(AcceleratorStream stream, ArrayView<byte> destination, int threads, in CopyLoops loops, ReadOnlySpan<byte> word) =>
-        _fill.Value(stream, threads, destination.Cast<TWord>(), loops, MemoryMarshal.Read<TWord>(word));
+        _fill.Value(stream, Threads.Config(accelerator, threads), destination.Cast<TWord>(), threads, loops, MemoryMarshal.Read<TWord>(word));
 }
