@@ -30,6 +30,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     internal IlgpuDevice(Accelerator accelerator, AcceleratorStream? stream, string id)
     {
         Accelerator = accelerator;
+        MemoryKernels = new MemoryKernels(accelerator);
         _stream = stream;
         Id = id;
         Kind = accelerator.AcceleratorType switch
@@ -67,6 +68,15 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     /// <inheritdoc/>
     public override int PreferredSlotBytes => UploadSlotBytes;
+
+    /// <summary>
+    /// The elements that a stream gathers, converts or brings over at a time where one kernel does not do it: a multiple of every block's
+    /// length, enough that launches do not show, and 64 MiB of scratch at most (F64). Smaller for tests.
+    /// </summary>
+    internal long PartElements { get; init; } = 1L << 22;
+
+    /// <summary>The kernels that decode nothing.</summary>
+    internal MemoryKernels MemoryKernels { get; }
 
     /// <summary>
     /// What launches take one after the other on OpenCL, whose kernels keep their arguments until they are started; null elsewhere.

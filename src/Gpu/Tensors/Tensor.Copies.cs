@@ -10,7 +10,7 @@ public sealed partial class Tensor
     /// they differ: from every type that has a codec to <see cref="Codecs.Targets"/>.
     /// </summary>
     /// <param name="source">The same shape, or one element where this has one element; must not overlap this tensor.</param>
-    /// <exception cref="ArgumentException">The shapes differ, or there is no conversion.</exception>
+    /// <exception cref="ArgumentException">The shapes differ, there is no conversion, or elements of this tensor share places.</exception>
     /// <exception cref="ObjectDisposedException">Either tensor was disposed.</exception>
     public void CopyFrom(Tensor source)
     {
@@ -25,6 +25,8 @@ public sealed partial class Tensor
         {
             throw new ArgumentException($"{source} has no elements to copy.", nameof(source));
         }
+
+        TensorLayout.CheckNoPlaceTwice(to);
 
         // The side that is not the host knows how to reach the other.
         var device = Device.IsHost ? source.Device : Device;
