@@ -11,4 +11,6 @@ public enum DeviceKind
     Cuda,
     /// <summary>An OpenCL device.</summary>
     OpenCL,
+    /// <summary>Several devices that hold the same bytes.</summary>
+    Group,
 }
