@@ -16,7 +16,7 @@ internal static class DeviceOption
 
     /// <summary>The option for one device or several.</summary>
     public static Option<string> CreateForSeveral(string description) =>
-        Make($"{description} {Choices}; several, such as cuda:0,cuda:1, get the same each, which is read once.");
+        Make($"{description} {Choices}; or several, such as cuda:0,cuda:1, each of which gets every tensor, read once for all.");
 
     /// <summary>Opens the one device of that id.</summary>
     /// <exception cref="UsageException">Several are named.</exception>
