@@ -11,6 +11,8 @@ public enum DeviceKind
     Cuda,
     /// <summary>An OpenCL device.</summary>
     OpenCL,
+    /// <summary>ILGPU's CPU accelerator: kernels run step by step for debugging, a million threads a second.</summary>
+    Simulator,
     /// <summary>Several devices that hold the same bytes.</summary>
     Group,
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
 
@@ -91,6 +92,17 @@ public sealed class DeviceGroup : Device
 
     /// <inheritdoc/>
     public override DeviceStream CreateStream() => new GroupStream(this);
+
+    /// <inheritdoc/>
+    public override void Prepare(IEnumerable<(DType Stored, DType Target)> conversions)
+    {
+        ArgumentNullException.ThrowIfNull(conversions);
+        var all = conversions.ToArray();
+        foreach (var member in Members)
+        {
+            member.Prepare(all);
+        }
+    }
 
     /// <inheritdoc/>
     /// <remarks>Locked for the first member that uses such memory, once: a driver refuses the same pages a second time.</remarks>

@@ -81,7 +81,8 @@ public sealed unsafe class HostMemory : DeviceMemory
         }
     }
 
-    private void CheckRange(long offset, long length)
+    /// <summary>Checks that bytes are within the memory, and that it was not freed.</summary>
+    internal void CheckRange(long offset, long length)
     {
         ObjectDisposedException.ThrowIf(IsFreed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);

@@ -59,6 +59,9 @@ internal sealed class ProbeDevice(string id) : Device
     /// <summary>How often pages were locked.</summary>
     public int Locks => _locks;
 
+    /// <summary>The conversions that it was told to prepare.</summary>
+    public List<(DType Stored, DType Target)> Prepared { get; } = [];
+
     /// <summary>The last fence's state, of all streams.</summary>
     public bool HasPassed { get; set; } = true;
 
@@ -93,6 +96,8 @@ internal sealed class ProbeDevice(string id) : Device
         LiveStreams++;
         return new ProbeStream(this, _behind.CreateStream());
     }
+
+    public override void Prepare(IEnumerable<(DType Stored, DType Target)> conversions) => Prepared.AddRange(conversions);
 
     protected internal override IDisposable? LockPages(nint address, long bytes)
     {

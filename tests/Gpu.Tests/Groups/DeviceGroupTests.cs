@@ -141,6 +141,18 @@ public sealed class DeviceGroupTests
     }
 
     [Fact]
+    public void Every_member_prepares_the_conversions()
+    {
+        var (a, b) = (new ProbeDevice("a"), new ProbeDevice("b"));
+        (DType, DType)[] conversions = [(DType.Q4_K, DType.BF16), (DType.BF16, DType.F32)];
+        // A sequence that can be asked once.
+        var once = new Queue<(DType, DType)>(conversions);
+        new DeviceGroup(a, b).Prepare(Enumerable.Range(0, 2).Select(_ => once.Dequeue()));
+        Assert.Equal(conversions, a.Prepared);
+        Assert.Equal(conversions, b.Prepared);
+    }
+
+    [Fact]
     public async Task A_fence_passes_when_every_member_has()
     {
         var (a, b) = (new ProbeDevice("a") { HasPassed = false }, new ProbeDevice("b") { HasPassed = false });
