@@ -17,7 +17,7 @@ public abstract class DeviceStream : IDisposable
     /// Brings stored elements from a staging slot to their place: copied where the types are the same, else decoded on
     /// the device.
     /// </summary>
-    /// <param name="staged">Whole elements or blocks, in a slot of this device's staging pool; they must stay there until a fence recorded later has passed.</param>
+    /// <param name="staged">Whole elements or blocks, in a slot of this device's staging pool, or of that of a group it is in; they must stay there until a fence recorded later has passed.</param>
     /// <param name="stored">The type of the staged elements.</param>
     /// <param name="destination">Memory of this device.</param>
     /// <param name="destinationOffset">Where the elements go, in bytes from the start of the memory.</param>
@@ -27,7 +27,7 @@ public abstract class DeviceStream : IDisposable
 
     /// <summary>Decodes some of the elements of staged groups: a part that begins or ends inside a block, or inside a byte of F4.</summary>
     /// <inheritdoc cref="Place"/>
-    /// <param name="staged">Whole blocks or bytes, in a slot of this device's staging pool, as for <see cref="Place"/>.</param>
+    /// <param name="staged">Whole blocks or bytes, as for <see cref="Place"/>.</param>
     /// <param name="stored">The type of the staged elements, one value each.</param>
     /// <param name="skip">How many elements come before the wanted ones.</param>
     /// <param name="count">How many are wanted.</param>

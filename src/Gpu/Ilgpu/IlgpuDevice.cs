@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
@@ -20,6 +21,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 {
     // What the fastest loaders upload in: below it the start of a copy shows, above it only memory is spent.
     private const int UploadSlotBytes = 16 << 20;
+
+    // One an accelerator: wrapped twice, it still has each kernel once.
+    private static readonly ConditionalWeakTable<Accelerator, Lock> LaunchLocks = [];
 
     private readonly AcceleratorStream? _stream;
     private readonly Lock _kernelsLock = new();
@@ -170,7 +174,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     }
 
     internal static IlgpuDevice Create(Accelerator accelerator, AcceleratorStream? stream, string id) =>
-        new(accelerator, stream, id) { LaunchLock = accelerator is CLAccelerator ? new Lock() : null };
+        new(accelerator, stream, id) { LaunchLock = accelerator is CLAccelerator ? LaunchLocks.GetValue(accelerator, _ => new Lock()) : null };
 
     /// <summary>The kernel that decodes stored bytes which begin at an offset of their buffer; compiled on first use.</summary>
     internal DecodeKernel KernelOf(Codec codec, DType target, long start)
