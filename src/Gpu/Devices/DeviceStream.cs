@@ -41,6 +41,18 @@ public abstract class DeviceStream : IDisposable
     /// <exception cref="ArgumentException">The shapes differ, or there is no conversion.</exception>
     public abstract void Copy(in StridedView source, in StridedView destination);
 
+    /// <summary>Sums up values chunk by chunk, with the same bits on every device, and waits for the result.</summary>
+    /// <param name="values">Memory of this device; it is not changed.</param>
+    /// <param name="offset">Where the first value lies, in bytes from the start of the memory: a multiple of a value's size.</param>
+    /// <param name="dtype">F32 or F64.</param>
+    /// <param name="count">How many values.</param>
+    /// <param name="chunks">Receives the moments of each <see cref="Moments.ChunkLength"/> values, and of what is left over.</param>
+    /// <exception cref="ArgumentException">
+    /// The range is not within the memory or not aligned, the type is another one, or there is not one result a chunk.
+    /// </exception>
+    /// <exception cref="NotSupportedException">The device has no storage.</exception>
+    public abstract void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks);
+
     /// <summary>Marks this point of the stream.</summary>
     public abstract Fence Record();
 
@@ -56,4 +68,40 @@ public abstract class DeviceStream : IDisposable
 
     /// <summary>Ends the stream.</summary>
     protected abstract void Dispose(bool disposing);
+
+    /// <summary>Checks what is asked of <see cref="Summarise"/>.</summary>
+    /// <inheritdoc cref="Summarise" path="/param"/>
+    /// <inheritdoc cref="Summarise" path="/exception"/>
+    protected void CheckSummarise(DeviceMemory values, long offset, DType dtype, long count, ReadOnlySpan<Moments> chunks)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ObjectDisposedException.ThrowIf(values.IsFreed, values);
+        if (!ReferenceEquals(values.Device, Device))
+        {
+            throw new ArgumentException($"The values are on {values.Device}, and the stream is of {Device}.", nameof(values));
+        }
+
+        if (dtype is not (DType.F32 or DType.F64))
+        {
+            throw new ArgumentException($"Values are summed up as F32 or F64, not as {dtype.Name}.", nameof(dtype));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        if (offset > values.Length || count > (values.Length - offset) / dtype.BlockSize)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(count), count, $"{count} values of {dtype.Name} at byte {offset} are not within {values.Length} bytes.");
+        }
+
+        if (offset % dtype.BlockSize != 0)
+        {
+            throw new ArgumentException($"Values of {dtype.Name} lie at multiples of {dtype.BlockSize} bytes, not at {offset}.", nameof(offset));
+        }
+
+        if (chunks.Length != Moments.CountChunks(count))
+        {
+            throw new ArgumentException($"{count} values have {Moments.CountChunks(count)} chunks, not {chunks.Length}.", nameof(chunks));
+        }
+    }
 }

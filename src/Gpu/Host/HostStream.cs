@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
@@ -62,6 +63,22 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
         else
         {
             Convert(source, destination, FindCodec(source.DType, destination.DType));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks)
+    {
+        CheckSummarise(values, offset, dtype, count, chunks);
+        var memory = (HostMemory)values;
+        for (var chunk = 0; chunk < chunks.Length; chunk++)
+        {
+            var first = (long)chunk * Moments.ChunkLength;
+            var length = (int)Math.Min(Moments.ChunkLength, count - first) * dtype.BlockSize;
+            var bytes = memory.AsSpan(offset + (first * dtype.BlockSize), length);
+            chunks[chunk] = dtype == DType.F32
+                ? ChunkMoments.Of(MemoryMarshal.Cast<byte, float>(bytes))
+                : ChunkMoments.Of(MemoryMarshal.Cast<byte, double>(bytes));
         }
     }
 
