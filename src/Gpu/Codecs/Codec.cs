@@ -22,7 +22,7 @@ public abstract unsafe class Codec
     public virtual int ValuesPerElement => 1;
 
     /// <summary>The type whose values are stored as they are: the type itself, or a complex type's component.</summary>
-    private protected virtual DType ValueType => DType;
+    internal virtual DType ValueType => DType;
 
     /// <summary>Whether <paramref name="target"/> is a type this codec decodes to.</summary>
     [SuppressMessage("Performance", "CA1822:Mark members as static", Justification = "A question to a codec; block types will have answers of their own.")]

@@ -15,8 +15,8 @@ public readonly struct F16Element : IElementDecoder
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void IElementDecoder.DecodeFour<TReader, TSink>(TReader reader, long offset, TSink sink, long index)
     {
-        var first = reader.ReadInt32(offset);
-        var second = reader.ReadInt32(offset + 4);
+        var four = reader.ReadInt64(offset);
+        var (first, second) = ((int)four, (int)(four >> 32));
         sink.WriteFour(
             index,
             FloatBits.HalfToSingle(first & 0xFFFF),

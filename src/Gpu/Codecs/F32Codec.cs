@@ -13,13 +13,12 @@ public readonly struct F32Element : IElementDecoder
         sink.WriteSingle(index, reader.ReadInt32(offset));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void IElementDecoder.DecodeFour<TReader, TSink>(TReader reader, long offset, TSink sink, long index) =>
-        sink.WriteFour(
-            index,
-            reader.ReadInt32(offset),
-            reader.ReadInt32(offset + 4),
-            reader.ReadInt32(offset + 8),
-            reader.ReadInt32(offset + 12));
+    static void IElementDecoder.DecodeFour<TReader, TSink>(TReader reader, long offset, TSink sink, long index)
+    {
+        var first = reader.ReadInt64(offset);
+        var second = reader.ReadInt64(offset + 8);
+        sink.WriteFour(index, (int)first, (int)(first >> 32), (int)second, (int)(second >> 32));
+    }
 }
 
 /// <summary>F32 in vectors: as it is, so F32 to F32 is a copy of bits.</summary>

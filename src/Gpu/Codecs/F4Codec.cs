@@ -12,6 +12,8 @@ public readonly struct F4Unit : IUnitDecoder
 
     static int IUnitDecoder.UnitsPerBlockShift => 0;
 
+    static int IUnitDecoder.Granule => 8;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void IUnitDecoder.DecodeUnit<TReader, TTable, TSink>(
         TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)

@@ -13,13 +13,9 @@ public readonly struct F64Element : IElementDecoder
         sink.WriteDouble(index, reader.ReadInt64(offset));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void IElementDecoder.DecodeFour<TReader, TSink>(TReader reader, long offset, TSink sink, long index)
-    {
-        sink.WriteDouble(index, reader.ReadInt64(offset));
-        sink.WriteDouble(index + 1, reader.ReadInt64(offset + 8));
-        sink.WriteDouble(index + 2, reader.ReadInt64(offset + 16));
-        sink.WriteDouble(index + 3, reader.ReadInt64(offset + 24));
-    }
+    static void IElementDecoder.DecodeFour<TReader, TSink>(TReader reader, long offset, TSink sink, long index) =>
+        sink.WriteFourDoubles(
+            index, reader.ReadInt64(offset), reader.ReadInt64(offset + 8), reader.ReadInt64(offset + 16), reader.ReadInt64(offset + 24));
 }
 
 /// <summary>

@@ -13,6 +13,8 @@ public readonly struct Float6Unit<TFloat> : IUnitDecoder
 
     static int IUnitDecoder.UnitsPerBlockShift => 0;
 
+    static int IUnitDecoder.Granule => 4;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void IUnitDecoder.DecodeUnit<TReader, TTable, TSink>(
         TReader reader, TTable table, long blockOffset, int unit, int count, TSink sink, long firstIndex)

@@ -18,6 +18,12 @@ public interface IUnitDecoder
     static abstract int UnitsPerBlockShift { get; }
 
     /// <summary>
+    /// How many outputs can be decoded by themselves, a power of two from 4 to 32: a device's threads take as many each, so that neighbours
+    /// read and store side by side. 32 where they share a scale; fewer only where a unit is one run of equally large parts.
+    /// </summary>
+    static virtual int Granule => Unit.Length;
+
+    /// <summary>
     /// What the body looks values up in, beside the stored bytes: fixed for the type, little-endian, in memory that never
     /// moves; empty for most types. A device holds one copy of it.
     /// </summary>

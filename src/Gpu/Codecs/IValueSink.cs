@@ -24,4 +24,7 @@ public interface IValueSink
 
     /// <summary>Stores one value, given as the bits of a float64, narrowed through float32 where the type is smaller.</summary>
     void WriteDouble(long index, long bits);
+
+    /// <summary>Stores four neighbours as <see cref="WriteDouble"/> does; devices do this in one or two stores.</summary>
+    void WriteFourDoubles(long index, long first, long second, long third, long fourth);
 }

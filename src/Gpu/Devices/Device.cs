@@ -1,3 +1,5 @@
+using IlgpuLoader.Formats;
+
 namespace IlgpuLoader.Gpu;
 
 /// <summary>
@@ -54,6 +56,16 @@ public abstract class Device
     /// <summary>Makes a stream of work; streams of one device run beside each other.</summary>
     /// <returns>A stream that the caller disposes.</returns>
     public abstract DeviceStream CreateStream();
+
+    /// <summary>
+    /// Compiles what conversions take, before a load whose time counts; a device that compiles nothing does nothing. Without it each is
+    /// compiled when it is first needed.
+    /// </summary>
+    /// <param name="conversions">Stored types and what they become.</param>
+    /// <exception cref="DeviceFailureException">The device's driver cannot compile one.</exception>
+    public virtual void Prepare(IEnumerable<(DType Stored, DType Target)> conversions)
+    {
+    }
 
     /// <summary>The id.</summary>
     public override string ToString() => Id;

@@ -11,4 +11,6 @@ public enum DeviceKind
     Cuda,
     /// <summary>An OpenCL device.</summary>
     OpenCL,
+    /// <summary>ILGPU's CPU accelerator: kernels run step by step for debugging, a million threads a second.</summary>
+    Simulator,
 }

@@ -8,4 +8,11 @@ namespace IlgpuLoader.Gpu;
 /// <param name="FreeMemory">What is free in bytes, or null where the driver does not say.</param>
 /// <param name="Unusable">Why nothing can be loaded onto it, or null where something can.</param>
 public sealed record DeviceDescription(
-    string Id, DeviceKind Kind, string Name, long TotalMemory, long? FreeMemory, string? Unusable = null);
+    string Id, DeviceKind Kind, string Name, long TotalMemory, long? FreeMemory, string? Unusable = null)
+{
+    /// <summary>The driver and its version, or null where there is none.</summary>
+    public string? Driver { get; init; }
+
+    /// <summary>What kernels are compiled to, such as <c>PTX ISA 8.8 for SM_90</c>, or null where none are.</summary>
+    public string? InstructionSet { get; init; }
+}

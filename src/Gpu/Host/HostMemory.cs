@@ -67,7 +67,8 @@ public sealed unsafe class HostMemory : DeviceMemory
     /// <inheritdoc/>
     protected override void Free() => NativePages.Free(_block);
 
-    private void CheckRange(long offset, long length)
+    /// <summary>Checks that bytes are within the memory, and that it was not freed.</summary>
+    internal void CheckRange(long offset, long length)
     {
         ObjectDisposedException.ThrowIf(IsFreed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);

@@ -1,7 +1,5 @@
 using System.Reflection;
 using ILGPU;
-using ILGPU.Runtime.Cuda;
-using ILGPU.Runtime.OpenCL;
 
 namespace IlgpuLoader.Gpu;
 
@@ -12,27 +10,27 @@ public static partial class DeviceCatalog
         version = typeof(Context).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
             ?? typeof(Context).Assembly.GetName().Version?.ToString(3);
 
-    static partial void AddIlgpuDevices(ICollection<DeviceDescription> devices)
+    static partial void AddIlgpuDevices(ICollection<DeviceDescription> devices, ICollection<string> problems)
     {
-        IlgpuLibraries.Resolve();
-        // Every OpenCL device is listed, also one that lacks what ILGPU needs: the listing is where people look for why.
-        using var context = Context.Create(builder => builder.Cuda().OpenCL(_ => true));
-        var cuda = 0;
-        var openCl = 0;
-        foreach (var device in context.Devices)
+        foreach (var backend in IlgpuBackend.All)
         {
-            switch (device)
+            foreach (var description in backend.Describe())
             {
-                case CudaDevice:
-                    devices.Add(Describe(device, DeviceKind.Cuda, $"cuda:{cuda++}"));
-                    break;
-                case CLDevice:
-                    devices.Add(Describe(device, DeviceKind.OpenCL, $"opencl:{openCl++}"));
-                    break;
+                devices.Add(description);
+            }
+
+            if (backend.Problem is { } problem)
+            {
+                problems.Add(problem);
             }
         }
     }
 
-    private static DeviceDescription Describe(ILGPU.Runtime.Device device, DeviceKind kind, string id) =>
-        new(id, kind, device.Name, device.MemorySize, null, "this version loads into host memory only");
+    static partial void OpenIlgpuDevice(string id, ref Device? device)
+    {
+        foreach (var backend in IlgpuBackend.All)
+        {
+            device ??= id == Auto ? backend.OpenBest() : backend.Open(id);
+        }
+    }
 }

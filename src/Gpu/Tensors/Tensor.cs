@@ -147,7 +147,7 @@ public sealed partial class Tensor : IDisposable
     /// <summary>Dtype, shape and device.</summary>
     public override string ToString() => $"{DType.Name} {Shape} on {Device}";
 
-    private static void CheckElementType<T>(DType dtype)
+    internal static void CheckElementType<T>(DType dtype)
         where T : unmanaged
     {
         if (Unsafe.SizeOf<T>() != 1 && (dtype.BlockLength != 1 || Unsafe.SizeOf<T>() != dtype.BlockSize))

@@ -7,7 +7,7 @@ internal sealed unsafe class ComplexCodec(DType dtype, Codec component) : Codec(
 {
     public override int ValuesPerElement => 2;
 
-    private protected override DType ValueType => component.DType;
+    internal override DType ValueType => component.DType;
 
     public override TResult Accept<TResult>(IUnitVisitor<TResult> visitor) => component.Accept(visitor);
 

@@ -23,6 +23,15 @@ internal readonly unsafe struct F32PointerSink(byte* destination) : IValueSink
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteDouble(long index, long bits) => WriteSingle(index, FloatBits.DoubleToSingle(bits));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteFourDoubles(long index, long first, long second, long third, long fourth)
+    {
+        WriteDouble(index, first);
+        WriteDouble(index + 1, second);
+        WriteDouble(index + 2, third);
+        WriteDouble(index + 3, fourth);
+    }
 }
 
 /// <summary>F16 values behind a pointer that the caller keeps pinned.</summary>
@@ -47,6 +56,15 @@ internal readonly unsafe struct F16PointerSink(byte* destination) : IValueSink
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteDouble(long index, long bits) => WriteSingle(index, FloatBits.DoubleToSingle(bits));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteFourDoubles(long index, long first, long second, long third, long fourth)
+    {
+        WriteDouble(index, first);
+        WriteDouble(index + 1, second);
+        WriteDouble(index + 2, third);
+        WriteDouble(index + 3, fourth);
+    }
 }
 
 /// <summary>BF16 values behind a pointer that the caller keeps pinned.</summary>
@@ -71,6 +89,15 @@ internal readonly unsafe struct BF16PointerSink(byte* destination) : IValueSink
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteDouble(long index, long bits) => WriteSingle(index, FloatBits.DoubleToSingle(bits));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteFourDoubles(long index, long first, long second, long third, long fourth)
+    {
+        WriteDouble(index, first);
+        WriteDouble(index + 1, second);
+        WriteDouble(index + 2, third);
+        WriteDouble(index + 3, fourth);
+    }
 }
 
 /// <summary>F64 values behind a pointer that the caller keeps pinned.</summary>
@@ -94,6 +121,15 @@ internal readonly unsafe struct F64PointerSink(byte* destination) : IValueSink
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteDouble(long index, long bits) => Unsafe.WriteUnaligned(_destination + (index * 8), bits);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteFourDoubles(long index, long first, long second, long third, long fourth)
+    {
+        WriteDouble(index, first);
+        WriteDouble(index + 1, second);
+        WriteDouble(index + 2, third);
+        WriteDouble(index + 3, fourth);
+    }
 }
 
 /// <summary>Values of an 8-bit float type behind a pointer that the caller keeps pinned.</summary>
@@ -118,4 +154,13 @@ internal readonly unsafe struct Float8PointerSink<TFloat>(byte* destination) : I
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteDouble(long index, long bits) => WriteSingle(index, FloatBits.DoubleToSingle(bits));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void WriteFourDoubles(long index, long first, long second, long third, long fourth)
+    {
+        WriteDouble(index, first);
+        WriteDouble(index + 1, second);
+        WriteDouble(index + 2, third);
+        WriteDouble(index + 3, fourth);
+    }
 }

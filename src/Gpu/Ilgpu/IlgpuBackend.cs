@@ -1,0 +1,146 @@
+using System.Collections.Immutable;
+using ILGPU;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// One kind of driver and the context over it, which lives as long as the process: the devices opened by their id share it. Each has one of
+/// its own, so that a driver which fails takes no other with it.
+/// </summary>
+internal sealed class IlgpuBackend
+{
+    private readonly string _name;
+    private readonly string _prefix;
+    private readonly Lazy<(Context? Context, string? Problem)> _context;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, IlgpuDevice> _opened = [];
+
+    private IlgpuBackend(string name, string prefix, Action<Context.Builder> addDevices)
+    {
+        _name = name;
+        _prefix = prefix;
+        _context = new(() => CreateContext(addDevices));
+    }
+
+    /// <summary>All kinds, the best first.</summary>
+    public static ImmutableArray<IlgpuBackend> All { get; } =
+    [
+        // Every device is listed, also one that lacks what ILGPU needs: the listing is where people look for why.
+        new("CUDA", "cuda", builder => builder.Cuda(_ => true)),
+        new("OpenCL", "opencl", builder => builder.OpenCL(_ => true)),
+    ];
+
+    /// <summary>What the driver reported instead of devices, or null where nothing went wrong.</summary>
+    public string? Problem => _context.Value.Problem;
+
+    private ImmutableArray<ILGPU.Runtime.Device> Devices =>
+        _context.Value.Context is { } context ? [.. context.Devices.Where(device => device is CudaDevice or CLDevice)] : [];
+
+    /// <summary>Describes the devices; none is opened.</summary>
+    public IEnumerable<DeviceDescription> Describe() => Devices.Select((device, i) => device switch
+    {
+        CudaDevice cuda => new DeviceDescription($"{_prefix}:{i}", DeviceKind.Cuda, cuda.Name, cuda.MemorySize, FreeMemoryOf(i), WhyUnusable(cuda))
+        {
+            Driver = $"CUDA {cuda.DriverVersion}",
+            InstructionSet = cuda.InstructionSet is { } instructions ? $"PTX ISA {instructions} for {cuda.Architecture}" : null,
+        },
+        CLDevice openCl => new DeviceDescription($"{_prefix}:{i}", DeviceKind.OpenCL, openCl.Name, openCl.MemorySize, FreeMemoryOf(i), WhyUnusable(openCl))
+        {
+            Driver = $"{openCl.PlatformName}, {openCl.DeviceVersion}",
+            InstructionSet = $"OpenCL C {openCl.CLStdVersion}",
+        },
+        _ => throw new InvalidOperationException($"{device} is neither of CUDA nor of OpenCL."),
+    });
+
+    /// <summary>Opens a device by its id; the same one each time.</summary>
+    /// <returns>The device, or null where the id is not one of this kind or the device is not usable.</returns>
+    public IlgpuDevice? Open(string id)
+    {
+        var devices = id.StartsWith(_prefix + ":", StringComparison.Ordinal) ? Devices : [];
+        for (var i = 0; i < devices.Length; i++)
+        {
+            if (id == $"{_prefix}:{i}" && WhyUnusable(devices[i]) is null)
+            {
+                return Open(i, devices[i]);
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Opens the device that loading by default goes to: the first that is usable, and of OpenCL a GPU.</summary>
+    public IlgpuDevice? OpenBest()
+    {
+        var devices = Devices;
+        for (var i = 0; i < devices.Length; i++)
+        {
+            // An OpenCL device on the processor is the host with a detour.
+            if (WhyUnusable(devices[i]) is null && devices[i] is not CLDevice { DeviceType: not CLDeviceType.CL_DEVICE_TYPE_GPU })
+            {
+                return Open(i, devices[i]);
+            }
+        }
+
+        return null;
+    }
+
+    private static string? WhyUnusable(ILGPU.Runtime.Device device) => device switch
+    {
+        CudaDevice { InstructionSet: null } cuda =>
+            $"its driver (CUDA {cuda.DriverVersion}) is older than what ILGPU needs for {cuda.Architecture}; install a newer one",
+        CLDevice { Capabilities.GenericAddressSpace: false } openCl =>
+            $"it lacks OpenCL 2.0's generic address space, which ILGPU needs (it has OpenCL C {openCl.CLStdVersion})",
+        _ => null,
+    };
+
+    private IlgpuDevice Open(int index, ILGPU.Runtime.Device device)
+    {
+        lock (_lock)
+        {
+            if (!_opened.TryGetValue(index, out var opened))
+            {
+                var id = $"{_prefix}:{index}";
+                try
+                {
+                    opened = IlgpuDevice.Create(device.CreateAccelerator(_context.Value.Context!), null, id);
+                }
+                catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException)
+                {
+                    throw new DeviceUnavailableException(id, $"{id} ({device.Name}) cannot be opened: {IlgpuErrors.Describe(exception)}");
+                }
+
+                _opened.Add(index, opened);
+            }
+
+            return opened;
+        }
+    }
+
+    // Only an opened device can be asked, and opening one takes its memory.
+    private long? FreeMemoryOf(int index)
+    {
+        lock (_lock)
+        {
+            return _opened.TryGetValue(index, out var device) && device.Kind == DeviceKind.Cuda ? device.FreeMemory : null;
+        }
+    }
+
+    private (Context? Context, string? Problem) CreateContext(Action<Context.Builder> addDevices)
+    {
+        IlgpuLibraries.Resolve();
+        try
+        {
+            return (Context.Create(builder =>
+            {
+                builder.Optimize(OptimizationLevel.O2);
+                addDevices(builder);
+            }), null);
+        }
+        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException or DllNotFoundException or EntryPointNotFoundException)
+        {
+            return (null, $"{_name}: the driver is there and failed: {IlgpuErrors.Describe(exception)}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+using System.Runtime.InteropServices;
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>
+/// A GPU, or another device that ILGPU drives. <see cref="Wrap"/> makes one of an application's own accelerator;
+/// <see cref="DeviceCatalog.Open"/> gives those of this machine. Safe for any thread.
+/// </summary>
+/// <remarks>
+/// What is loaded onto a wrapped accelerator lies in its memory and is seen by the application's own kernels
+/// (<see cref="IlgpuTensors.AsArrayView"/>). Tensors are disposed before the accelerator is; disposing the device frees what it keeps
+/// for itself, never the accelerator, its context or a stream that was given.
+/// </remarks>
+public sealed partial class IlgpuDevice : Device, IDisposable
+{
+    // What the fastest loaders upload in: below it the start of a copy shows, above it only memory is spent.
+    private const int UploadSlotBytes = 16 << 20;
+
+    private readonly AcceleratorStream? _stream;
+    private readonly Lock _kernelsLock = new();
+    private readonly Dictionary<(DType Stored, DType Target, ReaderKind Reader), DecodeKernel> _kernels = [];
+    private readonly Dictionary<Type, MemoryBuffer> _tables = [];
+    private int _disposed;
+
+    internal IlgpuDevice(Accelerator accelerator, AcceleratorStream? stream, string id)
+    {
+        Accelerator = accelerator;
+        _stream = stream;
+        Id = id;
+        Kind = accelerator.AcceleratorType switch
+        {
+            AcceleratorType.Cuda => DeviceKind.Cuda,
+            AcceleratorType.OpenCL => DeviceKind.OpenCL,
+            _ => DeviceKind.Simulator,
+        };
+        IlgpuLibraries.Resolve();
+    }
+
+    /// <summary>The accelerator.</summary>
+    public Accelerator Accelerator { get; }
+
+    /// <inheritdoc/>
+    public override DeviceKind Kind { get; }
+
+    /// <inheritdoc/>
+    public override string Name => Accelerator.Name;
+
+    /// <inheritdoc/>
+    public override string Id { get; }
+
+    /// <inheritdoc/>
+    public override long TotalMemory => Kind == DeviceKind.Simulator ? HostDevice.Shared.TotalMemory : Accelerator.MemorySize;
+
+    /// <inheritdoc/>
+    /// <remarks>OpenCL does not say what others have taken: all memory but what was allocated through this device.</remarks>
+    public override long FreeMemory => Accelerator switch
+    {
+        CudaAccelerator cuda => cuda.GetFreeMemory(),
+        CLAccelerator openCl => Math.Max(0, openCl.MemorySize - LiveBytes),
+        _ => HostDevice.Shared.FreeMemory,
+    };
+
+    /// <inheritdoc/>
+    public override int PreferredSlotBytes => UploadSlotBytes;
+
+    /// <summary>
+    /// What launches take one after the other on OpenCL, whose kernels keep their arguments until they are started; null elsewhere.
+    /// </summary>
+    internal Lock? LaunchLock { get; init; }
+
+    /// <summary>Makes a device of an accelerator that an application has made.</summary>
+    /// <param name="accelerator">The accelerator; stays the application's, and is disposed after every tensor on it.</param>
+    /// <param name="stream">A stream of it that all work is given to; null to load on several streams of our own.</param>
+    /// <returns>A device that the caller disposes.</returns>
+    /// <exception cref="ArgumentException">
+    /// The accelerator's context is not one in which our kernels are right and fast, or the stream is of another accelerator.
+    /// </exception>
+    public static IlgpuDevice Wrap(Accelerator accelerator, AcceleratorStream? stream = null)
+    {
+        ArgumentNullException.ThrowIfNull(accelerator);
+        var properties = accelerator.Context.Properties;
+        if (properties.MathMode != MathMode.Default)
+        {
+            // Fast math flushes subnormals to zero: other values than the checkpoint's.
+            throw new ArgumentException(
+                $"The context uses {nameof(MathMode)}.{properties.MathMode}, with which weights would not be what the file holds. "
+                + $"Leave {nameof(Context.Builder.Math)} out of Context.Create(builder => …).",
+                nameof(accelerator));
+        }
+
+        if (properties.OptimizationLevel < OptimizationLevel.O2)
+        {
+            throw new ArgumentException(
+                $"The context compiles at {nameof(OptimizationLevel)}.{properties.OptimizationLevel}, which does not tell a GPU's memories apart. "
+                + "Add .Optimize(OptimizationLevel.O2) in Context.Create(builder => …).",
+                nameof(accelerator));
+        }
+
+        if (stream is not null && stream.Accelerator != accelerator)
+        {
+            throw new ArgumentException("The stream is of another accelerator.", nameof(stream));
+        }
+
+        return Create(accelerator, stream, IdOf(accelerator));
+    }
+
+    /// <inheritdoc/>
+    public override DeviceMemory Allocate(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        ThrowIfDisposed();
+        return new IlgpuMemory(this, AllocateBuffer(bytes), bytes);
+    }
+
+    /// <inheritdoc/>
+    public override DeviceStream CreateStream()
+    {
+        ThrowIfDisposed();
+        return new IlgpuStream(this, _stream ?? Accelerator.CreateStream(), isOwned: _stream is null);
+    }
+
+    /// <inheritdoc/>
+    public override void Prepare(IEnumerable<(DType Stored, DType Target)> conversions)
+    {
+        ArgumentNullException.ThrowIfNull(conversions);
+        // In an order of its own: a driver caches what it compiles by the text, in which ILGPU numbers what it has seen before.
+        foreach (var (stored, target) in conversions.Distinct().Order())
+        {
+            var codec = Codecs.Of(stored);
+            if (codec.ValueType != target)
+            {
+                _ = KernelOf(codec, target, 0);
+            }
+        }
+    }
+
+    /// <summary>Frees staging and tables. Tensors stay valid; the accelerator stays its owner's. Safe to call again.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            lock (_kernelsLock)
+            {
+                foreach (var table in _tables.Values)
+                {
+                    table.Dispose();
+                }
+
+                _tables.Clear();
+                _kernels.Clear();
+            }
+
+            DisposePageLocked();
+        }
+    }
+
+    internal static IlgpuDevice Create(Accelerator accelerator, AcceleratorStream? stream, string id) =>
+        new(accelerator, stream, id) { LaunchLock = accelerator is CLAccelerator ? new Lock() : null };
+
+    /// <summary>The kernel that decodes stored bytes which begin at an offset of their buffer; compiled on first use.</summary>
+    internal DecodeKernel KernelOf(Codec codec, DType target, long start)
+    {
+        var reader = DecodeKernel.ReaderFor(codec, start);
+        lock (_kernelsLock)
+        {
+            if (!_kernels.TryGetValue((codec.DType, target, reader), out var kernel))
+            {
+                kernel = DecodeKernel.Of(codec, target, reader);
+                try
+                {
+                    kernel.Load(this);
+                }
+                catch (Exception exception) when (exception is AcceleratorException or InternalCompilerException)
+                {
+                    throw new DeviceFailureException(
+                        Id, $"its driver cannot compile the conversion of {codec.DType.Name} to {target.Name}: {IlgpuErrors.Describe(exception)}", exception);
+                }
+
+                _kernels.Add((codec.DType, target, reader), kernel);
+            }
+
+            return kernel;
+        }
+    }
+
+    /// <summary>A body's table in this device's memory, uploaded once. Called with the kernels' lock held.</summary>
+    internal ArrayView<byte> TableOf(Type decoder, ReadOnlySpan<byte> table)
+    {
+        if (!_tables.TryGetValue(decoder, out var buffer))
+        {
+            buffer = AllocateBuffer(table.Length);
+            try
+            {
+                if (!table.IsEmpty)
+                {
+                    using var stream = Accelerator.CreateStream();
+                    HostCopies.Upload(stream, ref MemoryMarshal.GetReference(table), buffer.AsRawArrayView(0, table.Length));
+                    stream.Synchronize();
+                }
+
+                _tables.Add(decoder, buffer);
+            }
+            catch
+            {
+                buffer.Dispose();
+                throw;
+            }
+        }
+
+        return buffer.AsRawArrayView();
+    }
+
+    private MemoryBuffer AllocateBuffer(long bytes)
+    {
+        // Never empty, so that every allocation has an address and a view.
+        var rounded = checked(Math.Max(bytes, 1) + IlgpuMemory.Granularity - 1) / IlgpuMemory.Granularity * IlgpuMemory.Granularity;
+        try
+        {
+            return Accelerator.AllocateRaw(rounded, 1);
+        }
+        catch (Exception exception) when (IlgpuErrors.IsOutOfMemory(exception))
+        {
+            throw new DeviceMemoryException(Id, bytes, FreeMemory, $"Its driver refused the allocation: {IlgpuErrors.Describe(exception)}.{LargestBuffer()}", exception);
+        }
+        catch (AcceleratorException exception)
+        {
+            throw IlgpuErrors.Explain(this, exception, $"{bytes} bytes were allocated");
+        }
+    }
+
+    private string LargestBuffer() => Accelerator is CLAccelerator { Device: CLDevice device }
+        ? $" One buffer of it can have {device.GetDeviceInfo<long>(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE)} bytes at most."
+        : "";
+
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0 || Accelerator.IsDisposed, this);
+
+    private static string IdOf(Accelerator accelerator)
+    {
+        var same = accelerator.Context.Devices.Where(device => device.AcceleratorType == accelerator.AcceleratorType).ToList();
+        return $"{NameOf(accelerator.AcceleratorType)}:{Math.Max(0, same.IndexOf(accelerator.Device))}";
+    }
+
+    private static string NameOf(AcceleratorType type) => type switch
+    {
+        AcceleratorType.Cuda => "cuda",
+        AcceleratorType.OpenCL => "opencl",
+        _ => "simulator",
+    };
+}
