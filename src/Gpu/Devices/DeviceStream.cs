@@ -69,18 +69,13 @@ public abstract class DeviceStream : IDisposable
     /// <summary>Ends the stream.</summary>
     protected abstract void Dispose(bool disposing);
 
-    /// <summary>Checks what is asked of <see cref="Summarise"/>.</summary>
+    /// <summary>Checks what is asked of <see cref="Summarise"/> of memory that is this device's.</summary>
     /// <inheritdoc cref="Summarise" path="/param"/>
     /// <inheritdoc cref="Summarise" path="/exception"/>
-    protected void CheckSummarise(DeviceMemory values, long offset, DType dtype, long count, ReadOnlySpan<Moments> chunks)
+    protected static void CheckSummarise(DeviceMemory values, long offset, DType dtype, long count, ReadOnlySpan<Moments> chunks)
     {
         ArgumentNullException.ThrowIfNull(values);
         ObjectDisposedException.ThrowIf(values.IsFreed, values);
-        if (!ReferenceEquals(values.Device, Device))
-        {
-            throw new ArgumentException($"The values are on {values.Device}, and the stream is of {Device}.", nameof(values));
-        }
-
         if (dtype is not (DType.F32 or DType.F64))
         {
             throw new ArgumentException($"Values are summed up as F32 or F64, not as {dtype.Name}.", nameof(dtype));

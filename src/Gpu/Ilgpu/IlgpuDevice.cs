@@ -153,6 +153,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
                 _tables.Clear();
                 _kernels.Clear();
+                _summaryKernels.Clear();
             }
 
             DisposePageLocked();

@@ -134,6 +134,7 @@ internal sealed partial class IlgpuStream : DeviceStream
 
             _stored?.Dispose();
             _decoded?.Dispose();
+            _sums?.Dispose();
             if (_isOwned)
             {
                 _stream.Dispose();

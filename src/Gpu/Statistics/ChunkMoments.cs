@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
 
@@ -28,6 +29,21 @@ public static class ChunkMoments
 
     /// <summary>The moments of some doubles.</summary>
     public static Moments Of(ReadOnlySpan<double> values) => Of<double, DoubleLanes>(values);
+
+    /// <summary>The moments of values chunk by chunk.</summary>
+    /// <param name="bytes">The values, of any alignment.</param>
+    /// <param name="dtype">F32 or F64.</param>
+    /// <param name="chunks">Receives as many as <see cref="Moments.CountChunks"/> says.</param>
+    internal static void OfChunks(ReadOnlySpan<byte> bytes, DType dtype, Span<Moments> chunks)
+    {
+        var most = Moments.ChunkLength * dtype.BlockSize;
+        foreach (ref var chunk in chunks)
+        {
+            var values = bytes[..Math.Min(most, bytes.Length)];
+            bytes = bytes[values.Length..];
+            chunk = dtype == DType.F32 ? Of(MemoryMarshal.Cast<byte, float>(values)) : Of(MemoryMarshal.Cast<byte, double>(values));
+        }
+    }
 
     /// <summary>Loads 16 values as doubles.</summary>
     private interface ILanes<T>

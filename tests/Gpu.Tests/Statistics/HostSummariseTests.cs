@@ -1,15 +1,12 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
-public sealed class HostSummariseTests : SummariseTests
+[OnDevice(TestDevice.Host)]
+public sealed class HostSummariseTests() : SummariseTests(TestDevice.Host)
 {
-    // Of its own, so that allocations are counted apart.
-    private readonly HostDevice _device = new();
-
-    protected override Device Device => _device;
-
     [Fact]
     public void The_meta_device_has_no_values_to_sum_up()
     {

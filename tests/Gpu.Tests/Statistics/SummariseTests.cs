@@ -1,18 +1,19 @@
 using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
 /// <summary>What <see cref="DeviceStream.Summarise"/> does on every device: the same bits as the definition.</summary>
-public abstract class SummariseTests
+[Trait("Area", "Devices")]
+public abstract class SummariseTests(TestDevice kind)
 {
     public static TheoryData<int> Lengths => [0, 1, 31, 32, 33, 127, 128, 129, 4095, 4096, 4097, (3 * 4096) + 77];
 
-    /// <summary>The device, which the test does not dispose.</summary>
-    protected abstract Device Device { get; }
+    private Device Device => TestDevices.Get(kind);
 
-    [Theory]
+    [DeviceTheory]
     [MemberData(nameof(Lengths))]
     public void Every_length_has_the_bits_of_the_definition(int length)
     {
@@ -21,7 +22,7 @@ public abstract class SummariseTests
         AssertSums([.. Enumerable.Range(0, length).Select(_ => (random.NextDouble() - 0.6) * Math.Pow(10, random.Next(-60, 60)))]);
     }
 
-    [Fact]
+    [DeviceFact]
     public void Values_that_are_exact_have_the_moments_of_decimals()
     {
         // Sixteenths: their sums and squares are exact in doubles too.
@@ -34,7 +35,7 @@ public abstract class SummariseTests
         Assert.Equal(squares, moments.SquaredDeviations, squares * 1e-12);
     }
 
-    [Fact]
+    [DeviceFact]
     public void Zeros_of_both_signs_and_subnormals_are_values()
     {
         float[] values = [-0f, 0f, float.Epsilon, -float.Epsilon, BitConverter.Int32BitsToSingle(0x007FFFFF), -0f];
@@ -44,7 +45,7 @@ public abstract class SummariseTests
         AssertSums(Repeat([-0.0, 0.0, double.Epsilon, -double.Epsilon, BitConverter.Int64BitsToDouble(0x000F_FFFF_FFFF_FFFF)], 4099));
     }
 
-    [Fact]
+    [DeviceFact]
     public void What_is_not_finite_is_counted_in_its_chunk_and_left_out_of_the_rest()
     {
         foreach (var position in new[] { 0, 31, 4095, 4096, (2 * 4096) + 5, (3 * 4096) + 9 })
@@ -63,7 +64,7 @@ public abstract class SummariseTests
         AssertSums(Repeat([1, double.PositiveInfinity, double.NegativeInfinity, 2], 4100));
     }
 
-    [Fact]
+    [DeviceFact]
     public void Sums_beyond_the_doubles_have_means()
     {
         AssertSums(Repeat([double.MaxValue], 4100));
@@ -72,7 +73,16 @@ public abstract class SummariseTests
         AssertSums(Repeat([float.MaxValue, float.MinValue, float.MaxValue], 5000));
     }
 
-    [Fact]
+    [DeviceFact]
+    public void Many_chunks_that_are_not_finite_are_summed_up_in_runs()
+    {
+        // Runs of the longest length, one more, a whole chunk between them, and one at the end that is not full.
+        double[] values = [.. Enumerable.Range(0, (134 * 4096) + 3).Select(i => i % 4096 == 1 && i / 4096 != 131 ? double.NaN : i % 37)];
+        values[^1] = double.NegativeInfinity;
+        AssertSums(values);
+    }
+
+    [DeviceFact]
     public void Products_are_rounded_before_they_are_added()
     {
         // The squares of these need more bits than a double has: a fused multiply-add would give other sums.
@@ -80,7 +90,7 @@ public abstract class SummariseTests
         AssertSums([.. Enumerable.Range(0, 20_000).Select(_ => (double)random.NextInt64())]);
     }
 
-    [Fact]
+    [DeviceFact]
     public void A_part_of_the_memory_is_summed_up_and_nothing_is_changed()
     {
         float[] values = [.. Enumerable.Range(0, 10_000).Select(i => i == 5000 ? float.NaN : i / 3f)];
@@ -96,7 +106,7 @@ public abstract class SummariseTests
         Assert.True(MemoryMarshal.AsBytes(back.AsSpan<float>()).SequenceEqual(MemoryMarshal.AsBytes<float>(values)));
     }
 
-    [Fact]
+    [DeviceFact]
     public void Wrong_arguments_are_refused_before_anything_is_done()
     {
         using var memory = Device.Allocate(4100);
@@ -128,16 +138,20 @@ public abstract class SummariseTests
         where T : unmanaged
     {
         var dtype = typeof(T) == typeof(float) ? DType.F32 : DType.F64;
-        var before = Device.LiveAllocations;
         var chunks = new Moments[Moments.CountChunks(values.Length)];
-        using (var host = Tensor.FromValues<T>(dtype, new Shape(values.Length), values))
-        using (var tensor = host.To(Device))
-        using (var stream = Device.CreateStream())
-        {
-            stream.Summarise(tensor.Memory, 0, dtype, values.Length, chunks);
-        }
-
-        Assert.Equal(before, Device.LiveAllocations);
+        using var host = Tensor.FromValues<T>(dtype, new Shape(values.Length), values);
+        using var tensor = host.To(Device);
+        using var stream = Device.CreateStream();
+        stream.Summarise(tensor.Memory, 0, dtype, values.Length, chunks);
         return chunks;
     }
 }
+
+[OnDevice(TestDevice.Simulator)]
+public sealed class SimulatorSummariseTests() : SummariseTests(TestDevice.Simulator);
+
+[OnDevice(TestDevice.OpenCL)]
+public sealed class OpenCLSummariseTests() : SummariseTests(TestDevice.OpenCL);
+
+[OnDevice(TestDevice.Cuda)]
+public sealed class CudaSummariseTests() : SummariseTests(TestDevice.Cuda);
