@@ -75,26 +75,22 @@ internal static class SummaryKernels
 
         if (Group.IdxX == 0)
         {
-            var (squares, rest) = (shared[Squares], shared[Rests]);
-            var (minimum, maximum, zeros) = (shared[Minima], shared[Maxima], shared[Zeros]);
+            var tally = new ValueTally(sum, shared[Minima], shared[Maxima], shared[Zeros]);
+            var deviations = new DeviationTally(shared[Squares], shared[Rests]);
             for (var i = whole; i < count; i++)
             {
                 var value = TWiden.ToDouble(values[start + i]);
-                minimum = value < minimum ? value : minimum;
-                maximum = value > maximum ? value : maximum;
-                zeros += value == 0 ? 1.0 : 0.0;
-                var deviation = value - mean;
-                rest += deviation;
-                squares += Square(deviation, nothing);
+                tally = tally.With(value);
+                deviations = deviations.With(value - mean, nothing);
             }
 
             var result = chunk * ResultLength;
             results[result] = sum;
-            results[result + 1] = squares;
-            results[result + 2] = rest;
-            results[result + 3] = minimum;
-            results[result + 4] = maximum;
-            results[result + 5] = zeros;
+            results[result + 1] = deviations.Squares;
+            results[result + 2] = deviations.Rest;
+            results[result + 3] = tally.Minimum;
+            results[result + 4] = tally.Maximum;
+            results[result + 5] = tally.Zeros;
         }
     }
 
@@ -102,23 +98,27 @@ internal static class SummaryKernels
         where T : unmanaged
         where TWiden : struct, IWiden<T>
     {
-        var sum = 0.0;
-        var minimum = double.PositiveInfinity;
-        var maximum = double.NegativeInfinity;
-        var zeros = 0;
-        for (var i = slot; i < whole; i += GroupSize)
+        var tally = new ValueTally(0, double.PositiveInfinity, double.NegativeInfinity, 0);
+        var i = slot;
+        // Loads do not wait for one another; the additions must.
+        for (; i + (3 * GroupSize) < whole; i += 4 * GroupSize)
         {
-            var value = TWiden.ToDouble(values[start + i]);
-            sum += value;
-            minimum = value < minimum ? value : minimum;
-            maximum = value > maximum ? value : maximum;
-            zeros += value == 0 ? 1 : 0;
+            var first = TWiden.ToDouble(values[start + i]);
+            var second = TWiden.ToDouble(values[start + i + GroupSize]);
+            var third = TWiden.ToDouble(values[start + i + (2 * GroupSize)]);
+            var fourth = TWiden.ToDouble(values[start + i + (3 * GroupSize)]);
+            tally = tally.With(first).With(second).With(third).With(fourth);
         }
 
-        shared[Sums + slot] = sum;
-        shared[Minima + slot] = minimum;
-        shared[Maxima + slot] = maximum;
-        shared[Zeros + slot] = zeros;
+        for (; i < whole; i += GroupSize)
+        {
+            tally = tally.With(TWiden.ToDouble(values[start + i]));
+        }
+
+        shared[Sums + slot] = tally.Sum;
+        shared[Minima + slot] = tally.Minimum;
+        shared[Maxima + slot] = tally.Maximum;
+        shared[Zeros + slot] = tally.Zeros;
     }
 
     private static void AddDeviations<T, TWiden>(
@@ -126,17 +126,24 @@ internal static class SummaryKernels
         where T : unmanaged
         where TWiden : struct, IWiden<T>
     {
-        var squares = 0.0;
-        var rest = 0.0;
-        for (var i = slot; i < whole; i += GroupSize)
+        var tally = new DeviationTally(0, 0);
+        var i = slot;
+        for (; i + (3 * GroupSize) < whole; i += 4 * GroupSize)
         {
-            var deviation = TWiden.ToDouble(values[start + i]) - mean;
-            rest += deviation;
-            squares += Square(deviation, nothing);
+            var first = TWiden.ToDouble(values[start + i]);
+            var second = TWiden.ToDouble(values[start + i + GroupSize]);
+            var third = TWiden.ToDouble(values[start + i + (2 * GroupSize)]);
+            var fourth = TWiden.ToDouble(values[start + i + (3 * GroupSize)]);
+            tally = tally.With(first - mean, nothing).With(second - mean, nothing).With(third - mean, nothing).With(fourth - mean, nothing);
         }
 
-        shared[Squares + slot] = squares;
-        shared[Rests + slot] = rest;
+        for (; i < whole; i += GroupSize)
+        {
+            tally = tally.With(TWiden.ToDouble(values[start + i]) - mean, nothing);
+        }
+
+        shared[Squares + slot] = tally.Squares;
+        shared[Rests + slot] = tally.Rest;
     }
 
     // Of two slots that differ in one bit the lower takes the other's; those that were added before have these bits clear.
@@ -172,8 +179,30 @@ internal static class SummaryKernels
         Group.Barrier();
     }
 
-    // Drivers fuse a product into the addition that follows, which rounds once instead of twice; not across an integer
-    // operation that they cannot foresee the result of.
-    private static double Square(double value, long nothing) =>
-        BitConverter.Int64BitsToDouble(BitConverter.DoubleToInt64Bits(value * value) ^ nothing);
+    private readonly struct ValueTally(double sum, double minimum, double maximum, double zeros)
+    {
+        public readonly double Sum = sum;
+        public readonly double Minimum = minimum;
+        public readonly double Maximum = maximum;
+        public readonly double Zeros = zeros;
+
+        public ValueTally With(double value) => new(
+            Sum + value,
+            value < Minimum ? value : Minimum,
+            value > Maximum ? value : Maximum,
+            Zeros + (value == 0 ? 1.0 : 0.0));
+    }
+
+    private readonly struct DeviationTally(double squares, double rest)
+    {
+        public readonly double Squares = squares;
+        public readonly double Rest = rest;
+
+        public DeviationTally With(double deviation, long nothing) => new(Squares + Square(deviation, nothing), Rest + deviation);
+
+        // Drivers fuse a product into the addition that follows, which rounds once instead of twice; not across an integer
+        // operation that they cannot foresee the result of.
+        private static double Square(double value, long nothing) =>
+            BitConverter.Int64BitsToDouble(BitConverter.DoubleToInt64Bits(value * value) ^ nothing);
+    }
 }
