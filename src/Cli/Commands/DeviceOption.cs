@@ -8,15 +8,19 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>The option that chooses a device, or several that get the same.</summary>
 internal static class DeviceOption
 {
+    /// <summary>The id of the host, on which commands that only look at values work unless they are told otherwise.</summary>
+    public const string Host = "host";
+
     // A command says what the device is for, and whether there may be several.
     private const string Choices = "One of 'devices', or auto for the best there is";
 
     /// <summary>The option for one device.</summary>
-    public static Option<string> Create(string description) => Make($"{description} {Choices}.");
+    public static Option<string> Create(string description, string byDefault = DeviceCatalog.Auto) =>
+        Make($"{description} {Choices}.", byDefault);
 
     /// <summary>The option for one device or several.</summary>
     public static Option<string> CreateForSeveral(string description) =>
-        Make($"{description} {Choices}; or several, such as cuda:0,cuda:1, each of which gets every tensor, read once for all.");
+        Make($"{description} {Choices}; or several, such as cuda:0,cuda:1, each of which gets every tensor, read once for all.", DeviceCatalog.Auto);
 
     /// <summary>Opens the one device of that id.</summary>
     /// <exception cref="UsageException">Several are named.</exception>
@@ -43,15 +47,28 @@ internal static class DeviceOption
     /// <summary>The words for where tensors are: on a device, or on each of several.</summary>
     public static string Describe(Device device) => device.Kind == DeviceKind.Group ? $"each of {device.Id}" : device.Id;
 
-    private static Option<string> Make(string description)
+    private static Option<string> Make(string description, string byDefault)
     {
         var option = new Option<string>("--device")
         {
             Description = description,
             HelpName = "auto|host|meta",
-            DefaultValueFactory = _ => DeviceCatalog.Auto,
+            DefaultValueFactory = _ => byDefault,
         };
         option.CompletionSources.Add(_ => [new CompletionItem(DeviceCatalog.Auto), .. DeviceCatalog.List().Select(device => new CompletionItem(device.Id))]);
         return option;
     }
+
+    /// <summary>Opens the device of that id, to compute on it.</summary>
+    /// <param name="id">The id.</param>
+    /// <param name="purpose">What values are wanted for, behind "has no values to".</param>
+    /// <exception cref="DeviceUnavailableException">There is none, or it cannot be used.</exception>
+    /// <exception cref="UsageException">It has no values.</exception>
+    public static Device OpenForValues(string id, string purpose) => WithValues(Open(id), purpose);
+
+    /// <summary>The device, if it has values.</summary>
+    /// <exception cref="UsageException">It has none.</exception>
+    public static Device WithValues(Device device, string purpose) => device.Kind == DeviceKind.Meta
+        ? throw new UsageException($"The device '{device.Id}' has no values to {purpose}; choose one that has, such as --device host.")
+        : device;
 }

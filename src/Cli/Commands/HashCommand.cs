@@ -131,9 +131,7 @@ internal sealed class HashCommand : CommandBase
     private Device OpenDevice(ParseResult parsed)
     {
         var device = DeviceOption.Open(parsed.GetValue(_device)!);
-        return device.Kind == DeviceKind.Meta && parsed.GetValue(_values) is not null
-            ? throw new UsageException($"The device '{device.Id}' has no values to hash; choose one that has, such as --device host.")
-            : device;
+        return parsed.GetValue(_values) is null ? device : DeviceOption.WithValues(device, "hash");
     }
 
     /// <summary>A tensor's hash as JSON has it.</summary>

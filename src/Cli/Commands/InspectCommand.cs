@@ -1,6 +1,7 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -15,6 +16,8 @@ internal sealed class InspectCommand : CommandBase
     {
         Description = "Read all tensors and show minimum, maximum, mean, standard deviation (of the population), zeros, NaN and infinities.",
     };
+
+    private readonly Option<string> _device = DeviceOption.Create("The device that computes --stats.", DeviceOption.Host);
 
     private readonly Option<bool> _full = new("--full")
     {
@@ -37,6 +40,7 @@ internal sealed class InspectCommand : CommandBase
         command.Add(_path);
         command.Add(_tree);
         command.Add(_statistics);
+        command.Add(_device);
         command.Add(_full);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -50,6 +54,13 @@ internal sealed class InspectCommand : CommandBase
             throw new UsageException("--tree has no room for the numbers of --stats; ask for one of them.");
         }
 
+        // Headers need no device, and whoever names one expects it to be used.
+        if (!parsed.GetValue(_statistics) && parsed.GetResult(_device) is { Implicit: false })
+        {
+            throw new UsageException("--device says what computes --stats; ask for these too, or leave it out.");
+        }
+
+        var device = parsed.GetValue(_statistics) ? DeviceOption.OpenForValues(parsed.GetValue(_device)!, "inspect") : HostDevice.Shared;
         var checkpoint = await Checkpoint.OpenAsync(
             // Whoever looks at a file wants to see also what cannot be loaded.
             parsed.GetValue(_path)!, _checkpoint.Options(parsed) with { ListUnreadableTensors = true }, cancellationToken).ConfigureAwait(false);
@@ -64,7 +75,7 @@ internal sealed class InspectCommand : CommandBase
                 console, tensors.Length + unreadable.Length, checkpoint.Tensors.Length + checkpoint.UnreadableTensors.Length);
             var statistics = parsed.GetValue(_statistics)
                 ? (await ProgressDisplay
-                    .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(checkpoint, choice, progress, cancellationToken))
+                    .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(checkpoint, choice, progress, device, cancellationToken))
                     .ConfigureAwait(false)).ToDictionary(entry => entry.Tensor)
                 : null;
             var report = new InspectReport(checkpoint, tensors, unreadable, parsed.GetValue(_full), statistics);

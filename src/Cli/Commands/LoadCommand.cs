@@ -24,6 +24,11 @@ internal sealed class LoadCommand : CommandBase
         HelpName = "N",
     };
 
+    private readonly Option<bool> _checkFinite = new("--check-finite")
+    {
+        Description = "After the load look at every value where it is, and fail with exit code 4 where one is NaN or infinite: stored so, or made so by a narrow --dtype.",
+    };
+
     /// <inheritdoc/>
     public override string Name => "load";
 
@@ -40,6 +45,7 @@ internal sealed class LoadCommand : CommandBase
         _load.AddTo(command);
         command.Add(_verify);
         command.Add(_repeat);
+        command.Add(_checkFinite);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -48,6 +54,12 @@ internal sealed class LoadCommand : CommandBase
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
         var options = _load.Options(parsed, _checkpoint.Choice(parsed));
+        var checksFinite = parsed.GetValue(_checkFinite);
+        if (checksFinite)
+        {
+            DeviceOption.WithValues(options.Device, "check");
+        }
+
         var repeat = parsed.GetValue(_repeat);
         if (repeat < 0)
         {
@@ -87,6 +99,11 @@ internal sealed class LoadCommand : CommandBase
                         .RunAsync(console, $"again {i}", progress => loader.LoadIntoAsync(plan, model, progress, cancellationToken))
                         .ConfigureAwait(false));
                 }
+
+                if (checksFinite)
+                {
+                    await CheckFiniteAsync(model, console, cancellationToken).ConfigureAwait(false);
+                }
             }
 
             Write(parsed, console, plan, opened, loads);
@@ -94,6 +111,16 @@ internal sealed class LoadCommand : CommandBase
 
         return ExitCodes.Success;
     }
+
+    private static Task<bool> CheckFiniteAsync(LoadedModel model, CommandConsole console, CancellationToken cancellationToken) =>
+        ProgressDisplay.RunAsync(
+            console,
+            "values",
+            async progress =>
+            {
+                await FiniteValues.EnsureAsync(model, progress, cancellationToken).ConfigureAwait(false);
+                return true;
+            });
 
     private void Write(ParseResult parsed, CommandConsole console, LoadPlan plan, TimeSpan opened, List<LoadStatistics> loads)
     {
@@ -111,6 +138,7 @@ internal sealed class LoadCommand : CommandBase
                 plan.Staging.Lanes,
                 plan.Staging.Bytes,
                 verifies ? plan.Tensors.Length : null,
+                parsed.GetValue(_checkFinite) ? plan.Tensors.Length : null,
                 opened.TotalSeconds,
                 [.. loads.Select(load => new TimedLoad(
                     load.Elapsed.TotalSeconds,
@@ -148,6 +176,11 @@ internal sealed class LoadCommand : CommandBase
         if (verifies)
         {
             console.Out.WriteLine($"every tensor is what {Quoted.Plain(parsed.GetValue(_verify)!)} says");
+        }
+
+        if (parsed.GetValue(_checkFinite))
+        {
+            console.Out.WriteLine("every value is finite");
         }
 
         console.Out.WriteLine($"opened in {opened.TotalSeconds:0.000} s, peak memory {Sizes.Format(peak)}");

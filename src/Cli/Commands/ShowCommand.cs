@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -24,6 +25,8 @@ internal sealed class ShowCommand : CommandBase
         DefaultValueFactory = _ => DefaultCount,
     };
 
+    private readonly Option<string> _device = DeviceOption.Create("The device that computes the statistics.", DeviceOption.Host);
+
     /// <inheritdoc/>
     public override string Name => "show";
 
@@ -42,6 +45,7 @@ internal sealed class ShowCommand : CommandBase
         command.Add(_path);
         command.Add(_tensor);
         command.Add(_count);
+        command.Add(_device);
         _checkpoint.AddTo(command);
     }
 
@@ -78,13 +82,14 @@ internal sealed class ShowCommand : CommandBase
             throw new UsageException($"--count takes a number from 0 to {LargestCount}, not {count}.");
         }
 
+        var device = DeviceOption.OpenForValues(parsed.GetValue(_device)!, "show");
         var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
             WriteWarnings(console, checkpoint.Warnings);
             var tensor = checkpoint[parsed.GetValue(_tensor)!];
             var notes = new StorageNotes(checkpoint.Tensors);
-            var content = await ReadAsync(tensor, count, console, cancellationToken).ConfigureAwait(false);
+            var content = await ReadAsync(tensor, count, device, console, cancellationToken).ConfigureAwait(false);
             if (console.Json)
             {
                 JsonOutput.Write(console.Out, Describe(checkpoint, tensor, content, notes), CliJsonContext.Default.ShowDocument);
@@ -100,11 +105,12 @@ internal sealed class ShowCommand : CommandBase
 
     private sealed record ShownTensor(TensorCorner Corner, ValueStatistics Statistics, ImmutableArray<HistogramBin> Histogram);
 
-    private static async Task<ShownTensor> ReadAsync(TensorInfo tensor, int count, CommandConsole console, CancellationToken cancellationToken)
+    private static async Task<ShownTensor> ReadAsync(
+        TensorInfo tensor, int count, Device device, CommandConsole console, CancellationToken cancellationToken)
     {
         var corner = await TensorCorner.ReadAsync(tensor, count, cancellationToken).ConfigureAwait(false);
         var statistics = await ProgressDisplay
-            .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(tensor, progress, cancellationToken)).ConfigureAwait(false);
+            .RunAsync(console, "statistics", progress => StatisticsReader.ReadAsync(tensor, progress, device, cancellationToken)).ConfigureAwait(false);
         var histogram = await ProgressDisplay
             .RunAsync(
                 console,

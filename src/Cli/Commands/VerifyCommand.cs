@@ -103,7 +103,7 @@ internal sealed class VerifyCommand : CommandBase
             "values",
             async progress =>
             {
-                await FiniteValues.EnsureAsync(checkpoint, null, progress, cancellationToken).ConfigureAwait(false);
+                await FiniteValues.EnsureAsync(checkpoint, progress: progress, cancellationToken: cancellationToken).ConfigureAwait(false);
                 return true;
             });
 

@@ -114,6 +114,7 @@ internal sealed record LoadDocument(
     int Lanes,
     long StagingBytes,
     int? VerifiedTensors,
+    int? FiniteTensors,
     double OpenSeconds,
     IReadOnlyList<TimedLoad> Loads,
     long PeakMemoryBytes) : Document("ilgpu-loader/load/1");

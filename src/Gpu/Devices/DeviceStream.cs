@@ -74,6 +74,18 @@ public abstract class DeviceStream : IDisposable
     /// <exception cref="ArgumentException">The range is not within the memory, or there are no words of that size.</exception>
     public abstract void SwapBytes(DeviceMemory memory, long offset, long count, int size);
 
+    /// <summary>Sums up values chunk by chunk, with the same bits on every device, and waits for the result.</summary>
+    /// <param name="values">Memory of this device; it is not changed.</param>
+    /// <param name="offset">Where the first value lies, in bytes from the start of the memory: a multiple of a value's size.</param>
+    /// <param name="dtype">F32 or F64.</param>
+    /// <param name="count">How many values.</param>
+    /// <param name="chunks">Receives the moments of each <see cref="Moments.ChunkLength"/> values, and of what is left over.</param>
+    /// <exception cref="ArgumentException">
+    /// The range is not within the memory or not aligned, the type is another one, or there is not one result a chunk.
+    /// </exception>
+    /// <exception cref="NotSupportedException">The device has no storage.</exception>
+    public abstract void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks);
+
     /// <summary>Marks this point of the stream.</summary>
     public abstract Fence Record();
 
@@ -95,6 +107,37 @@ public abstract class DeviceStream : IDisposable
         if (size is not (2 or 4 or 8))
         {
             throw new ArgumentOutOfRangeException(nameof(size), size, "Words have 2, 4 or 8 bytes.");
+        }
+    }
+
+    /// <summary>Checks what is asked of <see cref="Summarise"/> of memory that is this device's.</summary>
+    /// <inheritdoc cref="Summarise" path="/param"/>
+    /// <inheritdoc cref="Summarise" path="/exception"/>
+    protected static void CheckSummarise(DeviceMemory values, long offset, DType dtype, long count, ReadOnlySpan<Moments> chunks)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ObjectDisposedException.ThrowIf(values.IsFreed, values);
+        if (dtype is not (DType.F32 or DType.F64))
+        {
+            throw new ArgumentException($"Values are summed up as F32 or F64, not as {dtype.Name}.", nameof(dtype));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        if (offset > values.Length || count > (values.Length - offset) / dtype.BlockSize)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(count), count, $"{count} values of {dtype.Name} at byte {offset} are not within {values.Length} bytes.");
+        }
+
+        if (offset % dtype.BlockSize != 0)
+        {
+            throw new ArgumentException($"Values of {dtype.Name} lie at multiples of {dtype.BlockSize} bytes, not at {offset}.", nameof(offset));
+        }
+
+        if (chunks.Length != Moments.CountChunks(count))
+        {
+            throw new ArgumentException($"{count} values have {Moments.CountChunks(count)} chunks, not {chunks.Length}.", nameof(chunks));
         }
     }
 }

@@ -84,6 +84,14 @@ internal sealed class GroupStream : DeviceStream
         }
     }
 
+    /// <inheritdoc/>
+    /// <remarks>Every member has the same values: one sums them up, the first GPU.</remarks>
+    public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks)
+    {
+        var first = _order[0];
+        _streams[first].Summarise(Own(values)[first], offset, dtype, count, chunks);
+    }
+
     public override Fence Record()
     {
         var fences = new Fence[_streams.Length];

@@ -100,6 +100,25 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
     }
 
     /// <inheritdoc/>
+    public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        if (values is not HostMemory memory)
+        {
+            throw new ArgumentException($"The values are on {values.Device}, not on {device}.", nameof(values));
+        }
+
+        CheckSummarise(values, offset, dtype, count, chunks);
+        // A chunk at a time: the memory may be longer than a span.
+        for (var chunk = 0; chunk < chunks.Length; chunk++)
+        {
+            var first = (long)chunk * Moments.ChunkLength;
+            var length = (int)Math.Min(Moments.ChunkLength, count - first) * dtype.BlockSize;
+            ChunkMoments.OfChunks(memory.AsSpan(offset + (first * dtype.BlockSize), length), dtype, chunks.Slice(chunk, 1));
+        }
+    }
+
+    /// <inheritdoc/>
     public override Fence Record() => Fence.Passed;
 
     /// <inheritdoc/>

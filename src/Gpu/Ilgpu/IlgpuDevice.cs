@@ -167,6 +167,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
                 _tables.Clear();
                 _kernels.Clear();
+                _summaryKernels.Clear();
             }
 
             DisposePageLocked();

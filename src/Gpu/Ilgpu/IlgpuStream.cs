@@ -133,7 +133,7 @@ internal sealed partial class IlgpuStream : DeviceStream
                 fence.Abandon();
             }
 
-            foreach (var scratch in (ReadOnlySpan<DeviceMemory?>)[_stored, _decoded, _gathered, _converted, _onHost])
+            foreach (var scratch in (ReadOnlySpan<DeviceMemory?>)[_stored, _decoded, _gathered, _converted, _onHost, _sums])
             {
                 scratch?.Dispose();
             }

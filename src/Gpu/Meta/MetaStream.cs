@@ -33,6 +33,10 @@ internal sealed class MetaStream(MetaDevice device) : DeviceStream
     {
     }
 
+    /// <exception cref="NotSupportedException">Always: there are no values.</exception>
+    public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks) =>
+        throw new NotSupportedException("There are no values to sum up on the meta device: it has no storage.");
+
     public override Fence Record() => Fence.Passed;
 
     public override void Synchronize()

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -13,21 +14,31 @@ public static class FiniteValues
     // The exponent that OCP MX reserves for NaN. ggml decodes it as 2^127, so that small quants come out finite.
     private const byte ReservedExponent = 0xFF;
 
+    // A message is a line or two; what is wrong with more tensors than this is seldom the single tensor.
+    private const int MostNames = 3;
+
     /// <summary>Reads the chosen tensors on all cores, and throws for the first that has such values.</summary>
     /// <remarks>MXFP4 tensors are read twice: their values do not tell what their exponents are.</remarks>
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="choice">The tensors; null for all.</param>
     /// <param name="progress">Told after each piece; must return soon.</param>
+    /// <param name="device">Where values are decoded and summed up, null for the host; MXFP4's exponents are always looked at there.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <exception cref="InvalidCheckpointException">
     /// A tensor has such values (<see cref="CheckpointErrorCode.ValueNotFinite"/>), or a file was cut or changed while it was read.
     /// </exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="DeviceMemoryException">The device has not enough memory.</exception>
+    /// <exception cref="NotSupportedException">The device is the meta device, which has no storage.</exception>
     public static async Task EnsureAsync(
-        Checkpoint checkpoint, TensorChoice? choice = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+        Checkpoint checkpoint,
+        TensorChoice? choice = null,
+        IProgress<LoadProgress>? progress = null,
+        Device? device = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        var results = await StatisticsReader.ReadAsync(checkpoint, choice, progress, cancellationToken).ConfigureAwait(false);
+        var results = await StatisticsReader.ReadAsync(checkpoint, choice, progress, device, cancellationToken).ConfigureAwait(false);
         var reserved = new long?[results.Length];
         await Parallel.ForAsync(
             0,
@@ -36,9 +47,10 @@ public static class FiniteValues
             async (i, token) => reserved[i] = await FindReservedExponentAsync(results[i].Tensor, token).ConfigureAwait(false)).ConfigureAwait(false);
         for (var i = 0; i < results.Length; i++)
         {
-            if (results[i].Values is var values && values.FiniteCount < values.Count)
+            if (!IsFinite(results[i].Values))
             {
-                throw await DescribeAsync(results[i].Tensor, values, OthersBeside(results, i), cancellationToken).ConfigureAwait(false);
+                var others = results.Where((other, j) => j != i && !IsFinite(other.Values)).Count();
+                throw await DescribeAsync(results[i].Tensor, results[i].Values, others, cancellationToken).ConfigureAwait(false);
             }
 
             if (reserved[i] is { } block)
@@ -48,13 +60,69 @@ public static class FiniteValues
         }
     }
 
-    private static async Task<InvalidCheckpointException> DescribeAsync(
-        TensorInfo tensor, ValueStatistics values, string others, CancellationToken cancellationToken)
+    /// <summary>
+    /// Looks at the tensors of a model where they are, on their device, and throws for the first that has such values: those of
+    /// the file, or those that a load into a narrower dtype made. No file is read.
+    /// </summary>
+    /// <remarks>
+    /// It is values that are looked at: MXFP4's exponent 255, which decodes to numbers, is found in the file
+    /// (<see cref="EnsureAsync(Checkpoint, TensorChoice?, IProgress{LoadProgress}?, Device?, CancellationToken)"/>).
+    /// </remarks>
+    /// <param name="model">The model; nobody writes its tensors meanwhile.</param>
+    /// <param name="progress">Told after each stretch; must return soon.</param>
+    /// <param name="cancellationToken">Ends the work within one piece.</param>
+    /// <exception cref="InvalidCheckpointException">
+    /// A tensor has such values (<see cref="CheckpointErrorCode.ValueNotFinite"/>); says where the first is, how many, and which
+    /// other tensors have such.
+    /// </exception>
+    /// <exception cref="DeviceMemoryException">The device has not enough memory.</exception>
+    /// <exception cref="NotSupportedException">The model is on the meta device, which has no values.</exception>
+    public static async Task EnsureAsync(
+        LoadedModel model, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var infinities = values.PositiveInfinityCount + values.NegativeInfinityCount;
+        ArgumentNullException.ThrowIfNull(model);
+        ImmutableArray<LoadedTensor> tensors = [.. model];
+        var results = await LoadedStatistics.ComputeAsync([.. tensors.Select(entry => entry.Tensor)], progress, cancellationToken).ConfigureAwait(false);
+        ImmutableArray<int> odd = [.. Enumerable.Range(0, results.Length).Where(i => !IsFinite(results[i]))];
+        if (!odd.IsEmpty)
+        {
+            throw Describe(model, tensors[odd[0]], results[odd[0]], [.. odd.Skip(1).Select(i => tensors[i].Name)], cancellationToken);
+        }
+    }
+
+    private static bool IsFinite(ValueStatistics values) => values.FiniteCount == values.Count;
+
+    private static InvalidCheckpointException Describe(
+        LoadedModel model, LoadedTensor entry, ValueStatistics values, ImmutableArray<string> others, CancellationToken cancellationToken)
+    {
+        var tensor = entry.Tensor;
+        using var lane = new SummaryLane(tensor.Device);
+        var first = lane.FindNotFinite(tensor, cancellationToken) ?? 0;
+        var index = new long[tensor.Shape.Rank];
+        for (var i = index.Length - 1; i >= 0; i--)
+        {
+            (first, index[i]) = Math.DivRem(first, tensor.Shape[i]);
+        }
+
+        var names = string.Join(", ", others.Take(MostNames).Select(Quoted.Name));
+        var more = others.Length > MostNames ? $" and {others.Length - MostNames} more" : "";
+        return new InvalidCheckpointException(
+            CheckpointErrorCode.ValueNotFinite,
+            model.Name,
+            $"{Count(values)} as {tensor.DType.Name} on {tensor.Device}, the first at {new Shape(index)}{(others.IsEmpty ? "" : $", and so have {names}{more}")}; "
+            + "where the file has none ('verify --values' tells), the dtype it was loaded as is too narrow.",
+            tensor: entry.Name);
+    }
+
+    private static string Count(ValueStatistics values) =>
+        $"of {values.Count} values {values.NaNCount} are NaN and {values.PositiveInfinityCount + values.NegativeInfinityCount} infinite";
+
+    private static async Task<InvalidCheckpointException> DescribeAsync(
+        TensorInfo tensor, ValueStatistics values, int others, CancellationToken cancellationToken)
+    {
         var first = await FindAsync(tensor, new FirstNotFinite(ValueDecoder.Of(tensor.DType)).IndexOf, cancellationToken).ConfigureAwait(false);
         return Invalid(
-            tensor, (first ?? 0) / tensor.DType.BlockLength, $"of {values.Count} values {values.NaNCount} are NaN and {infinities} infinite{others}");
+            tensor, (first ?? 0) / tensor.DType.BlockLength, Count(values) + OthersBeside(others));
     }
 
     private static InvalidCheckpointException Invalid(TensorInfo tensor, long block, string problem) => new(
@@ -65,16 +133,12 @@ public static class FiniteValues
         TensorPieces.OffsetOf(tensor, block * tensor.DType.BlockLength),
         tensor.Name);
 
-    private static string OthersBeside(ImmutableArray<TensorStatistics> results, int index)
+    private static string OthersBeside(int others) => others switch
     {
-        var others = results.Where((other, i) => i != index && other.Values.FiniteCount < other.Values.Count).Count();
-        return others switch
-        {
-            0 => "",
-            1 => ", and one more tensor has such",
-            _ => $", and {others} more tensors have such",
-        };
-    }
+        0 => "",
+        1 => ", and one more tensor has such",
+        _ => $", and {others} more tensors have such",
+    };
 
     private static async Task<long?> FindReservedExponentAsync(TensorInfo tensor, CancellationToken cancellationToken)
     {

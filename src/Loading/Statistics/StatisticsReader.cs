@@ -1,13 +1,14 @@
 using System.Buffers;
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Reads tensors once, piece by piece on all cores, and computes statistics of their values. The result depends on the
-/// values alone: not on cores, order of arrival or vector width. Memory stays within a few pieces a core. Safe for any
-/// thread.
+/// values alone: not on the device, cores, order of arrival or vector width. Memory stays within a few pieces a core, and on
+/// a GPU within a stretch of 16 MiB and its values for each of at most eight lanes. Safe for any thread.
 /// </summary>
 public static class StatisticsReader
 {
@@ -15,31 +16,39 @@ public static class StatisticsReader
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="choice">The tensors; null for all.</param>
     /// <param name="progress">Told after each piece; must return soon.</param>
+    /// <param name="device">Where values are decoded and summed up, null for the host; the extremes of 64-bit integers are always found there.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <returns>One result a chosen tensor, in the order of the checkpoint.</returns>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="InvalidCheckpointException">A file was cut or changed while it was read.</exception>
+    /// <exception cref="DeviceMemoryException">The device has not enough memory.</exception>
+    /// <exception cref="NotSupportedException">The device is the meta device, which has no storage.</exception>
     public static Task<ImmutableArray<TensorStatistics>> ReadAsync(
         Checkpoint checkpoint,
         TensorChoice? choice = null,
         IProgress<LoadProgress>? progress = null,
+        Device? device = null,
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         return ReadAsync(
-            choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))], progress, cancellationToken);
+            choice is null ? checkpoint.Tensors : [.. checkpoint.Tensors.Where(tensor => choice.Includes(tensor.Name))],
+            progress,
+            device,
+            cancellationToken);
     }
 
     /// <summary>Computes the statistics of one tensor.</summary>
     /// <param name="tensor">The tensor, of a checkpoint that is still open.</param>
     /// <param name="progress">Told after each piece; must return soon.</param>
+    /// <param name="device">Where values are decoded and summed up, null for the host; the extremes of 64-bit integers are always found there.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
-    /// <inheritdoc cref="ReadAsync(Checkpoint, TensorChoice?, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
+    /// <inheritdoc cref="ReadAsync(Checkpoint, TensorChoice?, IProgress{LoadProgress}?, Device?, CancellationToken)" path="/exception"/>
     public static async Task<ValueStatistics> ReadAsync(
-        TensorInfo tensor, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+        TensorInfo tensor, IProgress<LoadProgress>? progress = null, Device? device = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        var statistics = await ReadAsync([tensor], progress, cancellationToken).ConfigureAwait(false);
+        var statistics = await ReadAsync([tensor], progress, device, cancellationToken).ConfigureAwait(false);
         return statistics[0].Values;
     }
 
@@ -50,7 +59,7 @@ public static class StatisticsReader
     /// <param name="progress">Told after each piece; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece.</param>
     /// <returns>The bins in ascending order; none where there is no finite value.</returns>
-    /// <inheritdoc cref="ReadAsync(TensorInfo, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
+    /// <inheritdoc cref="ReadAsync(TensorInfo, IProgress{LoadProgress}?, Device?, CancellationToken)" path="/exception"/>
     public static async Task<ImmutableArray<HistogramBin>> ReadHistogramAsync(
         TensorInfo tensor,
         ValueStatistics statistics,
@@ -72,37 +81,57 @@ public static class StatisticsReader
         await ForEachStretchAsync(
             [tensor],
             progress,
-            stretch => histogram.CreateCounts(),
-            (counts, stored, buffer) => histogram.Count(counts, decoder, stored, buffer),
+            async (stretch, reading, token) =>
+            {
+                var counts = histogram.CreateCounts();
+                await ReadStretchAsync(tensor, stretch, reading, (stored, buffer) => histogram.Count(counts, decoder, stored, buffer), token)
+                    .ConfigureAwait(false);
+                return counts;
+            },
             (_, counts) => histogram.Add(counts),
+            lanes: null,
             cancellationToken).ConfigureAwait(false);
         return histogram.ToBins();
     }
 
     private static async Task<ImmutableArray<TensorStatistics>> ReadAsync(
-        ImmutableArray<TensorInfo> tensors, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        ImmutableArray<TensorInfo> tensors, IProgress<LoadProgress>? progress, Device? device, CancellationToken cancellationToken)
     {
-        var merged = new Moments[tensors.Length];
-        Array.Fill(merged, new Moments());
+        TensorMoments[] merged = [.. tensors.Select(tensor => new TensorMoments(ValueDecoder.Of(tensor.DType)))];
+        using var lanes = device is null or { Kind: DeviceKind.Host } ? null : StagedSummary.Create(device, tensors);
         await ForEachStretchAsync(
             tensors,
             progress,
-            stretch => new Accumulator(ValueDecoder.Of(tensors[stretch.Item].DType)),
-            (accumulator, stored, buffer) => accumulator.Add(stored, buffer),
-            (item, accumulator) => merged[item].Add(accumulator.Moments),
+            async (stretch, reading, token) =>
+            {
+                var tensor = tensors[stretch.Item];
+                var moments = new TensorMoments(ValueDecoder.Of(tensor.DType));
+                if (lanes is null)
+                {
+                    await ReadStretchAsync(tensor, stretch, reading, (stored, buffer) => moments.AddStored(stored, buffer.Span), token)
+                        .ConfigureAwait(false);
+                }
+                else
+                {
+                    await lanes.ReadAsync(tensor, stretch, reading, moments, token).ConfigureAwait(false);
+                }
+
+                return moments;
+            },
+            (item, moments) => merged[item].Add(moments),
+            lanes?.Count,
             cancellationToken).ConfigureAwait(false);
-        return [.. tensors.Select((tensor, i) => new TensorStatistics(tensor, ValueStatistics.From(merged[i], ValueDecoder.Of(tensor.DType))))];
+        return [.. tensors.Select((tensor, i) => new TensorStatistics(tensor, ValueStatistics.From(merged[i])))];
     }
 
     // Stretches run side by side, each with a result of its own; the results are taken in the order of the tensors' elements.
     private static async Task ForEachStretchAsync<TResult>(
         ImmutableArray<TensorInfo> tensors,
         IProgress<LoadProgress>? progress,
-        Func<Stretch, TResult> start,
-        Action<TResult, ReadOnlySpan<byte>, Memory<double>> addChunk,
+        Func<Stretch, ReadingProgress, CancellationToken, Task<TResult>> read,
         Action<int, TResult> take,
+        int? lanes,
         CancellationToken cancellationToken)
-        where TResult : class
     {
         var cut = ImmutableArray.CreateBuilder<Stretch>();
         for (var i = 0; i < tensors.Length; i++)
@@ -117,15 +146,8 @@ public static class StatisticsReader
         await Parallel.ForAsync(
             0,
             stretches.Length,
-            cancellationToken,
-            async (i, token) =>
-            {
-                var stretch = stretches[i];
-                var tensor = tensors[stretch.Item];
-                var result = start(stretch);
-                await ReadStretchAsync(tensor, stretch, reading, (stored, buffer) => addChunk(result, stored, buffer), token).ConfigureAwait(false);
-                results[i] = result;
-            }).ConfigureAwait(false);
+            new ParallelOptions { MaxDegreeOfParallelism = lanes ?? -1, CancellationToken = cancellationToken },
+            async (i, token) => results[i] = await read(stretches[i], reading, token).ConfigureAwait(false)).ConfigureAwait(false);
         await TensorPieces.EnsureUnchangedAsync(tensors, cancellationToken).ConfigureAwait(false);
         for (var i = 0; i < results.Length; i++)
         {
@@ -161,36 +183,6 @@ public static class StatisticsReader
         {
             ArrayPool<byte>.Shared.Return(stored);
             ArrayPool<double>.Shared.Return(buffer);
-        }
-    }
-
-    private sealed class Accumulator(ValueDecoder decoder)
-    {
-        private Moments _moments = new();
-
-        public Moments Moments => _moments;
-
-        public void Add(ReadOnlySpan<byte> stored, Memory<double> buffer)
-        {
-            var moments = decoder.FitsSingle
-                ? ChunkMoments.Of(decoder.DecodeSingle(stored, System.Runtime.InteropServices.MemoryMarshal.Cast<double, float>(buffer.Span)))
-                : ChunkMoments.Of(decoder.DecodeDouble(stored, buffer.Span));
-            if (decoder.IsWideInteger)
-            {
-                AddExtremes(ref moments, stored);
-            }
-
-            _moments.Add(moments);
-        }
-
-        private void AddExtremes(ref Moments moments, ReadOnlySpan<byte> stored)
-        {
-            for (var i = 0; i < stored.Length / sizeof(long); i++)
-            {
-                var value = decoder.WideInteger(stored, i);
-                moments.MinimumInteger = Int128.Min(moments.MinimumInteger, value);
-                moments.MaximumInteger = Int128.Max(moments.MaximumInteger, value);
-            }
         }
     }
 }

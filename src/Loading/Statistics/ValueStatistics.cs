@@ -39,8 +39,9 @@ public sealed record ValueStatistics
     /// </summary>
     public double? StandardDeviation { get; internal init; }
 
-    internal static ValueStatistics From(in Moments moments, ValueDecoder decoder)
+    internal static ValueStatistics From(TensorMoments all)
     {
+        var (moments, decoder) = (all.Values, all.Decoder);
         var counts = new ValueStatistics
         {
             FiniteCount = moments.Finite,
@@ -58,8 +59,8 @@ public sealed record ValueStatistics
         var isConstant = moments.Minimum == moments.Maximum && !decoder.IsWideInteger;
         return counts with
         {
-            Minimum = new StoredValue(decoder.ValueType, moments.Minimum, decoder.IsWideInteger ? moments.MinimumInteger : null),
-            Maximum = new StoredValue(decoder.ValueType, moments.Maximum, decoder.IsWideInteger ? moments.MaximumInteger : null),
+            Minimum = new StoredValue(decoder.ValueType, moments.Minimum, decoder.IsWideInteger ? all.MinimumInteger : null),
+            Maximum = new StoredValue(decoder.ValueType, moments.Maximum, decoder.IsWideInteger ? all.MaximumInteger : null),
             Mean = isConstant ? moments.Minimum : Math.Clamp(moments.Mean, moments.Minimum, moments.Maximum),
             StandardDeviation = isConstant ? 0 : Math.Sqrt(moments.SquaredDeviations / moments.Finite),
         };

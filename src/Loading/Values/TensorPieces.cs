@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -13,7 +14,7 @@ internal static class TensorPieces
     /// Elements that are decoded at a time: 32 KiB as doubles, which a processor's first cache holds; a multiple of every
     /// block's length.
     /// </summary>
-    public const int ChunkElements = 4096;
+    public const int ChunkElements = Moments.ChunkLength;
 
     // Large enough for a read's own cost to vanish, small enough for the second cache and for a quick cancellation.
     private const int PieceBytes = 1 << 20;
@@ -58,10 +59,15 @@ internal static class TensorPieces
     /// <param name="stretches">Receives them.</param>
     /// <param name="item">The item's index.</param>
     /// <param name="tensors">The tensors of the item, all of one shape.</param>
-    public static void Cut(ImmutableArray<Stretch>.Builder stretches, int item, params ReadOnlySpan<TensorInfo> tensors)
+    public static void Cut(ImmutableArray<Stretch>.Builder stretches, int item, params ReadOnlySpan<TensorInfo> tensors) =>
+        Cut(stretches, item, tensors[0].ElementCount, ElementsPerStretch(tensors));
+
+    /// <summary>Cuts a tensor that is loaded as one of the same type that is read, so that what is merged is the same.</summary>
+    public static void Cut(ImmutableArray<Stretch>.Builder stretches, int item, Tensor tensor) =>
+        Cut(stretches, item, tensor.ElementCount, (long)ElementsPerPiece(tensor.DType) * PiecesPerStretch);
+
+    private static void Cut(ImmutableArray<Stretch>.Builder stretches, int item, long elements, long longest)
     {
-        long longest = ElementsPerStretch(tensors);
-        var elements = tensors[0].ElementCount;
         for (long first = 0; first < elements; first += longest)
         {
             stretches.Add(new Stretch(item, first, Math.Min(longest, elements - first)));

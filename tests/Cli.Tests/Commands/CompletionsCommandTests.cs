@@ -31,6 +31,8 @@ public sealed class CompletionsCommandTests
         { "ilgpu-loader convert a b --format g", "gguf" },
         { "ilgpu-loader convert a b --dtype f8_e5", "f8_e5m2 f8_e5m2fnuz" },
         { "ilgpu-loader load a --device h", "host" },
+        { "ilgpu-loader show a b --device h", "host" },
+        { "ilgpu-loader load a --check", "--check-finite" },
         { "ilgpu-loader show TENSORS block", "block.$(id) block.1" },
         // Paths are the shell's own, also where no character is there yet.
         { "ilgpu-loader inspect samp", "" },

@@ -27,6 +27,22 @@ public sealed class InspectCommandTests
         """;
 
     [Fact]
+    public async Task A_device_computes_the_same_statistics_and_one_that_cannot_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var expected = await ToolRun.OfAsync("inspect", file, "--stats");
+        foreach (var device in new[] { "host", "auto" })
+        {
+            var run = await ToolRun.OfAsync("inspect", file, "--stats", "--device", device);
+            Assert.Equal((0, expected.Out), (run.ExitCode, run.Out));
+        }
+
+        Assert.Equal(2, (await ToolRun.OfAsync("inspect", file, "--stats", "--device", "meta")).ExitCode);
+        Assert.Equal(7, (await ToolRun.OfAsync("inspect", file, "--stats", "--device", "cuda:99")).ExitCode);
+    }
+
+    [Fact]
     public async Task Text_shows_files_metadata_configuration_tensors_and_totals()
     {
         using var folder = new TemporaryFolder();

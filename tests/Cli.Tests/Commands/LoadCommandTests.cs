@@ -34,6 +34,23 @@ public sealed class LoadCommandTests
     }
 
     [Fact]
+    public async Task Values_that_a_narrow_dtype_makes_infinite_end_with_four_and_the_tensors_name()
+    {
+        using var folder = new TemporaryFolder();
+        float[] values = [1, 2, 70_000];
+        var file = folder.Write(
+            "a.safetensors", new SafetensorsBuilder().Add("w", "F32", [3], System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan())).ToBytes());
+        var fine = await ToolRun.OfAsync("load", file, "--device", "host", "--check-finite", "--json");
+        Assert.Equal((0, ""), (fine.ExitCode, fine.Error));
+        Assert.Equal(1, Number(fine.Document("ilgpu-loader/load/1"), "finiteTensors"));
+        var bad = await ToolRun.OfAsync("load", file, "--device", "host", "--dtype", "f16", "--check-finite");
+        Assert.Equal((4, ""), (bad.ExitCode, bad.Out));
+        Assert.Contains("tensor 'w': of 3 values 0 are NaN and 1 infinite as F16 on host, the first at [2]; ", bad.Error, StringComparison.Ordinal);
+        var unasked = await ToolRun.OfAsync("load", file, "--device", "host", "--dtype", "f16", "--json");
+        Assert.False(unasked.Document("ilgpu-loader/load/1").TryGetProperty("finiteTensors", out _));
+    }
+
+    [Fact]
     public async Task Text_has_a_line_a_load()
     {
         using var folder = new TemporaryFolder();

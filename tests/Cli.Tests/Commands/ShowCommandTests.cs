@@ -8,6 +8,22 @@ namespace IlgpuLoader.Cli.Tests;
 public sealed class ShowCommandTests
 {
     [Fact]
+    public async Task A_device_computes_the_same_statistics_and_one_that_cannot_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var expected = await ToolRun.OfAsync("show", file, "block.0.f32");
+        foreach (var device in new[] { "host", "auto" })
+        {
+            var run = await ToolRun.OfAsync("show", file, "block.0.f32", "--device", device);
+            Assert.Equal((0, expected.Out), (run.ExitCode, run.Out));
+        }
+
+        Assert.Equal(2, (await ToolRun.OfAsync("show", file, "block.0.f32", "--device", "meta")).ExitCode);
+        Assert.Equal(7, (await ToolRun.OfAsync("show", file, "block.0.f32", "--device", "cuda:99")).ExitCode);
+    }
+
+    [Fact]
     public async Task Text_shows_facts_values_statistics_and_histogram()
     {
         using var folder = new TemporaryFolder();

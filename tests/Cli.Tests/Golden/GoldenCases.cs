@@ -34,6 +34,10 @@ internal static class GoldenCases
             "inspect {tmp}/mixed.safetensors {tmp}/tied.safetensors",
             "inspect {tmp}/mixed.safetensors --tre",
             "inspect {tmp}/mixed.safetensors --tree --stats",
+            "inspect {tmp}/mixed.safetensors --device host",
+            "inspect {tmp}/mixed.safetensors --stats --device meta",
+            "show {tmp}/values.safetensors vector --device meta",
+            "load {tmp}/mixed.safetensors --device meta --check-finite",
             "load {tmp}/mixed.safetensors --dtype u8",
             "load {tmp}/mixed.safetensors --lanes many",
             "load {tmp}/mixed.safetensors --lanes 0",
@@ -157,6 +161,11 @@ internal static class GoldenCases
         GoldenCase.InBothForms("load/as-f32", $"load {{tmp}}/mixed.safetensors --dtype f32 --repeat 2 {OnHost}"),
         new("load/verbose", $"load {{tmp}}/tied.safetensors --verbose {OnHost}"),
         GoldenCase.InBothForms("load/meta", "load {tmp}/enormous.safetensors --device meta --lanes 1"),
+        GoldenCase.InBothForms(
+            "load/check-finite",
+            $"load {{tmp}}/mixed.safetensors --check-finite {OnHost}",
+            $"load {{tmp}}/values.safetensors --check-finite {OnHost}",
+            $"load {{tmp}}/nan.gguf --dtype f16 --check-finite {OnHost}"),
         new(
             "load/manifest",
             "hash {tmp}/left.safetensors --write {tmp}/manifest.json",

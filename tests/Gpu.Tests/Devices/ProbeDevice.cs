@@ -169,6 +169,9 @@ internal sealed class ProbeDevice(string id) : Device
 
         public override void SwapBytes(DeviceMemory memory, long offset, long count, int size) => behind.SwapBytes(Own(memory), offset, count, size);
 
+        public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks) =>
+            behind.Summarise(Own(values), offset, dtype, count, chunks);
+
         public override Fence Record() => new ProbeFence(device);
 
         public override void Synchronize()

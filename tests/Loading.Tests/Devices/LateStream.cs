@@ -68,7 +68,24 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
         var (from, to) = (source, destination);
         Give(() =>
         {
-            if (from.IsContiguous && to.IsContiguous)
+            if (from.DType != to.DType)
+            {
+                using var stored = HostDevice.Shared.Allocate(from.DType.ByteCount(from.Shape.ElementCount));
+                var side = new StridedView(stored, from.DType, from.Shape, from.Shape.RowMajorStrides(), 0);
+                if (from.IsContiguous)
+                {
+                    Bytes(from, 0, (int)stored.Length).CopyTo(Bytes(side, 0, (int)stored.Length));
+                }
+                else
+                {
+                    CopyOneByOne(from, side);
+                }
+
+                // What is converted goes side by side.
+                var values = Decode(Bytes(side, 0, (int)stored.Length), from.DType, to.DType);
+                values.CopyTo(Bytes(to, 0, values.Length));
+            }
+            else if (from.IsContiguous && to.IsContiguous)
             {
                 var length = (int)from.DType.ByteCount(from.Shape.ElementCount);
                 Bytes(from, 0, length).CopyTo(Bytes(to, 0, length));
@@ -110,6 +127,17 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
                 late.Bytes.AsSpan((int)offset + (word * size), size).Reverse();
             }
         });
+    }
+
+    // By the host's stream over a copy of the bytes.
+    public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks)
+    {
+        CheckSummarise(values, offset, dtype, count, chunks);
+        Synchronize();
+        using var copy = HostDevice.Shared.Allocate(dtype.ByteCount(count));
+        ((LateMemory)values).Bytes.AsSpan((int)offset, (int)copy.Length).CopyTo(((HostMemory)copy).AsSpan(0, (int)copy.Length));
+        using var stream = HostDevice.Shared.CreateStream();
+        stream.Summarise(copy, 0, dtype, count, chunks);
     }
 
     public override Fence Record()

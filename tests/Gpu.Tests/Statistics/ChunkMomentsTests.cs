@@ -1,6 +1,6 @@
 using Xunit;
 
-namespace IlgpuLoader.Loading.Tests;
+namespace IlgpuLoader.Gpu.Tests;
 
 public sealed class ChunkMomentsTests
 {
@@ -96,7 +96,7 @@ public sealed class ChunkMomentsTests
             for (var at = 0; at < values.Length;)
             {
                 var part = values.AsSpan(at, Math.Min(random.Next(0, 90), values.Length - at)).ToArray();
-                merged.Add(ChunkMoments.Of(Array.ConvertAll(part, value => (double)value)));
+                merged = merged.With(ChunkMoments.Of(Array.ConvertAll(part, value => (double)value)));
                 at += part.Length;
             }
 

@@ -1,9 +1,11 @@
+using System.Buffers;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using IlgpuLoader.Formats;
 
-namespace IlgpuLoader.Loading;
+namespace IlgpuLoader.Gpu;
 
 /// <summary>
 /// The moments of a chunk that lies in the processor's first cache: one pass for sum, extremes and zeros, a second for the
@@ -11,18 +13,37 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <remarks>
 /// Written once for vectors of 512 bits, which narrower processors run as two or four halves: lane by lane the same
-/// additions in the same order, so that the result has the same bits on all of them. No fused multiply-add for that reason.
+/// additions in the same order, so that the result has the same bits on all of them and on other devices
+/// (<see cref="DeviceStream.Summarise"/>). No fused multiply-add for that reason. Safe for any thread.
 /// </remarks>
-internal static class ChunkMoments
+public static class ChunkMoments
 {
-    // Four sums of eight lanes: an addition takes four cycles, so fewer would wait for one another.
-    private const int Step = 32;
+    /// <summary>
+    /// The sums that are kept side by side: the element i of a chunk adds to the sum i mod 32, and what is left over of a chunk
+    /// to their sum, in order. Four times eight lanes: an addition takes four cycles, so fewer would wait for one another.
+    /// </summary>
+    internal const int Step = 32;
 
-    /// <summary>The moments of some floats, which are left in disorder where some are not finite.</summary>
-    public static Moments Of(Span<float> values) => Of<float, SingleLanes>(values);
+    /// <summary>The moments of some floats.</summary>
+    public static Moments Of(ReadOnlySpan<float> values) => Of<float, SingleLanes>(values);
 
-    /// <inheritdoc cref="Of(Span{float})"/>
-    public static Moments Of(Span<double> values) => Of<double, DoubleLanes>(values);
+    /// <summary>The moments of some doubles.</summary>
+    public static Moments Of(ReadOnlySpan<double> values) => Of<double, DoubleLanes>(values);
+
+    /// <summary>The moments of values chunk by chunk.</summary>
+    /// <param name="bytes">The values, of any alignment.</param>
+    /// <param name="dtype">F32 or F64.</param>
+    /// <param name="chunks">Receives as many as <see cref="Moments.CountChunks"/> says.</param>
+    internal static void OfChunks(ReadOnlySpan<byte> bytes, DType dtype, Span<Moments> chunks)
+    {
+        var most = Moments.ChunkLength * dtype.BlockSize;
+        foreach (ref var chunk in chunks)
+        {
+            var values = bytes[..Math.Min(most, bytes.Length)];
+            bytes = bytes[values.Length..];
+            chunk = dtype == DType.F32 ? Of(MemoryMarshal.Cast<byte, float>(values)) : Of(MemoryMarshal.Cast<byte, double>(values));
+        }
+    }
 
     /// <summary>Loads 16 values as doubles.</summary>
     private interface ILanes<T>
@@ -51,41 +72,57 @@ internal static class ChunkMoments
         }
     }
 
-    private static Moments Of<T, TLanes>(Span<T> values)
+    private static Moments Of<T, TLanes>(ReadOnlySpan<T> values)
         where T : unmanaged, IFloatingPointIeee754<T>
         where TLanes : struct, ILanes<T>
     {
-        var moments = new Moments();
         if (values.IsEmpty)
         {
-            return moments;
+            return new Moments();
         }
 
         var sum = Sum<T, TLanes>(values, out var minimum, out var maximum, out var zeros);
-        if (!double.IsFinite(sum))
+        return double.IsFinite(sum)
+            ? OfFinite<T, TLanes>(values, sum / values.Length, minimum, maximum, zeros)
+            : OfOdd<T, TLanes>(values);
+    }
+
+    // Some values are not finite, or their sum is too large to be.
+    private static Moments OfOdd<T, TLanes>(ReadOnlySpan<T> values)
+        where T : unmanaged, IFloatingPointIeee754<T>
+        where TLanes : struct, ILanes<T>
+    {
+        var buffer = ArrayPool<T>.Shared.Rent(values.Length);
+        try
         {
-            values = values[..MoveFiniteToFront(values, ref moments)];
-            if (values.IsEmpty)
+            var finite = CopyFinite(values, buffer, out var others);
+            if (finite.IsEmpty)
             {
-                return moments;
+                return others;
             }
 
-            sum = Sum<T, TLanes>(values, out minimum, out maximum, out zeros);
+            var sum = Sum<T, TLanes>(finite, out var minimum, out var maximum, out var zeros);
+            // A sum of finite doubles can be too large where their mean is not.
+            var mean = double.IsFinite(sum) ? sum / finite.Length : MeanOfHuge(finite);
+            return OfFinite<T, TLanes>(finite, mean, minimum, maximum, zeros) with
+            {
+                NaN = others.NaN,
+                PositiveInfinities = others.PositiveInfinities,
+                NegativeInfinities = others.NegativeInfinities,
+            };
         }
+        finally
+        {
+            ArrayPool<T>.Shared.Return(buffer);
+        }
+    }
 
-        // A sum of finite doubles can be too large where their mean is not.
-        var mean = double.IsFinite(sum) ? sum / values.Length : MeanOfHuge(values);
+    private static Moments OfFinite<T, TLanes>(ReadOnlySpan<T> values, double mean, double minimum, double maximum, long zeros)
+        where T : unmanaged, IFloatingPointIeee754<T>
+        where TLanes : struct, ILanes<T>
+    {
         var squares = Deviations<T, TLanes>(values, mean, out var rest);
-        // What rounding left of the mean; it takes nothing away where the squares are too large to be represented.
-        var correction = rest / values.Length;
-        moments.Finite = values.Length;
-        moments.Zeros = zeros;
-        // Zero has no sign here: which of the two zeros a vector keeps is not defined.
-        moments.Minimum = minimum + 0.0;
-        moments.Maximum = maximum + 0.0;
-        moments.Mean = double.IsFinite(correction) ? mean + correction : mean;
-        moments.SquaredDeviations = double.IsFinite(squares) ? Math.Max(0, squares - (rest * correction)) : double.PositiveInfinity;
-        return moments;
+        return new ChunkSums(values.Length, mean, squares, rest, minimum, maximum, zeros).ToMoments();
     }
 
     private static double Sum<T, TLanes>(ReadOnlySpan<T> values, out double minimum, out double maximum, out long zeros)
@@ -182,31 +219,32 @@ internal static class ChunkMoments
     private static double AddLanes(Vector512<double> lanes) =>
         lanes[0] + lanes[4] + (lanes[2] + lanes[6]) + (lanes[1] + lanes[5] + (lanes[3] + lanes[7]));
 
-    private static int MoveFiniteToFront<T>(Span<T> values, ref Moments moments)
+    private static ReadOnlySpan<T> CopyFinite<T>(ReadOnlySpan<T> values, Span<T> buffer, out Moments others)
         where T : unmanaged, IFloatingPointIeee754<T>
     {
-        var finite = 0;
+        var (finite, notANumber, positive, negative) = (0, 0, 0, 0);
         foreach (var value in values)
         {
             if (T.IsFinite(value))
             {
-                values[finite++] = value;
+                buffer[finite++] = value;
             }
             else if (T.IsNaN(value))
             {
-                moments.NaN++;
+                notANumber++;
             }
             else if (T.IsPositive(value))
             {
-                moments.PositiveInfinities++;
+                positive++;
             }
             else
             {
-                moments.NegativeInfinities++;
+                negative++;
             }
         }
 
-        return finite;
+        others = new Moments { NaN = notANumber, PositiveInfinities = positive, NegativeInfinities = negative };
+        return buffer[..finite];
     }
 
     private static double MeanOfHuge<T>(ReadOnlySpan<T> values)

@@ -1,0 +1,40 @@
+using System.Text.RegularExpressions;
+using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
+using ILGPU.Runtime.Cuda;
+using IlgpuLoader.Formats;
+using Xunit;
+
+namespace IlgpuLoader.Gpu.Tests;
+
+/// <summary>What the kernels that sum up compile to for an H100, which takes no GPU to see.</summary>
+[Trait("Area", "Devices")]
+public sealed partial class SummaryPtxTests
+{
+    [Theory]
+    [InlineData(DType.F32)]
+    [InlineData(DType.F64)]
+    public void Values_are_loaded_from_global_memory_and_no_product_can_be_fused(DType dtype)
+    {
+        using var context = Context.Create(builder => builder.Optimize(OptimizationLevel.O2));
+        using var backend = new PTXBackend(context, CudaArchitecture.SM_90, CudaInstructionSet.ISA_88, null!);
+        var compiled = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(SummaryKernel.Of(dtype).Method), default);
+        var text = compiled.PTXAssembly;
+        Assert.Contains(dtype == DType.F32 ? "ld.global.f32" : "ld.global.f64", text, StringComparison.Ordinal);
+        Assert.Contains("ld.shared.f64", text, StringComparison.Ordinal);
+        foreach (var unwanted in new[] { ".local", "call", "fma", ".ftz", "ld.f", "st.f", "div.full", "div.approx" })
+        {
+            Assert.DoesNotContain(unwanted, text, StringComparison.Ordinal);
+        }
+
+        // The squares go through an integer register, where the assembler cannot fuse them into the addition.
+        var products = Product().Matches(text);
+        Assert.NotEmpty(products);
+        Assert.All(products, product => Assert.Matches($@"mov\.b64\s+%rd\d+, {Regex.Escape(product.Groups["result"].Value)};", text));
+        Assert.All(products, product => Assert.DoesNotMatch($@"add\.f64\s+%fd\d+, [^;]*{Regex.Escape(product.Groups["result"].Value)}\b", text));
+    }
+
+    [GeneratedRegex(@"mul\.f64\s+(?<result>%fd\d+),", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
+    private static partial Regex Product();
+}
