@@ -73,6 +73,9 @@ public abstract class Device
     {
     }
 
+    /// <summary>Whether a stream of this device copies from the memory of another that is not the host; else the host is between.</summary>
+    protected internal virtual bool CopiesFrom(Device other) => false;
+
     /// <summary>The id.</summary>
     public override string ToString() => Id;
 

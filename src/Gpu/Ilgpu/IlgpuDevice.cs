@@ -153,6 +153,10 @@ public sealed partial class IlgpuDevice : Device, IDisposable
         }
     }
 
+    /// <inheritdoc/>
+    /// <remarks>Part by part through host memory of bounded size.</remarks>
+    protected internal override bool CopiesFrom(Device other) => other is IlgpuDevice;
+
     /// <summary>Frees staging and tables. Tensors stay valid; the accelerator stays its owner's. Safe to call again.</summary>
     public void Dispose()
     {

@@ -29,11 +29,10 @@ public sealed partial class Tensor
 
         TensorLayout.CheckNoPlaceTwice(to);
 
-        // Devices of one kind of driver reach each other's memory in parts; others meet on the host.
         if (!ReferenceEquals(source.Device, Device)
             && source.Device is { IsHost: false }
             && Device is { IsHost: false, Kind: not DeviceKind.Meta }
-            && (source.Device.GetType() != Device.GetType() || Device.Kind == DeviceKind.Group))
+            && !Device.CopiesFrom(source.Device))
         {
             CopyFromAnother(source);
             return;
