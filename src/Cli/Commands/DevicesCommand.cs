@@ -12,7 +12,7 @@ internal sealed class DevicesCommand : CommandBase
     public override string Name => "devices";
 
     /// <inheritdoc/>
-    protected override string Description => "Lists the devices of this machine, their memory, and whether ILGPU was compiled in.";
+    protected override string Description => "Lists the devices of this machine, their memory and drivers, why one cannot be used, and whether ILGPU was compiled in.";
 
     /// <inheritdoc/>
     public override string Example => "devices --json";

@@ -20,6 +20,9 @@ public sealed class DevicesCommandTests
         Assert.InRange(host.GetProperty("freeMemory").GetInt64(), 1, total);
         Assert.False(host.TryGetProperty("reason", out _));
         Assert.Equal("meta", Text(devices[^1], "id"));
+        Assert.All(document.GetProperty("problems").EnumerateArray(), problem => Assert.NotEqual("", problem.GetString()));
+        // Whatever a driver has listed names the driver.
+        Assert.All(devices[1..^1], device => Assert.NotEqual("", Text(device, "driver")));
         // Whatever is listed either can be used or says why not.
         Assert.All(devices, device => Assert.NotEqual(device.GetProperty("usable").GetBoolean(), device.TryGetProperty("reason", out _)));
     }
@@ -30,7 +33,7 @@ public sealed class DevicesCommandTests
         var run = await ToolRun.OfAsync("devices");
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
         var lines = run.Out.TrimEnd('\n').Split('\n');
-        Assert.Matches(@"^device +name +memory +free$", lines[0]);
+        Assert.Matches(@"^device +name +memory +free +driver$", lines[0]);
         Assert.StartsWith("host ", lines[1], StringComparison.Ordinal);
         Assert.StartsWith("meta ", lines[^2], StringComparison.Ordinal);
         Assert.Matches("^ILGPU .*is (not )?compiled in", lines[^1]);
