@@ -25,7 +25,7 @@ internal sealed class DevicesCommand : CommandBase
     /// <inheritdoc/>
     protected override Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var devices = DeviceCatalog.List();
+        var devices = DeviceCatalog.List(out var problems);
         if (console.Json)
         {
             var document = new DevicesDocument(
@@ -37,13 +37,16 @@ internal sealed class DevicesCommand : CommandBase
                     device.TotalMemory,
                     device.FreeMemory,
                     device.Unusable is null,
-                    device.Unusable))]);
+                    device.Unusable,
+                    device.Driver,
+                    device.InstructionSet))],
+                problems);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.DevicesDocument);
             return Task.FromResult(ExitCodes.Success);
         }
 
-        var table = new TextTable("llrrl");
-        table.Add("device", "name", "memory", "free", "");
+        var table = new TextTable("llrrll");
+        table.Add("device", "name", "memory", "free", "driver", "");
         foreach (var device in devices)
         {
             table.Add(
@@ -51,10 +54,16 @@ internal sealed class DevicesCommand : CommandBase
                 Quoted.Plain(device.Name),
                 device.TotalMemory > 0 ? Sizes.Format(device.TotalMemory) : "",
                 device.FreeMemory is { } free ? Sizes.Format(free) : "",
-                device.Unusable ?? "");
+                string.Join(", ", new[] { device.Driver, device.InstructionSet }.OfType<string>().Select(text => Quoted.Plain(text))),
+                device.Unusable is { } reason ? $"not usable: {Quoted.Plain(reason)}" : "");
         }
 
         table.WriteTo(console.Out);
+        foreach (var problem in problems)
+        {
+            console.Out.WriteLine(Quoted.Plain(problem));
+        }
+
         console.Out.WriteLine(DeviceCatalog.IlgpuVersion is { } version
             ? $"ILGPU {version} is compiled in."
             : "ILGPU is not compiled in: no package source served it when this tool was built (eng/nuget-fallback/README.md).");

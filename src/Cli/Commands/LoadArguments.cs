@@ -8,7 +8,7 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>What every command that plans a load takes: where to, as what, and how.</summary>
 internal sealed class LoadArguments
 {
-    private readonly Option<string> _device = DeviceOption.Create("Where the tensors go.");
+    private readonly Option<string> _device = DeviceOption.CreateForSeveral("Where the tensors go.");
     private readonly Option<string> _dtype = DTypeOption.Create();
 
     private readonly Option<int?> _lanes = new("--lanes")
@@ -103,13 +103,13 @@ internal sealed class LoadArguments
     public string Become(ParseResult parsed) => DType(parsed) == DTypeOption.Keep ? " as stored" : $" as {DType(parsed)}";
 
     /// <summary>What to load and how.</summary>
-    /// <exception cref="UsageException">A value cannot be read.</exception>
+    /// <exception cref="UsageException">A value cannot be read, or the devices do not go together.</exception>
     /// <exception cref="Gpu.DeviceUnavailableException">There is no such device.</exception>
     public LoadOptions Options(ParseResult parsed, TensorChoice choice)
     {
         var options = new LoadOptions
         {
-            Device = DeviceOption.Open(parsed.GetValue(_device)!),
+            Device = DeviceOption.OpenSeveral(parsed.GetValue(_device)!),
             DType = DTypeOption.Parse(DType(parsed)),
             Lanes = parsed.GetValue(_lanes),
             Include = choice.Include,

@@ -92,7 +92,7 @@ internal sealed class PlanReport
     {
         var rank = _plan.Options.TensorParallel is { } parallel ? $", rank {parallel.Rank} of {parallel.WorldSize}{(_ranks is null ? "" : " (--rank chooses another)")}" : "";
         output.WriteLine(
-            $"{Quoted.Plain(_plan.Checkpoint.Path)}: {Sizes.Count(_plan.Tensors.Length, "tensor")} to {_plan.Device.Id}{become}{rank}");
+            $"{Quoted.Plain(_plan.Checkpoint.Path)}: {Sizes.Count(_plan.Tensors.Length, "tensor")} to {DeviceOption.Describe(_plan.Device)}{become}{rank}");
         WriteBytes(output);
         WriteMemory(output);
         WriteTensors(output);
@@ -113,7 +113,7 @@ internal sealed class PlanReport
             Sizes.Format(_plan.BytesNeeded),
             Sizes.Count(_plan.BytesNeeded),
             _plan.BytesNeeded <= _plan.BytesToRead ? "bytes of them" : $"bytes, which {_plan.Device.Id} does not read");
-        table.Add("tensors", Sizes.Format(_plan.DestinationBytes), Sizes.Count(_plan.DestinationBytes), $"bytes on {_plan.Device.Id}");
+        table.Add("tensors", Sizes.Format(_plan.DestinationBytes), Sizes.Count(_plan.DestinationBytes), $"bytes on {DeviceOption.Describe(_plan.Device)}");
         table.Add(
             "staging",
             Sizes.Format(_plan.Staging.Bytes),

@@ -127,7 +127,16 @@ internal sealed record SynthDocument(string Path, int Tensors, long Bytes, doubl
 /// <summary>What <c>devices</c> lists; <c>ilgpu</c> is null where it was not compiled in.</summary>
 internal sealed record DevicesDocument(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Ilgpu,
-    IReadOnlyList<ListedDevice> Devices) : Document("ilgpu-loader/devices/1");
+    IReadOnlyList<ListedDevice> Devices,
+    IReadOnlyList<string> Problems) : Document("ilgpu-loader/devices/1");
 
 internal sealed record ListedDevice(
-    string Id, string Kind, string Name, long TotalMemory, long? FreeMemory, bool Usable, string? Reason);
+    string Id,
+    string Kind,
+    string Name,
+    long TotalMemory,
+    long? FreeMemory,
+    bool Usable,
+    string? Reason,
+    string? Driver,
+    string? InstructionSet);

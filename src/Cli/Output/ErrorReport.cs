@@ -34,6 +34,7 @@ internal static class ErrorReport
         IOException or UnauthorizedAccessException => "Unreadable",
         Gpu.DeviceMemoryException or OutOfMemoryException => "DeviceMemory",
         Gpu.DeviceUnavailableException => "DeviceUnavailable",
+        Gpu.DeviceFailureException => "DeviceFailure",
         _ => "Unexpected",
     };
 

@@ -20,7 +20,7 @@ internal static class ExitCodes
     public static int For(Exception exception) => exception switch
     {
         OperationCanceledException => Cancelled,
-        DeviceMemoryException or DeviceUnavailableException or OutOfMemoryException => DeviceOrMemory,
+        DeviceMemoryException or DeviceUnavailableException or DeviceFailureException or OutOfMemoryException => DeviceOrMemory,
         ManifestMismatchException => Different,
         UnsupportedCheckpointException or TensorNotFoundException => CannotDo,
         CheckpointException => InvalidCheckpoint,

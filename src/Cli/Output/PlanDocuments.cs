@@ -18,7 +18,7 @@ internal sealed record PlannedRank(int WorldSize, int Rank);
 
 /// <summary>
 /// Sums. Sliced and whole tensors add up to all of them; tied ones take no bytes of their own, nor do views of blocks, whose number is there
-/// where there are any.
+/// where there are any. The bytes are those of the device, or of each of several; <c>memory</c> has a line for each.
 /// </summary>
 internal sealed record PlannedTotals(
     int Tensors,

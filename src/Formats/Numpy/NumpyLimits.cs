@@ -9,13 +9,17 @@ public sealed record NumpyLimits
     /// <summary>The defaults.</summary>
     public static NumpyLimits Default { get; } = new();
 
-    /// <summary>The largest header of an array in bytes.</summary>
+    // What stands before the header of version 2 and 3: magic, version and length. All of it is held in one array.
+    private const int PreambleBytes = 12;
+
+    /// <summary>The largest header of an array in bytes; at most what an array can hold with the 12 bytes before it.</summary>
     public int MaximumHeaderBytes
     {
         get;
         init
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, Array.MaxLength - PreambleBytes);
             field = value;
         }
     } = DefaultMaximumHeaderBytes;

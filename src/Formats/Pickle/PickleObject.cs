@@ -14,6 +14,8 @@ internal sealed class PickleObject(PickleGlobal global, PickleTuple arguments) :
     /// <summary>With what.</summary>
     public PickleTuple Arguments { get; } = arguments;
 
+    // A pickle is held in one array, so that an int tells every place of it.
+
     /// <summary>Where the opcode that calls it stands, in bytes from the start of the pickle.</summary>
     public int Offset { get; init; }
 

@@ -3,12 +3,13 @@ using System.Runtime.InteropServices;
 
 namespace IlgpuLoader.Formats;
 
-/// <summary>Turns round the bytes of numbers.</summary>
-internal static class ByteOrder
+/// <summary>Turns round the bytes of numbers. Safe for any thread.</summary>
+public static class ByteOrder
 {
     /// <summary>Reverses the bytes of every number.</summary>
     /// <param name="numbers">Whole numbers of one size, one after another.</param>
     /// <param name="size">The size of a number: 1, 2, 4 or 8 bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is another.</exception>
     public static void Swap(Span<byte> numbers, int size)
     {
         switch (size)

@@ -31,6 +31,12 @@ public abstract class Device
     /// </summary>
     public abstract int PreferredSlotBytes { get; }
 
+    /// <summary>
+    /// Whether copies between the device and the host go faster, or beside other work only, where the host's pages are locked
+    /// for its driver: <see cref="CreateStagingPool"/> gives such slots then.
+    /// </summary>
+    public virtual bool UsesPageLockedMemory => false;
+
     /// <summary>Allocations that are not freed yet, for tests and metrics.</summary>
     public long LiveAllocations => Interlocked.Read(ref _liveAllocations);
 
@@ -69,6 +75,13 @@ public abstract class Device
 
     /// <summary>The id.</summary>
     public override string ToString() => Id;
+
+    /// <summary>Locks pages of the host for copies to and from this device; asked for where <see cref="UsesPageLockedMemory"/> is true.</summary>
+    /// <param name="address">The first byte, on a page boundary.</param>
+    /// <param name="bytes">The size in bytes, whole pages, at least one; no other lock has any of them.</param>
+    /// <returns>What unlocks them when it is disposed, once, before they are freed; null where there was nothing to do.</returns>
+    /// <exception cref="DeviceMemoryException">The driver refused; nothing is locked.</exception>
+    protected internal virtual IDisposable? LockPages(nint address, long bytes) => null;
 
     internal void CountAllocation(long bytes)
     {

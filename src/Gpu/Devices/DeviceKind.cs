@@ -13,4 +13,6 @@ public enum DeviceKind
     OpenCL,
     /// <summary>ILGPU's CPU accelerator: kernels run step by step for debugging, a million threads a second.</summary>
     Simulator,
+    /// <summary>Several devices that hold the same bytes.</summary>
+    Group,
 }

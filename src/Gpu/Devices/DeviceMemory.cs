@@ -85,6 +85,22 @@ public abstract class DeviceMemory : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>
+    /// Makes the pages of a range present before they are written, if that has not happened yet: one call for many
+    /// pages instead of one fault for each. Only memory of the host has something to do.
+    /// </summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">The number of bytes.</param>
+    /// <returns>The time it took; zero where there was nothing to do.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not within memory of the host.</exception>
+    /// <exception cref="ObjectDisposedException">Memory of the host was freed.</exception>
+    public virtual TimeSpan Populate(long offset, long length) => TimeSpan.Zero;
+
+    /// <summary>Says that every page is present, so that <see cref="Populate"/> has nothing more to do.</summary>
+    public virtual void MarkPopulated()
+    {
+    }
+
     /// <summary>Gives the bytes back to the device; called once, after the last reference.</summary>
     protected abstract void Free();
 }

@@ -17,7 +17,7 @@ public abstract class DeviceStream : IDisposable
     /// Brings stored elements from a staging slot to their place: copied where the types are the same, else decoded on
     /// the device.
     /// </summary>
-    /// <param name="staged">Whole elements or blocks, in a slot of this device's staging pool; they must stay there until a fence recorded later has passed.</param>
+    /// <param name="staged">Whole elements or blocks, in a slot of this device's staging pool, or of that of a group it is in; they must stay there until a fence recorded later has passed.</param>
     /// <param name="stored">The type of the staged elements.</param>
     /// <param name="destination">Memory of this device.</param>
     /// <param name="destinationOffset">Where the elements go, in bytes from the start of the memory.</param>
@@ -27,7 +27,7 @@ public abstract class DeviceStream : IDisposable
 
     /// <summary>Decodes some of the elements of staged groups: a part that begins or ends inside a block, or inside a byte of F4.</summary>
     /// <inheritdoc cref="Place"/>
-    /// <param name="staged">Whole blocks or bytes, in a slot of this device's staging pool, as for <see cref="Place"/>.</param>
+    /// <param name="staged">Whole blocks or bytes, as for <see cref="Place"/>.</param>
     /// <param name="stored">The type of the staged elements, one value each.</param>
     /// <param name="skip">How many elements come before the wanted ones.</param>
     /// <param name="count">How many are wanted.</param>
@@ -40,6 +40,39 @@ public abstract class DeviceStream : IDisposable
     /// <summary>Copies elements between two strided views of this device, converting between floating types where they differ.</summary>
     /// <exception cref="ArgumentException">The shapes differ, or there is no conversion.</exception>
     public abstract void Copy(in StridedView source, in StridedView destination);
+
+    /// <summary>Gives every element of a strided view the same bytes.</summary>
+    /// <param name="destination">A view of this device; elements may share places.</param>
+    /// <param name="element">
+    /// The bytes of one element, or of the smallest group that fills whole bytes (a block, three bytes of F6); they are read before
+    /// this returns.
+    /// </param>
+    /// <exception cref="ArgumentException">These are not as many bytes as an element or group has.</exception>
+    public abstract void Fill(in StridedView destination, ReadOnlySpan<byte> element);
+
+    /// <summary>
+    /// Fills contiguous elements with the pseudo-random values of <see cref="RandomFill"/>: they depend on the seed and the
+    /// element's index only, and are the same on every device.
+    /// </summary>
+    /// <param name="destination">Memory of this device.</param>
+    /// <param name="destinationOffset">Where the first element is, in bytes from the start of the memory.</param>
+    /// <param name="dtype">One of <see cref="Codecs.Targets"/>.</param>
+    /// <param name="firstElement">The index of the first element in its tensor.</param>
+    /// <param name="count">The number of elements.</param>
+    /// <param name="seed">The tensor's seed.</param>
+    /// <param name="low">The least value.</param>
+    /// <param name="high">The bound above; finite, as is its distance from <paramref name="low"/>.</param>
+    /// <exception cref="ArgumentException">The range is not within the memory, or the dtype is not one of these.</exception>
+    public abstract void FillUniform(
+        DeviceMemory destination, long destinationOffset, DType dtype, long firstElement, long count, ulong seed, float low, float high);
+
+    /// <summary>Reverses the bytes of each word in place.</summary>
+    /// <param name="memory">Memory of this device.</param>
+    /// <param name="offset">Where the first word is, in bytes from the start of the memory; of any alignment.</param>
+    /// <param name="count">The number of words.</param>
+    /// <param name="size">The bytes of a word: 2, 4 or 8. A complex number is two words.</param>
+    /// <exception cref="ArgumentException">The range is not within the memory, or there are no words of that size.</exception>
+    public abstract void SwapBytes(DeviceMemory memory, long offset, long count, int size);
 
     /// <summary>Marks this point of the stream.</summary>
     public abstract Fence Record();
@@ -56,4 +89,12 @@ public abstract class DeviceStream : IDisposable
 
     /// <summary>Ends the stream.</summary>
     protected abstract void Dispose(bool disposing);
+
+    private protected static void CheckWordSize(int size)
+    {
+        if (size is not (2 or 4 or 8))
+        {
+            throw new ArgumentOutOfRangeException(nameof(size), size, "Words have 2, 4 or 8 bytes.");
+        }
+    }
 }

@@ -41,4 +41,17 @@ public readonly record struct StridedView(
             return true;
         }
     }
+
+    /// <summary>Checks that an element's bytes are as many as the dtype has.</summary>
+    /// <param name="element">The bytes of one element, or of the smallest group that fills whole bytes.</param>
+    internal void CheckElement(ReadOnlySpan<byte> element)
+    {
+        if (element.Length != DType.BlockSize)
+        {
+            throw new ArgumentException(
+                $"{DType.BlockLength} {(DType.BlockLength == 1 ? "element" : "elements")} of {DType.Name} fill {DType.BlockSize} bytes, "
+                + $"and {element.Length} are given.",
+                nameof(element));
+        }
+    }
 }

@@ -36,13 +36,20 @@ public static partial class DeviceCatalog
     }
 
     /// <summary>
-    /// Gets a device by its id; <see cref="Auto"/> for the best there is: a GPU, or the host where none is usable. The same one each time;
+    /// Gets a device by its id; <see cref="Auto"/> for the best there is: the first CUDA GPU, or the host where none is usable. Several ids
+    /// with commas between them, such as <c>cuda:0,cuda:1</c>, give a <see cref="DeviceGroup"/> of these devices. The same device each time;
     /// it lives as long as the process.
     /// </summary>
+    /// <exception cref="ArgumentException">The devices named make no group: one is named twice, or is the meta device.</exception>
     /// <exception cref="DeviceUnavailableException">There is no such device, or nothing can be loaded onto it.</exception>
     public static Device Open(string id)
     {
         ArgumentNullException.ThrowIfNull(id);
+        if (id.Contains(DeviceGroup.Separator, StringComparison.Ordinal))
+        {
+            return OpenGroup(id);
+        }
+
         if (id == HostDevice.Shared.Id)
         {
             return HostDevice.Shared;
@@ -72,6 +79,26 @@ public static partial class DeviceCatalog
             found is null
                 ? $"There is no device '{id}'; there are {string.Join(", ", devices.Select(listed => listed.Id))} and {Auto}."
                 : $"Nothing can be loaded onto {id} ({found.Name}): {found.Unusable}.");
+    }
+
+    // What cannot be a group is refused before a device is opened, which takes its time.
+    private static DeviceGroup OpenGroup(string ids)
+    {
+        var names = ids.Split(DeviceGroup.Separator, StringSplitOptions.TrimEntries);
+        if (names.Contains(MetaDevice.Shared.Id))
+        {
+            throw new ArgumentException($"'{ids}' cannot be a group: {MetaDevice.Shared.Id} holds nothing.", nameof(ids));
+        }
+
+        if (names.GroupBy(name => name, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            throw new ArgumentException($"'{ids}' has {twice.Key} twice; every device of a group is named once.", nameof(ids));
+        }
+
+        var members = names.Select(Open).ToArray();
+        return members.DistinctBy(member => member.Id).Count() == members.Length
+            ? new DeviceGroup(members)
+            : throw new ArgumentException($"'{ids}' is the same device under two names.", nameof(ids));
     }
 
     private static DeviceDescription Describe(Device device) =>

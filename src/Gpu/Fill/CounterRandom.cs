@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace IlgpuLoader.Gpu;
 
 /// <summary>
@@ -21,13 +23,25 @@ internal static class CounterRandom
     /// <param name="index">The element's index.</param>
     /// <param name="low">The least value.</param>
     /// <param name="range">The width of the interval.</param>
-    public static float Uniform(ulong seed, long index, float low, float range)
+    public static float Uniform(ulong seed, long index, float low, float range) =>
+        BitConverter.Int32BitsToSingle(UniformBits(seed, index, low, range, 0));
+
+    /// <summary>The value at an index, as the bits of a float32; host and devices run this same method.</summary>
+    /// <inheritdoc cref="Uniform"/>
+    /// <param name="seed">The stream of values.</param>
+    /// <param name="index">The element's index.</param>
+    /// <param name="low">The least value.</param>
+    /// <param name="range">The width of the interval.</param>
+    /// <param name="zero">0, as an argument that a device's compiler cannot know.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int UniformBits(ulong seed, long index, float low, float range, int zero)
     {
         var bits = Mix(seed + (((ulong)index >> 1) + 1) * GoldenRatio);
         var half = (uint)(bits >> (int)((index & 1) << 5));
-        // Two roundings, spelled out: a fused multiply-add would give other bits on a GPU.
-        var scaled = (half >> 8) * Scale * range;
-        return low + scaled;
+        // Two roundings: a device would fuse the product with the sum, which rounds once, if nothing came between them. The
+        // 24 bits are taken as an int, since an unsigned conversion goes through a double in IL.
+        var scaled = (int)(half >> 8) * Scale * range;
+        return BitConverter.SingleToInt32Bits(low + BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(scaled) ^ zero));
     }
 
     /// <summary>A seed for one tensor of many, from a seed for all and the tensor's name.</summary>

@@ -25,9 +25,11 @@ public static class RandomFill
     /// <param name="low">The least value.</param>
     /// <param name="high">The bound above.</param>
     /// <exception cref="ArgumentException">The dtype is not one of these, or the part is no whole number of elements.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The bounds are not finite and in order.</exception>
     public static void Uniform(Span<byte> destination, DType dtype, long firstElement, ulong seed, float low, float high)
     {
-        var codec = FindCodec(dtype);
+        Check(dtype, low, high);
+        var codec = Codecs.Of(DType.F32);
         var (elements, rest) = Math.DivRem(destination.Length, dtype.BlockSize);
         if (rest != 0)
         {
@@ -48,8 +50,17 @@ public static class RandomFill
         }
     }
 
-    private static Codec FindCodec(DType dtype) =>
-        Codecs.Of(DType.F32) is var codec && codec.CanDecodeTo(dtype)
-            ? codec
-            : throw new ArgumentException($"{dtype.Name} cannot be filled with random values.", nameof(dtype));
+    /// <summary>Checks what values are asked for.</summary>
+    internal static void Check(DType dtype, float low, float high)
+    {
+        if (!Codecs.Targets.Contains(dtype))
+        {
+            throw new ArgumentException($"{dtype.Name} cannot be filled with random values, only {Codecs.TargetNames}.", nameof(dtype));
+        }
+
+        if (!float.IsFinite(high - low) || low > high)
+        {
+            throw new ArgumentOutOfRangeException(nameof(high), high, $"From {low} on, this is no interval of a finite width.");
+        }
+    }
 }

@@ -35,13 +35,44 @@ public sealed class HostDevice : Device
     public override DeviceMemory Allocate(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        return new HostMemory(this, Allocate(bytes, NativePages.Allocate), bytes);
+    }
+
+    /// <summary>
+    /// Allocates host memory that copies to and from a device go through at full speed, beside other work: its pages are
+    /// locked for the device's driver until it is freed. They are taken at once, and stay in memory. For a device that has
+    /// no use for that (the host, see <see cref="Device.UsesPageLockedMemory"/>) it is ordinary memory.
+    /// </summary>
+    /// <param name="bytes">The size in bytes; 0 is allowed.</param>
+    /// <param name="device">The device that the bytes come from or go to; a group locks for all its members. Keep it until the memory is freed.</param>
+    /// <returns>Memory with one reference, which the caller releases by disposing it.</returns>
+    /// <exception cref="DeviceMemoryException">The host has not enough memory, or the driver refused to lock it; nothing was allocated.</exception>
+    public HostMemory AllocatePageLocked(long bytes, Device device)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        ArgumentNullException.ThrowIfNull(device);
+        if (!device.UsesPageLockedMemory || bytes == 0)
+        {
+            return (HostMemory)Allocate(bytes);
+        }
+
+        // Pages of an ordinary allocation come as they are written; locking takes all of them now, and where there are too few
+        // the system ends a process instead of refusing.
+        var free = FreeMemory;
+        if (bytes > free)
+        {
+            throw new DeviceMemoryException(Id, bytes, free, $"They were to be page-locked for {device.Id}: offload less, or into ordinary host memory.");
+        }
+
+        var block = Allocate(bytes, NativePages.AllocatePages);
         try
         {
-            return new HostMemory(this, NativePages.Allocate(bytes), bytes);
+            return new HostMemory(this, block, bytes, device.LockPages(block.Address, NativePages.WholePages(bytes)));
         }
-        catch (Exception exception) when (exception is OutOfMemoryException or Win32Exception or OverflowException)
+        catch
         {
-            throw new DeviceMemoryException(Id, bytes, FreeMemory, $"The operating system refused the allocation: {exception.Message}. A process may also have no more than vm.max_map_count mappings.", exception);
+            NativePages.Free(block);
+            throw;
         }
     }
 
@@ -50,4 +81,16 @@ public sealed class HostDevice : Device
 
     /// <inheritdoc/>
     public override DeviceStream CreateStream() => new HostStream(this);
+
+    private NativePages.Region Allocate(long bytes, Func<long, NativePages.Region> allocate)
+    {
+        try
+        {
+            return allocate(bytes);
+        }
+        catch (Exception exception) when (exception is OutOfMemoryException or Win32Exception or OverflowException)
+        {
+            throw new DeviceMemoryException(Id, bytes, FreeMemory, $"The operating system refused the allocation: {exception.Message}. A process may also have no more than vm.max_map_count mappings.", exception);
+        }
+    }
 }

@@ -11,15 +11,22 @@ public sealed unsafe class HostMemory : DeviceMemory
 {
     private readonly byte* _pointer;
     private readonly NativePages.Region _block;
+    private readonly IDisposable? _pageLock;
     private volatile bool _fresh;
 
-    internal HostMemory(HostDevice device, NativePages.Region block, long length)
+    /// <summary>Takes a block, and what unlocks its pages before it is given back.</summary>
+    internal HostMemory(HostDevice device, NativePages.Region block, long length, IDisposable? pageLock = null)
         : base(device, length)
     {
         _block = block;
+        _pageLock = pageLock;
         _pointer = (byte*)block.Address;
-        _fresh = block.IsMapped;
+        // A driver that locks pages makes them present.
+        _fresh = block.IsMapped && pageLock is null;
     }
+
+    /// <summary>Whether the pages are locked for a device's driver (<see cref="HostDevice.AllocatePageLocked"/>).</summary>
+    public bool IsPageLocked => _pageLock is not null;
 
     /// <summary>The address of the first byte, valid until the memory is freed.</summary>
     public nint Address => (nint)_pointer;
@@ -43,12 +50,8 @@ public sealed unsafe class HostMemory : DeviceMemory
         return new NativeMemoryManager(_pointer + offset, length, this).Memory;
     }
 
-    /// <summary>
-    /// Makes the pages of a range present before they are written, if that has not happened yet: one call for many
-    /// pages instead of one fault for each.
-    /// </summary>
-    /// <returns>The time it took; zero where the memory is no longer fresh.</returns>
-    public TimeSpan Populate(long offset, long length)
+    /// <inheritdoc/>
+    public override TimeSpan Populate(long offset, long length)
     {
         CheckRange(offset, length);
         if (!_fresh || length == 0)
@@ -61,11 +64,22 @@ public sealed unsafe class HostMemory : DeviceMemory
         return Stopwatch.GetElapsedTime(start);
     }
 
-    /// <summary>Says that every page is present, so that <see cref="Populate"/> has nothing more to do.</summary>
-    public void MarkPopulated() => _fresh = false;
+    /// <inheritdoc/>
+    public override void MarkPopulated() => _fresh = false;
 
     /// <inheritdoc/>
-    protected override void Free() => NativePages.Free(_block);
+    protected override void Free()
+    {
+        try
+        {
+            // First: a driver may still copy to and from pages that it has locked.
+            _pageLock?.Dispose();
+        }
+        finally
+        {
+            NativePages.Free(_block);
+        }
+    }
 
     /// <summary>Checks that bytes are within the memory, and that it was not freed.</summary>
     internal void CheckRange(long offset, long length)

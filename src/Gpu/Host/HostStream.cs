@@ -9,6 +9,9 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
     // Outputs beyond a core's share of the caches are written past them: nobody reads them soon.
     internal const long BypassCacheBytes = 4L << 20;
 
+    // Work is cut where a span, which counts in 32 bits, takes bytes.
+    private const long SpanElements = 1L << 24;
+
     /// <inheritdoc/>
     public override Device Device => device;
 
@@ -61,7 +64,38 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
         }
         else
         {
-            Convert(source, destination, FindCodec(source.DType, destination.DType));
+            Convert(source, destination, StridedChecks.CheckConversion(source, destination));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element) =>
+        StridedFill.Fill(AddressOf(destination), destination, element);
+
+    /// <inheritdoc/>
+    public override void FillUniform(
+        DeviceMemory destination, long destinationOffset, DType dtype, long firstElement, long count, ulong seed, float low, float high)
+    {
+        RandomFill.Check(dtype, low, high);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        var memory = (HostMemory)destination;
+        for (long done = 0; done < count; done += SpanElements)
+        {
+            var part = Math.Min(SpanElements, count - done);
+            var bytes = memory.AsSpan(checked(destinationOffset + dtype.ByteCount(done)), (int)dtype.ByteCount(part));
+            RandomFill.Uniform(bytes, dtype, firstElement + done, seed, low, high);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void SwapBytes(DeviceMemory memory, long offset, long count, int size)
+    {
+        CheckWordSize(size);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        for (long done = 0; done < count; done += SpanElements)
+        {
+            var part = (int)Math.Min(SpanElements, count - done) * size;
+            ByteOrder.Swap(((HostMemory)memory).AsSpan(checked(offset + (done * size)), part), size);
         }
     }
 
@@ -131,23 +165,11 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
 
     private static void Convert(in StridedView source, in StridedView destination, Codec codec)
     {
-        if (codec.ValuesPerElement != 1)
-        {
-            throw new ArgumentException($"There is no conversion from {source.DType.Name} to {destination.DType.Name}.");
-        }
-
         if (source.IsContiguous && destination.IsContiguous)
         {
             StridedConversion.ConvertContiguous(
                 AddressOf(source), AddressOf(destination), source.Shape.ElementCount, source.DType, destination.DType, codec);
             return;
-        }
-
-        if (source.Shape.Rank > 0 && !source.DType.FillsBytes(source.Shape[^1]))
-        {
-            throw new ArgumentException(
-                $"Rows of {source.DType.Name} {source.Shape} end inside a byte, so that they convert only into a contiguous tensor; "
-                + "convert into one first.");
         }
 
         StridedConversion.Convert(AddressOf(source), AddressOf(destination), source, destination, codec);

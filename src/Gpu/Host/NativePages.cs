@@ -52,6 +52,19 @@ internal static unsafe partial class NativePages
         return new Region((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment), 0);
     }
 
+    /// <summary>Allocates whole pages, which nothing else lies in: a driver locks pages, and none of them twice.</summary>
+    /// <inheritdoc cref="Allocate"/>
+    public static Region AllocatePages(long bytes)
+    {
+        var whole = WholePages(bytes);
+        return OperatingSystem.IsLinux()
+            ? Map(whole)
+            : new Region((nint)NativeMemory.AlignedAlloc((nuint)whole, (nuint)Environment.SystemPageSize), 0);
+    }
+
+    /// <summary>The size of the pages that so many bytes take, at least one.</summary>
+    public static long WholePages(long bytes) => RoundUp(Math.Max(bytes, 1), Environment.SystemPageSize);
+
     /// <summary>Gives memory back.</summary>
     public static void Free(Region block)
     {

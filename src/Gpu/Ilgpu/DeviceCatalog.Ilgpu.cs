@@ -28,9 +28,16 @@ public static partial class DeviceCatalog
 
     static partial void OpenIlgpuDevice(string id, ref Device? device)
     {
+        if (id == Auto)
+        {
+            // OpenCL devices are chosen by name: many are the processor once more, or share its memory.
+            device = IlgpuBackend.Cuda.OpenFirst();
+            return;
+        }
+
         foreach (var backend in IlgpuBackend.All)
         {
-            device ??= id == Auto ? backend.OpenBest() : backend.Open(id);
+            device ??= backend.Open(id);
         }
     }
 }

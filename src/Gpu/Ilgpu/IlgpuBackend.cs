@@ -17,19 +17,22 @@ internal sealed class IlgpuBackend
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IlgpuDevice> _opened = [];
 
-    private IlgpuBackend(string name, string prefix, Action<Context.Builder> addDevices)
+    private IlgpuBackend(string name, string prefix, string library, Action<Context.Builder> addDevices)
     {
         _name = name;
         _prefix = prefix;
-        _context = new(() => CreateContext(addDevices));
+        _context = new(() => IlgpuLibraries.IsPresent(library) ? CreateContext(addDevices) : (null, null));
     }
+
+    /// <summary>CUDA's.</summary>
+    public static IlgpuBackend Cuda { get; } = new("CUDA", "cuda", IlgpuLibraries.Cuda, builder => builder.Cuda(_ => true));
 
     /// <summary>All kinds, the best first.</summary>
     public static ImmutableArray<IlgpuBackend> All { get; } =
     [
         // Every device is listed, also one that lacks what ILGPU needs: the listing is where people look for why.
-        new("CUDA", "cuda", builder => builder.Cuda(_ => true)),
-        new("OpenCL", "opencl", builder => builder.OpenCL(_ => true)),
+        Cuda,
+        new("OpenCL", "opencl", IlgpuLibraries.OpenCL, builder => builder.OpenCL(_ => true)),
     ];
 
     /// <summary>What the driver reported instead of devices, or null where nothing went wrong.</summary>
@@ -49,7 +52,7 @@ internal sealed class IlgpuBackend
         CLDevice openCl => new DeviceDescription($"{_prefix}:{i}", DeviceKind.OpenCL, openCl.Name, openCl.MemorySize, FreeMemoryOf(i), WhyUnusable(openCl))
         {
             Driver = $"{openCl.PlatformName}, {openCl.DeviceVersion}",
-            InstructionSet = $"OpenCL C {openCl.CLStdVersion}",
+            InstructionSet = $"OpenCL C {openCl.CLStdVersion.Major}.{openCl.CLStdVersion.Minor}",
         },
         _ => throw new InvalidOperationException($"{device} is neither of CUDA nor of OpenCL."),
     });
@@ -70,28 +73,18 @@ internal sealed class IlgpuBackend
         return null;
     }
 
-    /// <summary>Opens the device that loading by default goes to: the first that is usable, and of OpenCL a GPU.</summary>
-    public IlgpuDevice? OpenBest()
-    {
-        var devices = Devices;
-        for (var i = 0; i < devices.Length; i++)
-        {
-            // An OpenCL device on the processor is the host with a detour.
-            if (WhyUnusable(devices[i]) is null && devices[i] is not CLDevice { DeviceType: not CLDeviceType.CL_DEVICE_TYPE_GPU })
-            {
-                return Open(i, devices[i]);
-            }
-        }
-
-        return null;
-    }
+    /// <summary>Opens the first usable device.</summary>
+    /// <returns>The device, or null where there is none.</returns>
+    public IlgpuDevice? OpenFirst() => Devices.Select((device, i) => WhyUnusable(device) is null ? $"{_prefix}:{i}" : null).FirstOrDefault(id => id is not null) is { } first
+        ? Open(first)
+        : null;
 
     private static string? WhyUnusable(ILGPU.Runtime.Device device) => device switch
     {
         CudaDevice { InstructionSet: null } cuda =>
             $"its driver (CUDA {cuda.DriverVersion}) is older than what ILGPU needs for {cuda.Architecture}; install a newer one",
         CLDevice { Capabilities.GenericAddressSpace: false } openCl =>
-            $"it lacks OpenCL 2.0's generic address space, which ILGPU needs (it has OpenCL C {openCl.CLStdVersion})",
+            $"it lacks OpenCL 2.0's generic address space, which ILGPU needs (it has OpenCL C {openCl.CLStdVersion.Major}.{openCl.CLStdVersion.Minor})",
         _ => null,
     };
 

@@ -10,7 +10,11 @@ public sealed partial class IlgpuDevice
     private const long KeptPageLockedBytes = 256L << 20;
 
     private readonly Lock _pageLockedLock = new();
-    private readonly List<PageLockedBlock> _pageLocked = [];
+    private readonly List<HostMemory> _pageLocked = [];
+
+    /// <inheritdoc/>
+    /// <remarks>OpenCL has no such thing that ILGPU knows of.</remarks>
+    public override bool UsesPageLockedMemory => Kind == DeviceKind.Cuda;
 
     /// <inheritdoc/>
     /// <remarks>The slots are page-locked where the driver has such a thing, so that uploads run beside the host.</remarks>
@@ -18,15 +22,35 @@ public sealed partial class IlgpuDevice
     {
         ThrowIfDisposed();
         var bytes = HostStagingPool.BytesFor(slotBytes, slotCount);
-        var block = TakePageLocked(bytes) ?? PageLockedBlock.Allocate(this, bytes);
-        return new HostStagingPool(block.Memory, slotBytes, slotCount, () => GiveBack(block));
+        var block = TakePageLocked(bytes) ?? HostDevice.Shared.AllocatePageLocked(bytes, this);
+        return new HostStagingPool(block, slotBytes, slotCount, () => GiveBack(block));
     }
 
-    private PageLockedBlock? TakePageLocked(long bytes)
+    /// <inheritdoc/>
+    protected internal override IDisposable? LockPages(nint address, long bytes)
+    {
+        ThrowIfDisposed();
+        try
+        {
+            // Portable: locked for every context, so that other members of a group copy from the same slots.
+            return Accelerator.CreatePageLockFromPinned<byte>(address, bytes);
+        }
+        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOutOfMemory(exception))
+        {
+            throw new DeviceMemoryException(
+                HostDevice.Shared.Id,
+                bytes,
+                HostDevice.Shared.FreeMemory,
+                $"The driver of {Id} could not lock their pages: {IlgpuErrors.Describe(exception)}. Allow more locked memory (ulimit -l), or stage (--memory) or offload less.",
+                exception);
+        }
+    }
+
+    private HostMemory? TakePageLocked(long bytes)
     {
         lock (_pageLockedLock)
         {
-            var index = _pageLocked.FindIndex(block => block.Memory.Length == bytes);
+            var index = _pageLocked.FindIndex(block => block.Length == bytes);
             if (index < 0)
             {
                 return null;
@@ -38,11 +62,11 @@ public sealed partial class IlgpuDevice
         }
     }
 
-    private void GiveBack(PageLockedBlock block)
+    private void GiveBack(HostMemory block)
     {
         lock (_pageLockedLock)
         {
-            if (Volatile.Read(ref _disposed) == 0 && _pageLocked.Sum(kept => kept.Memory.Length) + block.Memory.Length <= KeptPageLockedBytes)
+            if (Volatile.Read(ref _disposed) == 0 && _pageLocked.Sum(kept => kept.Length) + block.Length <= KeptPageLockedBytes)
             {
                 _pageLocked.Add(block);
                 return;
@@ -58,42 +82,6 @@ public sealed partial class IlgpuDevice
         {
             _pageLocked.ForEach(block => block.Dispose());
             _pageLocked.Clear();
-        }
-    }
-
-    private sealed class PageLockedBlock(HostMemory memory, PageLockScope<byte>? pageLock) : IDisposable
-    {
-        public HostMemory Memory => memory;
-
-        public static PageLockedBlock Allocate(IlgpuDevice device, long bytes)
-        {
-            var memory = (HostMemory)HostDevice.Shared.Allocate(bytes);
-            try
-            {
-                return new PageLockedBlock(memory, bytes == 0 ? null : device.Accelerator.CreatePageLockFromPinned<byte>(memory.Address, bytes));
-            }
-            catch (Exception exception)
-            {
-                memory.Dispose();
-                if (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOutOfMemory(exception))
-                {
-                    throw new DeviceMemoryException(
-                        HostDevice.Shared.Id,
-                        bytes,
-                        HostDevice.Shared.FreeMemory,
-                        $"The driver of {device.Id} could not lock their pages: {IlgpuErrors.Describe(exception)}. Allow more locked memory (ulimit -l) or stage in less (--memory).",
-                        exception);
-                }
-
-                throw;
-            }
-        }
-
-        public void Dispose()
-        {
-            // Before the pages go.
-            pageLock?.Dispose();
-            memory.Dispose();
         }
     }
 }

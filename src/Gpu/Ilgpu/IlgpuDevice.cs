@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime;
@@ -21,6 +22,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     // What the fastest loaders upload in: below it the start of a copy shows, above it only memory is spent.
     private const int UploadSlotBytes = 16 << 20;
 
+    // One an accelerator: wrapped twice, it still has each kernel once.
+    private static readonly ConditionalWeakTable<Accelerator, Lock> LaunchLocks = [];
+
     private readonly AcceleratorStream? _stream;
     private readonly Lock _kernelsLock = new();
     private readonly Dictionary<(DType Stored, DType Target, ReaderKind Reader), DecodeKernel> _kernels = [];
@@ -30,6 +34,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     internal IlgpuDevice(Accelerator accelerator, AcceleratorStream? stream, string id)
     {
         Accelerator = accelerator;
+        MemoryKernels = new MemoryKernels(accelerator);
         _stream = stream;
         Id = id;
         Kind = accelerator.AcceleratorType switch
@@ -67,6 +72,15 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     /// <inheritdoc/>
     public override int PreferredSlotBytes => UploadSlotBytes;
+
+    /// <summary>
+    /// The elements that a stream gathers, converts or brings over at a time where one kernel does not do it: a multiple of every block's
+    /// length, enough that launches do not show, and 64 MiB of scratch at most (F64). Smaller for tests.
+    /// </summary>
+    internal long PartElements { get; init; } = 1L << 22;
+
+    /// <summary>The kernels that decode nothing.</summary>
+    internal MemoryKernels MemoryKernels { get; }
 
     /// <summary>
     /// What launches take one after the other on OpenCL, whose kernels keep their arguments until they are started; null elsewhere.
@@ -160,7 +174,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     }
 
     internal static IlgpuDevice Create(Accelerator accelerator, AcceleratorStream? stream, string id) =>
-        new(accelerator, stream, id) { LaunchLock = accelerator is CLAccelerator ? new Lock() : null };
+        new(accelerator, stream, id) { LaunchLock = accelerator is CLAccelerator ? LaunchLocks.GetValue(accelerator, _ => new Lock()) : null };
 
     /// <summary>The kernel that decodes stored bytes which begin at an offset of their buffer; compiled on first use.</summary>
     internal DecodeKernel KernelOf(Codec codec, DType target, long start)

@@ -13,12 +13,16 @@ internal static class IlgpuLibraries
     /// <summary>The name by which OpenCL is asked for.</summary>
     public const string OpenCL = "OpenCL";
 
-    private const string Cuda = "cuda";
+    /// <summary>The name by which CUDA's driver is asked for.</summary>
+    public const string Cuda = "cuda";
 
     private static readonly Lazy<bool> Resolved = new(Install);
 
     /// <summary>Installs the resolvers, once for the process, before the first context is made.</summary>
     public static void Resolve() => _ = Resolved.Value;
+
+    /// <summary>Whether a driver is installed: asked first, since a context over none costs a tenth of a second.</summary>
+    public static bool IsPresent(string name) => !OperatingSystem.IsLinux() || NativeLibrary.TryLoad($"lib{name}.so.1", out _);
 
     private static bool Install()
     {

@@ -59,17 +59,4 @@ internal sealed partial class IlgpuStream
         var bytes = source.Range(sourceOffset, length);
         Do("bytes were downloaded", () => HostCopies.Download(_stream, bytes, ref Unsafe.AsRef<byte>((byte*)destination.Address + destinationOffset)));
     }
-
-    // Everything else: other dtypes, strides, two accelerators.
-    private void CopyOrConvert(in StridedView source, in StridedView destination)
-    {
-        if (source is { IsContiguous: true, Memory: IlgpuMemory } && destination is { IsContiguous: true, Memory: IlgpuMemory })
-        {
-            var codec = FindCodec(source.DType, destination.DType);
-            Decode(codec, destination.DType, Own(source.Memory), source.ByteOffset, Own(destination.Memory), destination.ByteOffset, source.Shape.ElementCount);
-            return;
-        }
-
-        throw new ArgumentException($"A copy from {source.Memory.Device} to {destination.Memory.Device} with other strides or dtypes goes through a contiguous tensor.");
-    }
 }

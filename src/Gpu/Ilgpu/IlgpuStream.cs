@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
@@ -132,8 +133,11 @@ internal sealed partial class IlgpuStream : DeviceStream
                 fence.Abandon();
             }
 
-            _stored?.Dispose();
-            _decoded?.Dispose();
+            foreach (var scratch in (ReadOnlySpan<DeviceMemory?>)[_stored, _decoded, _gathered, _converted, _onHost])
+            {
+                scratch?.Dispose();
+            }
+
             if (_isOwned)
             {
                 _stream.Dispose();
@@ -216,6 +220,11 @@ internal sealed partial class IlgpuStream : DeviceStream
         catch (AcceleratorException exception)
         {
             throw IlgpuErrors.Explain(_device, exception, work);
+        }
+        catch (InternalCompilerException exception)
+        {
+            // Kernels are compiled when they are first launched.
+            throw new DeviceFailureException(_device.Id, $"ILGPU cannot compile a kernel for it: {IlgpuErrors.Describe(exception)}", exception);
         }
     }
 

@@ -20,6 +20,19 @@ internal sealed class MetaStream(MetaDevice device) : DeviceStream
     {
     }
 
+    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element)
+    {
+    }
+
+    public override void FillUniform(
+        DeviceMemory destination, long destinationOffset, DType dtype, long firstElement, long count, ulong seed, float low, float high)
+    {
+    }
+
+    public override void SwapBytes(DeviceMemory memory, long offset, long count, int size)
+    {
+    }
+
     public override Fence Record() => Fence.Passed;
 
     public override void Synchronize()

@@ -6,6 +6,28 @@ namespace IlgpuLoader.Gpu;
 /// <content>Views: other shapes and strides over the same memory. Each is a tensor of its own, to be disposed.</content>
 public sealed partial class Tensor
 {
+    /// <summary>
+    /// The tensor as one device has it: of a tensor on a <see cref="DeviceGroup"/> that member's own bytes, of any other
+    /// tensor itself. A view like the others: it keeps that member's memory, and no other member's, when everything else
+    /// of the group is disposed.
+    /// </summary>
+    /// <param name="device">A member of the group, or the tensor's own device.</param>
+    /// <exception cref="ArgumentException">The tensor is not on that device.</exception>
+    /// <exception cref="ObjectDisposedException">The tensor was disposed.</exception>
+    public Tensor On(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        if (ReferenceEquals(Device, device))
+        {
+            return new Tensor(_view);
+        }
+
+        return Memory is GroupMemory memory && Device is DeviceGroup group && group.Members.IndexOf(device) is >= 0 and var member
+            ? new Tensor(_view with { Memory = memory[member] })
+            : throw new ArgumentException($"{this} is not on {device}: copy it there.", nameof(device));
+    }
+
     /// <summary>A part of one dimension.</summary>
     /// <param name="dimension">The dimension, counted from the outermost; negative counts from the end.</param>
     /// <param name="start">The first index kept.</param>

@@ -23,10 +23,20 @@ internal static class TensorLayout
         }
 
         var view = new StridedView(memory, dtype, shape, strides, byteOffset);
-        var end = checked(byteOffset + ExtentInBytes(view));
-        return end <= memory.Length
-            ? view
-            : throw new ArgumentException($"{dtype.Name} {shape} at byte {byteOffset} ends at {end}, beyond the memory's {memory.Length} bytes.");
+        CheckWithin(view);
+        return view;
+    }
+
+    /// <summary>Checks that a view's elements lie in its memory.</summary>
+    /// <exception cref="ArgumentException">One does not.</exception>
+    public static void CheckWithin(in StridedView view)
+    {
+        var end = checked(view.ByteOffset + ExtentInBytes(view));
+        if (view.ByteOffset < 0 || end > view.Memory.Length)
+        {
+            throw new ArgumentException(
+                $"{view.DType.Name} {view.Shape} at byte {view.ByteOffset} ends at {end}, beyond the memory's {view.Memory.Length} bytes.");
+        }
     }
 
     /// <summary>Checks that rows consist of whole blocks, and sub-byte elements of whole bytes.</summary>
@@ -122,6 +132,30 @@ internal static class TensorLayout
         }
 
         return next < 0 ? ImmutableCollectionsMarshal.AsImmutableArray(strides) : null;
+    }
+
+    /// <summary>Checks that no two elements share a place, by what is certain: each stride passes all that lies within it.</summary>
+    /// <exception cref="ArgumentException">They may.</exception>
+    public static void CheckNoPlaceTwice(in StridedView view)
+    {
+        if (view.IsContiguous)
+        {
+            return;
+        }
+
+        var (sizes, strides) = (InUnits(view.DType, view.Shape), view.Strides);
+        long extent = 0;
+        foreach (var dimension in Enumerable.Range(0, sizes.Length).Where(i => sizes[i] > 1).OrderBy(i => strides[i]))
+        {
+            if (strides[dimension] <= extent)
+            {
+                throw new ArgumentException(
+                    $"Elements of {view.DType.Name} {view.Shape} with strides [{string.Join(", ", strides)}] share places, "
+                    + "so that they cannot be written each; copy the tensor first.");
+            }
+
+            extent = checked(extent + ((sizes[dimension] - 1) * strides[dimension]));
+        }
     }
 
     // From the first byte of the first element to the last byte of the last.

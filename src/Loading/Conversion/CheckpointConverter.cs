@@ -67,6 +67,11 @@ public static class CheckpointConverter
             throw new ArgumentException($"The device '{options.Device.Id}' has no values to convert; choose one that has, such as host.", nameof(options));
         }
 
+        if (options.Device.Kind == DeviceKind.Group)
+        {
+            throw new ArgumentException($"One device converts, not each of '{options.Device.Id}': choose one of them.", nameof(options));
+        }
+
         var started = Stopwatch.GetTimestamp();
         var format = FormatOf(output, options);
         var target = ConversionTarget.Of(format, checkpoint, options.DType);

@@ -3,7 +3,7 @@ namespace IlgpuLoader.Loading;
 /// <summary>What a load did and how long it took. Times of lanes are summed, so they may exceed the time that passed.</summary>
 /// <param name="Tensors">Tensors loaded.</param>
 /// <param name="BytesRead">Bytes read from files.</param>
-/// <param name="BytesPlaced">Bytes of the tensors on the device.</param>
+/// <param name="BytesPlaced">Bytes of the tensors on the device, on each of a group.</param>
 /// <param name="Elapsed">The time that passed.</param>
 /// <param name="FirstTouch">Time lanes spent on making fresh pages present.</param>
 /// <param name="Reading">Time lanes spent in reads.</param>

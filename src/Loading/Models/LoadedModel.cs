@@ -34,6 +34,26 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         }
     }
 
+    // The same tensors on one device of several.
+    private LoadedModel(LoadedModel model, Device device)
+    {
+        (Name, Metadata, Config, Statistics, HasTies) = (model.Name, model.Metadata, model.Config, model.Statistics, model.HasTies);
+        (_weightsRoot, _order) = (model._weightsRoot, model._order);
+        _tensors = new Dictionary<string, Tensor>(model._tensors.Count);
+        try
+        {
+            foreach (var (name, tensor) in model._tensors)
+            {
+                _tensors.Add(name, tensor.On(device));
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
     /// <summary>The checkpoint's path.</summary>
     public string Name { get; }
 
@@ -74,6 +94,22 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         || (_weightsRoot is not null && _tensors.Remove($"{_weightsRoot}.{name}", out tensor))
             ? tensor
             : throw new TensorNotFoundException(name, Name, _order);
+
+    /// <summary>
+    /// The model as one device of a <see cref="DeviceGroup"/> has it: the same names, with that device's own tensors. It
+    /// owns its tensors by itself: when this model is disposed the other devices' memory is freed, and this device's with
+    /// the last of both. What both hold is the same memory. Detached tensors are in neither.
+    /// </summary>
+    /// <param name="device">A member of the group, or the device itself that the model was loaded onto.</param>
+    /// <returns>A model, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">The model is not on that device.</exception>
+    /// <exception cref="ObjectDisposedException">The model, or a tensor of it, was disposed.</exception>
+    public LoadedModel On(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new LoadedModel(this, device);
+    }
 
     /// <inheritdoc/>
     public IEnumerator<LoadedTensor> GetEnumerator() =>

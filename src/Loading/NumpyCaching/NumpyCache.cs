@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Torch;
 
 namespace IlgpuLoader.Loading;
 
@@ -22,9 +23,6 @@ public static class NumpyCache
 {
     /// <summary>The name of the cache's folder in that of the model.</summary>
     public const string FolderName = "np";
-
-    // TorchFormat's name, which Checkpoint.Format has.
-    private const string CachedFormat = "pytorch";
 
     /// <summary>Opens the cache of a checkpoint; makes it first where there is none, or another checkpoint's.</summary>
     /// <returns>A checkpoint over the cache, or over the model itself where its files are not PyTorch's; the caller disposes it.</returns>
@@ -57,7 +55,7 @@ public static class NumpyCache
     {
         ThrowIfNoFolder(modelFolder);
         var source = await Checkpoint.OpenAsync(modelFolder, options, cancellationToken).ConfigureAwait(false);
-        if (source.Format != CachedFormat)
+        if (!IsCached(source))
         {
             return new NumpyCacheOpening(source, CachePath: null);
         }
@@ -100,7 +98,7 @@ public static class NumpyCache
     {
         ThrowIfNoFolder(modelFolder);
         var source = await Checkpoint.OpenAsync(modelFolder, options, cancellationToken).ConfigureAwait(false);
-        if (source.Format != CachedFormat)
+        if (!IsCached(source))
         {
             return new NumpyCacheOpening(source, CachePath: null);
         }
@@ -124,6 +122,9 @@ public static class NumpyCache
 
         return new NumpyCacheOpening(cached ?? source, folder.Path) { IsMissing = cached is null };
     }
+
+    // PyTorch files have to be unpickled; the others are read about as fast as a cache.
+    private static bool IsCached(Checkpoint source) => source.Files[0].Header is TorchHeader;
 
     private static void ThrowIfNoFolder(string modelFolder)
     {

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Hashes the tensors of a block when it is complete, for a manifest, which has the hash of each as a copy of its own would have it:
-/// from the memory itself where that is the host's and holds what is stored, else from the file once more, since neither decoded values nor
+/// from the memory itself where that is the host's, or a copy of it is, and holds what is stored, else from the file once more, since neither decoded values nor
 /// another device's memory are the stored bytes.
 /// </summary>
 internal static class BlockHasher
@@ -23,7 +23,8 @@ internal static class BlockHasher
         LoadPlan plan, PlannedBlock block, Tensor loaded, ManifestCheck check, CancellationToken cancellationToken)
     {
         var sha256 = new byte[SHA256.HashSizeInBytes];
-        var memory = block.Memory.DType == block.Memory.Source.DType ? loaded.Memory as HostMemory : null;
+        using var onHost = HostOf(loaded.Device) is { } host ? loaded.On(host) : null;
+        var memory = block.Memory.DType == block.Memory.Source.DType ? onHost?.Memory as HostMemory : null;
         foreach (var index in block.Tensors)
         {
             var tensor = plan.Tensors[index];
@@ -36,4 +37,7 @@ internal static class BlockHasher
             }
         }
     }
+
+    private static Device? HostOf(Device device) =>
+        device is DeviceGroup group ? group.Members.FirstOrDefault(member => member.IsHost) : device.IsHost ? device : null;
 }

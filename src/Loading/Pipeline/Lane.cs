@@ -353,14 +353,10 @@ internal sealed class Lane : IAsyncDisposable
             var tensor = _destinations[placement.Destination];
             var stored = planned.Source.DType;
             var position = tensor.ByteOffset + placement.DestinationOffset;
-            if (tensor.Memory is HostMemory memory)
-            {
-                var elements = segments.CutsGroups
-                    ? placement.ByteLength / segments.ByteLength * segments.KeptElements
-                    : placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
-                _session.Clock.AddFirstTouch(memory.Populate(position, tensor.DType.ByteCount(elements * planned.ValuesPerElement)));
-            }
-
+            var elements = segments.CutsGroups
+                ? placement.ByteLength / segments.ByteLength * segments.KeptElements
+                : placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
+            _session.Clock.AddFirstTouch(tensor.Memory.Populate(position, tensor.DType.ByteCount(elements * planned.ValuesPerElement)));
             var started = Stopwatch.GetTimestamp();
             var staged = bytes.Slice(placement.RunOffset, placement.ByteLength);
             if (segments.CutsGroups)

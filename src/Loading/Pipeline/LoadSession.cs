@@ -57,6 +57,7 @@ internal sealed class LoadSession
         CompleteEmptyTensors();
         if (Plan.Runs.Length > 0)
         {
+            Plan.Device.Prepare(Conversions());
             await RunLanesAsync(cancellationToken).ConfigureAwait(false);
             await EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         }
@@ -97,6 +98,17 @@ internal sealed class LoadSession
         }
 
         return ReadFailure.Explain(exception, SourceAt(Plan.Placements[index].Destination, offset), offset);
+    }
+
+    private IEnumerable<(DType Stored, DType Target)> Conversions()
+    {
+        for (var i = 0; i < Plan.DestinationCount; i++)
+        {
+            if (Plan.IsDestination(i) && Plan.Destination(i) is var planned && planned.DType != planned.Source.DType)
+            {
+                yield return (planned.Source.DType, planned.DType);
+            }
+        }
     }
 
     // Of a block the first tensor that has elements there, or around it.

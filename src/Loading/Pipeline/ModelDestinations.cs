@@ -129,10 +129,7 @@ internal sealed class ModelDestinations : IDestinations
     public void Complete(int destination)
     {
         // From here on every page is present; a second load into the same memory need not ask again.
-        if (this[destination].Memory is HostMemory memory)
-        {
-            memory.MarkPopulated();
-        }
+        this[destination].Memory.MarkPopulated();
     }
 
     public void Discard(int destination)

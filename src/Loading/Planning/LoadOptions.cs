@@ -16,7 +16,7 @@ public sealed record LoadOptions
     /// <summary>The defaults: everything, as it is stored, into host memory.</summary>
     public static LoadOptions Default { get; } = new();
 
-    /// <summary>The device that the tensors go to. Default: the host.</summary>
+    /// <summary>The device that the tensors go to, or several that each get all of them (<see cref="DeviceGroup"/>). Default: the host.</summary>
     public Device Device { get; init; } = HostDevice.Shared;
 
     /// <summary>

@@ -113,7 +113,7 @@ public sealed class LoadPlan
     /// </summary>
     public long ScratchBytes { get; }
 
-    /// <summary>The bytes of all tensors on the device; tied tensors and blocks count once.</summary>
+    /// <summary>The bytes of all tensors on the device, on each of a group; tied tensors and blocks count once.</summary>
     public long DestinationBytes { get; }
 
     /// <summary>How many tensors are loaded in part; 0 for a tensor-parallel rank where no name was recognised.</summary>
@@ -133,19 +133,27 @@ public sealed class LoadPlan
     public IEnumerable<PlannedTensor> LargestTensors(int count) =>
         Tensors.Where((tensor, i) => tensor.TiedTo is null && (tensor.Block is not { } block || Blocks[block].Tensors[0] == i)).OrderByDescending(MemoryOf).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
 
-    /// <summary>What the plan takes of each device that it takes memory of, and what is free there now.</summary>
+    /// <summary>What the plan takes of each device that it takes memory of, and what is free there now. Every member of a group takes the tensors once.</summary>
     /// <param name="destinationBytes">What the tensors take at the same time; null for the whole of them, as when they are not streamed.</param>
     /// <exception cref="OverflowException">The sum of the bytes does not fit a <see cref="long"/>.</exception>
     public ImmutableArray<MemoryNeed> MemoryNeeds(long? destinationBytes = null)
     {
         var tensors = destinationBytes ?? DestinationBytes;
-        return Device.Kind switch
+        var staging = Staging.Bytes + ScratchBytes;
+        ImmutableArray<Device> holders = Device is DeviceGroup group ? group.Members : Device.Kind == DeviceKind.Meta ? [] : [Device];
+        var needs = ImmutableArray.CreateBuilder<MemoryNeed>(holders.Length + 1);
+        foreach (var holder in holders)
         {
-            DeviceKind.Meta => [],
-            DeviceKind.Host => [Need(Device, tensors, Staging.Bytes + ScratchBytes)],
-            _ when Staging.Bytes + ScratchBytes > 0 => [Need(Device, tensors, 0), Need(HostDevice.Shared, 0, Staging.Bytes + ScratchBytes)],
-            _ => [Need(Device, tensors, 0)],
-        };
+            // What is staged is the host's, whether tensors are there too or not.
+            needs.Add(Need(holder, tensors, holder.IsHost ? staging : 0));
+        }
+
+        if (staging > 0 && !holders.IsEmpty && !holders.Any(holder => holder.IsHost))
+        {
+            needs.Add(Need(HostDevice.Shared, 0, staging));
+        }
+
+        return needs.DrainToImmutable();
     }
 
     /// <summary>Holds the plan against the memory that is free now.</summary>

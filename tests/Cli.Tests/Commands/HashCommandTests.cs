@@ -104,6 +104,7 @@ public sealed class HashCommandTests
 
     [Theory]
     [InlineData("Usage", 2, "--device", "meta", "--values", "f32")]
+    [InlineData("Usage", 2, "--device", "cuda:0,cuda:1", "--values", "f32")]
     [InlineData("DeviceUnavailable", 7, "--device", "none")]
     [InlineData("DeviceUnavailable", 7, "--device", "none", "--values", "f32")]
     public async Task A_device_that_cannot_hash_is_refused_before_any_work(string code, int exitCode, params string[] options)

@@ -100,6 +100,8 @@ public sealed class LoadCommandTests
     [InlineData("--memory", "lots")]
     [InlineData("--memory", "99999999999999999999999T")]
     [InlineData("--repeat", "-1")]
+    [InlineData("--device", "host,host")]
+    [InlineData("--device", "host,meta")]
     public async Task Options_out_of_range_are_usage_errors(string option, string value)
     {
         using var folder = new TemporaryFolder();
@@ -115,6 +117,8 @@ public sealed class LoadCommandTests
         var run = await ToolRun.OfAsync("load", file, "--device", "cuda:77");
         Assert.Equal((7, ""), (run.ExitCode, run.Out));
         Assert.Matches("^error: There is no device 'cuda:77'; there are host, .*meta and auto\\.\n$", run.Error);
+        var ofTwo = await ToolRun.OfAsync("load", file, "--device", "host,cuda:77");
+        Assert.Equal((7, run.Error), (ofTwo.ExitCode, ofTwo.Error));
     }
 
     [Fact]

@@ -290,4 +290,12 @@ public sealed class NpyBadInputTests
             }
         }));
     }
+
+    [Fact]
+    public void A_limit_on_headers_that_no_array_can_hold_is_refused()
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => new NumpyLimits { MaximumHeaderBytes = 0 });
+        Assert.Throws<ArgumentOutOfRangeException>(() => new NumpyLimits { MaximumHeaderBytes = Array.MaxLength - 11 });
+        Assert.Equal(Array.MaxLength - 12, new NumpyLimits { MaximumHeaderBytes = Array.MaxLength - 12 }.MaximumHeaderBytes);
+    }
 }

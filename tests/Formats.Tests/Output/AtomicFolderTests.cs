@@ -143,6 +143,26 @@ public sealed class AtomicFolderTests : IDisposable
     }
 
     [Fact]
+    public async Task AddLink_GivesAFileOfTheFolderAnotherNameWhenItIsCommitted()
+    {
+        using (var folder = AtomicFolder.Create(_folder["d"]))
+        {
+            await folder.WriteAllBytesAsync("a", new byte[] { 1, 2, 3 });
+            folder.AddLink("b", "a");
+            Assert.Throws<ArgumentException>(() => folder.AddLink("b", "a"));
+            Assert.Throws<ArgumentException>(() => folder.AddLink("a", "a"));
+            Assert.Throws<ArgumentException>(() => folder.AddLink("c", "missing"));
+            Assert.Throws<ArgumentException>(() => folder.AddLink("../c", "a"));
+            Assert.Empty(Entries());
+            folder.Commit();
+            Assert.Throws<ObjectDisposedException>(() => folder.AddLink("c", "a"));
+        }
+
+        Assert.Equal([_folder["d/a"], _folder["d/b"]], Entries("d").Order());
+        Assert.Equal(new byte[] { 1, 2, 3 }, await File.ReadAllBytesAsync(_folder["d/b"]));
+    }
+
+    [Fact]
     public async Task Dispose_WithOverwriteAndWithoutCommit_KeepsTheOldFolder()
     {
         _folder.Write("d/old", "old");

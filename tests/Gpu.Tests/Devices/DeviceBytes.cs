@@ -1,4 +1,6 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
+using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
@@ -22,6 +24,38 @@ internal static class DeviceBytes
         using var host = new HostDevice().Allocate(length);
         Copy(memory.Device, memory, host, length);
         return ((HostMemory)host).AsSpan(0, length).ToArray();
+    }
+
+    /// <summary>The elements of a tensor, side by side.</summary>
+    public static byte[] Values(Tensor tensor)
+    {
+        using var host = tensor.To(new HostDevice());
+        return host.AsSpan<byte>().ToArray();
+    }
+
+    /// <summary>Reproducible bytes.</summary>
+    public static byte[] Random(int seed, long length)
+    {
+        var bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+
+    /// <summary>How many random cases are tried: the simulator takes milliseconds for each launch.</summary>
+    public static int Cases(TestDevice kind) => kind switch
+    {
+        TestDevice.Host => 1000,
+        TestDevice.Simulator => 60,
+        _ => 300,
+    };
+
+    /// <summary>Checks that everything was freed on a host device of a test's own; other devices are shared by tests that run beside each other.</summary>
+    public static void CheckNothingStays(Device device)
+    {
+        if (device.IsHost)
+        {
+            Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
+        }
     }
 
     private static void Copy(Device device, DeviceMemory from, DeviceMemory to, long length)

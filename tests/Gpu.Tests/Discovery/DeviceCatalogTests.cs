@@ -49,6 +49,28 @@ public sealed class DeviceCatalogTests
         Assert.Contains("meta and auto", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("host,host", "'host,host' has host twice")]
+    [InlineData("cuda:7, host ,cuda:7", "has cuda:7 twice")]
+    [InlineData("host,meta", "meta holds nothing")]
+    [InlineData(",", "has  twice")]
+    public void Devices_that_make_no_group_are_refused_before_one_is_opened(string ids, string message)
+    {
+        var error = Assert.Throws<ArgumentException>(() => DeviceCatalog.Open(ids));
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("host,cuda:99", "cuda:99")]
+    [InlineData("cuda:98,cuda:99", "cuda:98")]
+    [InlineData("host,", "")]
+    public void A_group_with_an_unknown_device_is_refused_by_its_name(string ids, string unknown)
+    {
+        var error = Assert.Throws<DeviceUnavailableException>(() => DeviceCatalog.Open(ids));
+        Assert.Equal(unknown, error.Device);
+        Assert.Contains($"'{unknown}'", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void No_device_is_refused() => Assert.Throws<ArgumentNullException>(() => DeviceCatalog.Open(null!));
 }

@@ -9,8 +9,6 @@ namespace IlgpuLoader.Gpu.Tests;
 
 public sealed class RandomFillTests
 {
-    private static readonly BigInteger Modulus = BigInteger.One << 64;
-
     private static readonly DType[] Floats = [DType.F32, DType.F16, DType.BF16, DType.F64];
 
     // The first outputs of SplitMix64 from the seed 0, as they are published with the algorithm.
@@ -33,7 +31,7 @@ public sealed class RandomFillTests
             ArbMap.Default.GeneratorFor<ulong>().ToArbitrary(),
             Gen.Choose(0, int.MaxValue).Select(index => index * 0x1_0001L).ToArbitrary(),
             (seed, index) => Fill(DType.F32, 3, index, seed, 0.1f, 0.7f)
-                .SequenceEqual(Enumerable.Range(0, 3).Select(i => Expected(seed, index + i, 0.1f, 0.7f))))
+                .SequenceEqual(Enumerable.Range(0, 3).Select(i => UniformOracle.Value(seed, index + i, 0.1f, 0.7f))))
             .QuickCheckThrowOnFailure();
     }
 
@@ -98,7 +96,7 @@ public sealed class RandomFillTests
         BigInteger seed = 77;
         foreach (var character in "ab")
         {
-            seed = Mix((seed + ((character + 1) * GoldenRatio)) % Modulus);
+            seed = UniformOracle.Mix((seed + ((character + 1) * UniformOracle.GoldenRatio)) % UniformOracle.Modulus);
         }
 
         Assert.Equal((ulong)seed, RandomFill.SeedFor(77, "ab"));
@@ -114,7 +112,15 @@ public sealed class RandomFillTests
         RandomFill.Uniform([], DType.F32, 0, 0, 0, 1);
     }
 
-    private static BigInteger GoldenRatio => 0x9E3779B97F4A7C15;
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(0, float.PositiveInfinity)]
+    [InlineData(float.NaN, 1)]
+    [InlineData(float.MinValue, float.MaxValue)]
+    public void Bounds_that_are_no_interval_of_a_finite_width_are_refused(float low, float high)
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => RandomFill.Uniform(new byte[4], DType.F32, 0, 0, low, high));
+    }
 
     private static byte[] Bytes(DType dtype, int count, long first, ulong seed, float low, float high)
     {
@@ -125,22 +131,6 @@ public sealed class RandomFillTests
 
     private static float[] Fill(DType dtype, int count, long first, ulong seed, float low, float high) =>
         MemoryMarshal.Cast<byte, float>(Bytes(dtype, count, first, seed, low, high)).ToArray();
-
-    private static BigInteger Mix(BigInteger state)
-    {
-        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % Modulus;
-        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % Modulus;
-        return state ^ (state >> 31);
-    }
-
-    // In double, where a product of two floats and this sum are exact, and rounded to float where the rule says so.
-    private static float Expected(ulong seed, long index, float low, float high)
-    {
-        var bits = Mix((seed + (((index / 2) + 1) * GoldenRatio)) % Modulus);
-        var uniform = (double)(((bits >> (int)(index % 2 * 32)) % (BigInteger.One << 32)) >> 8) / (1 << 24);
-        var scaled = (float)(uniform * (high - low));
-        return (float)((double)low + scaled);
-    }
 
     private static ushort RoundToBFloat16(float value)
     {

@@ -1,41 +1,44 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
 /// <summary>Tensors of block dtypes: rows and whole blocks are views, anything else is decoded and then narrowed.</summary>
-public sealed class BlockTensorTests
+[Trait("Area", "Devices")]
+public abstract class BlockTensorTests(TestDevice kind)
 {
     private const int Rows = 5;
     private const int BlocksPerRow = 3;
 
+    // A host of its own, whose allocations nobody else counts.
+    private Device Device { get; } = kind == TestDevice.Host ? new HostDevice() : TestDevices.Get(kind);
+
     public static TheoryData<DType> Types() => [.. DType.All.Where(dtype => dtype.IsBlock)];
 
-    [Theory]
+    [DeviceTheory]
     [MemberData(nameof(Types))]
     public void Any_range_of_rows_decodes_to_those_rows_of_the_whole(DType dtype)
     {
-        var device = new HostDevice();
-        using (var tensor = Make(dtype, device))
+        using (var tensor = Make(dtype))
         {
             var whole = Decode(tensor, DType.F32);
             for (var start = 0; start <= Rows; start++)
             {
                 using var part = tensor.Decode(DType.F32, 0, start, Rows - start);
                 Assert.Equal(new Shape(Rows - start, tensor.Shape[1]), part.Shape);
-                Assert.Equal(whole[(start * 4 * (int)tensor.Shape[1])..], part.AsSpan<byte>().ToArray());
+                Assert.Equal(whole[(start * 4 * (int)tensor.Shape[1])..], DeviceBytes.Values(part));
             }
         }
 
-        Assert.Equal(0, device.LiveAllocations);
+        DeviceBytes.CheckNothingStays(Device);
     }
 
-    [Theory]
+    [DeviceTheory]
     [MemberData(nameof(Types))]
     public void Any_range_of_columns_decodes_to_those_columns_of_the_whole(DType dtype)
     {
-        var device = new HostDevice();
-        using (var tensor = Make(dtype, device))
+        using (var tensor = Make(dtype))
         {
             var columns = (int)tensor.Shape[1];
             var whole = Decode(tensor, DType.BF16);
@@ -48,18 +51,18 @@ public sealed class BlockTensorTests
             {
                 using var part = tensor.Decode(DType.BF16, 1, start, length);
                 var expected = Enumerable.Range(0, Rows).SelectMany(row => whole.Skip(2 * ((row * columns) + start)).Take(2 * length));
-                Assert.Equal(expected.ToArray(), part.AsSpan<byte>().ToArray());
+                Assert.Equal(expected.ToArray(), DeviceBytes.Values(part));
             }
         }
 
-        Assert.Equal(0, device.LiveAllocations);
+        DeviceBytes.CheckNothingStays(Device);
     }
 
-    [Theory]
+    [DeviceTheory]
     [MemberData(nameof(Types))]
     public void Rows_and_whole_blocks_are_views_that_decode_like_the_whole(DType dtype)
     {
-        using var tensor = Make(dtype, new HostDevice());
+        using var tensor = Make(dtype);
         using var rows = tensor.Narrow(0, 1, 3);
         using var blocks = rows.Narrow(1, dtype.BlockLength, 2 * dtype.BlockLength);
         Assert.Same(tensor.Memory, blocks.Memory);
@@ -70,20 +73,32 @@ public sealed class BlockTensorTests
         Assert.Throws<ArgumentException>(() => tensor.Narrow(1, 1, dtype.BlockLength));
     }
 
-    private static Tensor Make(DType dtype, HostDevice device)
+    private Tensor Make(DType dtype)
     {
         var shape = new Shape(Rows, BlocksPerRow * dtype.BlockLength);
         var bytes = new byte[dtype.ByteCount(shape.ElementCount)];
         new Random(7).NextBytes(bytes);
-        return Tensor.FromValues<byte>(dtype, shape, bytes, device);
+        using var host = Tensor.FromValues<byte>(dtype, shape, bytes);
+        return host.To(Device);
     }
 
     // The codec itself, over all the bytes: tensors add views and copies to it.
     private static byte[] Decode(Tensor tensor, DType target)
     {
-        using var contiguous = tensor.To(tensor.DType);
         var values = new byte[target.ByteCount(tensor.ElementCount)];
-        Codecs.Of(tensor.DType).DecodeScalar(contiguous.AsSpan<byte>().ToArray(), values, target);
+        Codecs.Of(tensor.DType).DecodeScalar(DeviceBytes.Values(tensor), values, target);
         return values;
     }
 }
+
+[OnDevice(TestDevice.Host)]
+public sealed class HostBlockTensorTests() : BlockTensorTests(TestDevice.Host);
+
+[OnDevice(TestDevice.Simulator)]
+public sealed class SimulatorBlockTensorTests() : BlockTensorTests(TestDevice.Simulator);
+
+[OnDevice(TestDevice.OpenCL)]
+public sealed class OpenCLBlockTensorTests() : BlockTensorTests(TestDevice.OpenCL);
+
+[OnDevice(TestDevice.Cuda)]
+public sealed class CudaBlockTensorTests() : BlockTensorTests(TestDevice.Cuda);

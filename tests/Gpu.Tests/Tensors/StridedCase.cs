@@ -47,6 +47,9 @@ internal sealed record StridedCase(DType DType, long[] Sizes, long[] UnitStrides
         return new StridedCase(dtype, sizes, strides, random.Next(3) * dtype.BlockSize);
     }
 
+    /// <summary>The same, sometimes at a place where an element would not be aligned.</summary>
+    public StridedCase Moved(Random random) => random.Next(4) == 0 ? this with { ByteOffset = random.Next(40) } : this;
+
     public Tensor Over(DeviceMemory memory) => new(memory, DType, Shape, Strides, ByteOffset);
 
     /// <summary>The byte offset of every unit in row-major order.</summary>

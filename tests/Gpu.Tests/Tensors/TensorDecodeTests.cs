@@ -1,119 +1,47 @@
 using FsCheck;
 using FsCheck.Fluent;
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
-public sealed class TensorDecodeTests
+[Trait("Area", "Devices")]
+public abstract class TensorDecodeTests(TestDevice kind)
 {
-    [Fact]
+    // A host of its own, whose allocations nobody else counts.
+    private Device Device { get; } = kind == TestDevice.Host ? new HostDevice() : TestDevices.Get(kind);
+
+    [DeviceFact]
     public void Any_part_of_any_dimension_is_what_its_elements_are_alone()
     {
-        var device = new HostDevice();
         Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
         {
             var random = new Random(seed);
             var dtype = random.GetItems(SmallElements.Types, 1)[0];
             var shape = RandomShape(random, dtype);
-            using var tensor = Random(device, dtype, shape, random);
+            using var tensor = Random(Device, dtype, shape, random);
             AssertPart(tensor, shape.Dimensions.ToArray(), 0, RowMajor(shape.Dimensions), random);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
-        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(DeviceBytes.Cases(kind)));
+        DeviceBytes.CheckNothingStays(Device);
     }
 
-    [Fact]
+    [DeviceFact]
     public void A_part_of_a_strided_view_of_whole_groups_is_what_its_elements_are_alone()
     {
-        var device = new HostDevice();
         Prop.ForAll(Gen.Choose(int.MinValue, int.MaxValue).ToArbitrary(), seed =>
         {
             var random = new Random(seed);
             var dtype = random.GetItems(SmallElements.Types, 1)[0];
             var group = dtype.BlockLength;
             long[] sizes = [random.Next(1, 4), random.Next(1, 5), random.Next(2, 7) * group];
-            using var whole = Random(device, dtype, new Shape(sizes), random);
+            using var whole = Random(Device, dtype, new Shape(sizes), random);
             using var narrow = whole.Narrow(2, group, sizes[2] - group);
             using var turned = narrow.Transpose(0, 1);
             long[] strides = [sizes[2], sizes[1] * sizes[2], 1];
             AssertPart(turned, [sizes[1], sizes[0], sizes[2] - group], group, strides, random);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
-        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
-    }
-
-    // Rows whose cut groups do not fit one temporary; rows that end inside a byte, several to a temporary; and rows longer than one.
-    [Theory]
-    [InlineData(DType.F4, 1, 1, 2, "700001 4")]
-    [InlineData(DType.F4, 2, 1, 2, "1 700001 4")]
-    [InlineData(DType.F6_E2M3, 1, 2, 1, "400003 4")]
-    [InlineData(DType.F4, 1, 3, 996, "2500 1001")]
-    [InlineData(DType.F4, 0, 1, 1_233, "2468 1001")]
-    [InlineData(DType.F4, 1, 5, 1_100_000, "4 1100007")]
-    [InlineData(DType.F6_E3M2, 1, 1, 1_100_000, "4 1100003")]
-    public void Large_parts_are_decoded_without_a_seam(DType dtype, int dimension, long start, long length, string sizes)
-    {
-        var device = new HostDevice();
-        using (var tensor = Random(device, dtype, new Shape([.. sizes.Split(' ').Select(long.Parse)]), new Random(5)))
-        using (var all = tensor.To(DType.F32))
-        using (var view = all.Narrow(dimension, start, length))
-        using (var expected = view.To(DType.F32))
-        using (var part = tensor.Decode(DType.F32, dimension, start, length))
-        {
-            Assert.Equal(expected.Shape, part.Shape);
-            Assert.True(expected.AsSpan<byte>().SequenceEqual(part.AsSpan<byte>()));
-        }
-
-        Assert.Equal((0, 0L), (device.LiveAllocations, device.LiveBytes));
-    }
-
-    [Fact]
-    public void Other_types_narrow_and_convert_at_once()
-    {
-        using var tensor = Tensor.FromValues<float>(DType.F32, new Shape(2, 3), [1, 2, 3, 4, 5, 6]);
-        using var part = tensor.Decode(DType.F64, -1, 1, 2);
-        Assert.Equal([2.0, 3, 5, 6], part.AsSpan<double>().ToArray());
-        using var same = tensor.Decode(DType.F32, 0, 1, 1);
-        Assert.Equal([4f, 5, 6], same.AsSpan<float>().ToArray());
-    }
-
-    [Fact]
-    public void What_cannot_be_decoded_is_refused_and_nothing_stays()
-    {
-        var device = new HostDevice();
-        using (var tensor = Tensor.Empty(DType.F4, new Shape(3, 4), device))
-        using (var blocks = Tensor.Empty(DType.Q8_K, new Shape(2, 256), device))
-        {
-            Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 2, 0, 1));
-            Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 1, -1, 1));
-            Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 1, 0, -1));
-            Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 1, 2, 3));
-            Assert.Throws<ArgumentOutOfRangeException>(() => tensor.Decode(DType.F32, 1, long.MaxValue, 1));
-            Assert.Throws<ArgumentException>(() => tensor.Decode(DType.F4, 1, 1, 2));
-            Assert.Throws<ArgumentException>(() => tensor.Decode(DType.I8, 1, 1, 2));
-            Assert.Throws<ArgumentException>(() => tensor.Decode(DType.I8, 1, 2, 2));
-            Assert.Contains(
-                "from Q8_K to I32",
-                Assert.Throws<ArgumentException>(() => blocks.Decode(DType.I32, 1, 1, 2)).Message,
-                StringComparison.Ordinal);
-            Assert.Contains(
-                nameof(Tensor.Decode), Assert.Throws<ArgumentException>(() => tensor.Narrow(1, 1, 2)).Message, StringComparison.Ordinal);
-            Assert.Contains(
-                nameof(Tensor.Decode), Assert.Throws<ArgumentException>(() => blocks.Narrow(1, 1, 2)).Message, StringComparison.Ordinal);
-            Assert.Equal(2, device.LiveAllocations);
-        }
-
-        var gone = Tensor.Empty(DType.F4, new Shape(4), device);
-        gone.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => gone.Decode(DType.F32, 0, 1, 1));
-        Assert.Equal(0, device.LiveAllocations);
-    }
-
-    [Fact]
-    public void On_meta_only_the_shape_is_made()
-    {
-        using var tensor = Tensor.Empty(DType.F6_E2M3, new Shape(1L << 40, 5, 4), new MetaDevice());
-        using var part = tensor.Decode(DType.BF16, 2, 1, 2);
-        Assert.Equal((DType.BF16, new Shape(1L << 40, 5, 2), DeviceKind.Meta), (part.DType, part.Shape, part.Device.Kind));
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(DeviceBytes.Cases(kind)));
+        DeviceBytes.CheckNothingStays(Device);
     }
 
     // Every element of a random part, found by its strides in the memory that the tensor views.
@@ -128,9 +56,9 @@ public sealed class TensorDecodeTests
         wanted[dimension] = length;
         Assert.Equal((target, new Shape(wanted), true), (part.DType, part.Shape, part.IsContiguous));
 
-        using var asSingle = part.To(DType.F32);
+        using var asSingle = part.To(DType.F32, new HostDevice());
         var values = asSingle.AsSpan<float>();
-        var bytes = ((HostMemory)tensor.Memory).AsSpan(0, (int)tensor.Memory.Length);
+        var bytes = DeviceBytes.Get(tensor.Memory).AsSpan();
         var dtype = tensor.DType;
         for (var i = 0; i < values.Length; i++)
         {
@@ -173,10 +101,21 @@ public sealed class TensorDecodeTests
         return strides;
     }
 
-    private static Tensor Random(HostDevice device, DType dtype, Shape shape, Random random)
+    private static Tensor Random(Device device, DType dtype, Shape shape, Random random)
     {
-        var tensor = Tensor.Empty(dtype, shape, device);
-        random.NextBytes(tensor.AsSpan<byte>());
-        return tensor;
+        using var host = Tensor.FromValues<byte>(dtype, shape, DeviceBytes.Random(random.Next(), dtype.ByteCount(shape.ElementCount)));
+        return host.To(device);
     }
 }
+
+[OnDevice(TestDevice.Host)]
+public sealed class HostTensorDecodeTests() : TensorDecodeTests(TestDevice.Host);
+
+[OnDevice(TestDevice.Simulator)]
+public sealed class SimulatorTensorDecodeTests() : TensorDecodeTests(TestDevice.Simulator);
+
+[OnDevice(TestDevice.OpenCL)]
+public sealed class OpenCLTensorDecodeTests() : TensorDecodeTests(TestDevice.OpenCL);
+
+[OnDevice(TestDevice.Cuda)]
+public sealed class CudaTensorDecodeTests() : TensorDecodeTests(TestDevice.Cuda);

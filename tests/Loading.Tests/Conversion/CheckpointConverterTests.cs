@@ -308,6 +308,7 @@ public sealed class CheckpointConverterTests : IDisposable
             new() { DType = DType.U8 },
             new() { DType = DType.Q4_K },
             new() { Device = MetaDevice.Shared },
+            new() { Device = new LateGroup().Device },
         ];
         foreach (var options in refused)
         {

@@ -31,13 +31,21 @@ public sealed class LateDevice : Device
 
     public override string Name => "a device that works late";
 
-    public override string Id => "late:0";
+    public override string Id => $"late:{Index}";
 
     public override long TotalMemory => FreeMemory;
 
     public override long FreeMemory => Free;
 
     public override int PreferredSlotBytes => SlotBytes;
+
+    public override bool UsesPageLockedMemory => UsesLockedPages;
+
+    /// <summary>Whether it says that it wants page-locked slots, which its pool's are as good as.</summary>
+    public bool UsesLockedPages { get; init; }
+
+    /// <summary>Its number in its id.</summary>
+    public int Index { get; init; }
 
     /// <summary>What the device says is free.</summary>
     public long Free { get; init; } = 1L << 40;
@@ -85,9 +93,10 @@ public sealed class LateDevice : Device
 
     public override DeviceStream CreateStream() => new LateStream(this);
 
-    /// <summary>The bytes of a tensor.</summary>
-    public static byte[] Read(Tensor tensor) =>
-        ((LateMemory)tensor.Memory).Bytes.AsSpan((int)tensor.ByteOffset, (int)tensor.ByteLength).ToArray();
+    /// <summary>The bytes of a tensor; of a group, those that every member has.</summary>
+    public static byte[] Read(Tensor tensor) => tensor.Device.Kind == DeviceKind.Group ? TensorBytes.ReadEach(tensor, Read)
+        : tensor.Memory is HostMemory memory ? memory.AsSpan(tensor.ByteOffset, (int)tensor.ByteLength).ToArray()
+        : ((LateMemory)tensor.Memory).Bytes.AsSpan((int)tensor.ByteOffset, (int)tensor.ByteLength).ToArray();
 
     internal void CountRent(int ofPool)
     {

@@ -80,6 +80,38 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
         });
     }
 
+    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element)
+    {
+        var (to, bytes) = (destination, element.ToArray());
+        Give(() =>
+        {
+            foreach (var offset in Offsets(to))
+            {
+                bytes.CopyTo(Bytes(to, offset, bytes.Length));
+            }
+        });
+    }
+
+    public override void FillUniform(
+        DeviceMemory destination, long destinationOffset, DType dtype, long firstElement, long count, ulong seed, float low, float high)
+    {
+        var memory = (LateMemory)destination;
+        Give(() => RandomFill.Uniform(
+            memory.Bytes.AsSpan((int)destinationOffset, (int)dtype.ByteCount(count)), dtype, firstElement, seed, low, high));
+    }
+
+    public override void SwapBytes(DeviceMemory memory, long offset, long count, int size)
+    {
+        var late = (LateMemory)memory;
+        Give(() =>
+        {
+            for (var word = 0; word < count; word++)
+            {
+                late.Bytes.AsSpan((int)offset + (word * size), size).Reverse();
+            }
+        });
+    }
+
     public override Fence Record()
     {
         lock (_lock)
@@ -115,13 +147,25 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
     // Element by element, or block by block: slow, and nothing to get wrong.
     private static void CopyOneByOne(StridedView from, StridedView to)
     {
-        var (size, sizes) = (from.DType.BlockSize, from.Shape.Dimensions.ToArray());
-        sizes[^1] /= from.DType.BlockLength;
+        foreach (var (read, write) in Offsets(from).Zip(Offsets(to)))
+        {
+            Bytes(from, read, from.DType.BlockSize).CopyTo(Bytes(to, write, from.DType.BlockSize));
+        }
+    }
+
+    // Of each element or block, from the first one on.
+    private static IEnumerable<long> Offsets(StridedView view)
+    {
+        var sizes = view.Shape.Dimensions.ToArray();
+        if (sizes.Length > 0)
+        {
+            sizes[^1] /= view.DType.BlockLength;
+        }
+
         var index = new long[sizes.Length];
         for (var left = sizes.Aggregate(1L, (product, one) => product * one); left > 0; left--)
         {
-            Bytes(from, size * index.Zip(from.Strides, (i, stride) => i * stride).Sum(), size)
-                .CopyTo(Bytes(to, size * index.Zip(to.Strides, (i, stride) => i * stride).Sum(), size));
+            yield return view.DType.BlockSize * index.Zip(view.Strides, (i, stride) => i * stride).Sum();
             for (var d = sizes.Length - 1; d >= 0 && ++index[d] == sizes[d]; d--)
             {
                 index[d] = 0;

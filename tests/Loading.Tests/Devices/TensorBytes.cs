@@ -1,14 +1,20 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>Reads tensors one element after the other, by nothing but their strides.</summary>
 internal static class TensorBytes
 {
-    /// <summary>The elements of a tensor on the host or a <see cref="LateDevice"/>, in row-major order.</summary>
+    /// <summary>The elements of a tensor on the host, a <see cref="LateDevice"/> or a group of them, in row-major order.</summary>
     public static byte[] Read(Tensor tensor)
     {
+        if (tensor.Device.Kind == DeviceKind.Group)
+        {
+            return ReadEach(tensor, Read);
+        }
+
         var (size, shape) = (tensor.DType.BlockSize, tensor.Shape.ToArray());
         var bytes = new byte[tensor.ElementCount * size];
         var index = new long[shape.Length];
@@ -24,5 +30,17 @@ internal static class TensorBytes
         }
 
         return bytes;
+    }
+
+    /// <summary>Reads a group's tensor on each member: all have the same bytes.</summary>
+    public static byte[] ReadEach(Tensor tensor, Func<Tensor, byte[]> read)
+    {
+        var all = ((DeviceGroup)tensor.Device).Members.Select(member =>
+        {
+            using var part = tensor.On(member);
+            return read(part);
+        }).ToArray();
+        Assert.All(all, bytes => Assert.True(all[0].AsSpan().SequenceEqual(bytes), $"{tensor} differs between devices."));
+        return all[0];
     }
 }

@@ -65,7 +65,12 @@ public sealed class SlicedBlocksTests
         var slice = new TensorSlice(dimension, start, random.NextInt64(shape[dimension] - start + 1));
         var targets = Codecs.Targets;
         var target = targets[random.Next(targets.Length)];
-        var late = random.Next(2) == 0 ? new LateDevice { SlotBytes = 5 * 292 } : null;
+        Device? late = random.Next(3) switch
+        {
+            0 => null,
+            1 => new LateDevice { SlotBytes = 5 * 292 },
+            _ => new LateGroup { SlotBytes = 5 * 292 }.Device,
+        };
         var host = new HostDevice();
         await using var checkpoint = await OpenAsync(dtype, shape, random, inner => new ShortReadSource(inner, random.Next(1, 500)));
 
@@ -81,7 +86,7 @@ public sealed class SlicedBlocksTests
             Assert.Equal(expected.AsSpan<byte>().ToArray(), late is null ? model["t"].AsSpan<byte>().ToArray() : LateDevice.Read(model["t"]));
         }
 
-        Assert.Empty(late?.Violations ?? []);
+        Assert.Empty((late as LateDevice)?.Violations ?? []);
         Assert.Equal(0, late?.LiveAllocations ?? 0);
     }
 

@@ -21,7 +21,7 @@ public sealed class TiedTensorTests
         ("empty2", "empty", DType.F32, [0]),
     ];
 
-    private static readonly string[] Kinds = ["host", "soon", "late"];
+    private static readonly string[] Kinds = ["host", "soon", "late", "group"];
 
     public static TheoryData<string> Devices => [.. Kinds];
 
@@ -265,6 +265,7 @@ public sealed class TiedTensorTests
     {
         "host" => new HostDevice(),
         "soon" => new LateDevice { SlotBytes = 1000 },
+        "group" => new LateGroup { SlotBytes = 1000 }.Device,
         _ => new LateDevice { SlotBytes = 1000, Lateness = Lateness.WhenWaitedFor },
     };
 

@@ -196,7 +196,12 @@ public sealed class VerifiedLoadTests
         var isSynchronous = random.Next(2) == 0;
         var most = random.Next(1000, 100_000);
         await using var checkpoint = await sample.OpenAsync(inner => isSynchronous ? new SynchronousSource(inner) : new ShortReadSource(inner, most));
-        Device device = random.Next(2) == 0 ? new HostDevice() : new LateDevice { SlotBytes = random.Next(64, 100_000), Lateness = (Lateness)random.Next(2) };
+        Device device = random.Next(3) switch
+        {
+            0 => new HostDevice(),
+            1 => new LateDevice { SlotBytes = random.Next(64, 100_000), Lateness = (Lateness)random.Next(2) },
+            _ => new LateGroup { SlotBytes = random.Next(64, 100_000) }.Device,
+        };
         var options = new LoadOptions
         {
             Device = device,

@@ -11,7 +11,7 @@ namespace IlgpuLoader.Loading.Tests;
 public sealed class ViewLoadTests
 {
     private static readonly TimeSpan Hang = TimeSpan.FromMinutes(2);
-    private static readonly string[] Kinds = ["host", "soon", "late"];
+    private static readonly string[] Kinds = ["host", "soon", "late", "group"];
 
     public static TheoryData<string> Devices => [.. Kinds];
 
@@ -370,7 +370,7 @@ public sealed class ViewLoadTests
         var made = ViewSample.Make(5, DType.F32, 300, 90);
         await using var checkpoint = made.Open(Fused());
         var expected = checkpoint.Tensors.Select(tensor => Convert.ToHexStringLower(SHA256.HashData(made.Bytes(tensor)))).ToArray();
-        foreach (var device in new Device[] { new HostDevice(), new LateDevice() })
+        foreach (var device in new Device[] { new HostDevice(), new LateDevice(), new LateGroup().Device })
         {
             Assert.Equal(expected, (await TensorHasher.HashValuesAsync(checkpoint, device)).Select(hash => hash.Sha256));
             Assert.Equal(0, device.LiveAllocations);
@@ -391,6 +391,7 @@ public sealed class ViewLoadTests
     {
         "host" => new HostDevice(),
         "soon" => new LateDevice { SlotBytes = 1000 },
+        "group" => new LateGroup { SlotBytes = 1000 }.Device,
         _ => new LateDevice { SlotBytes = 1000, Lateness = Lateness.WhenWaitedFor },
     };
 
@@ -414,9 +415,12 @@ public sealed class ViewLoadTests
                 return isSynchronous ? new SynchronousSource(inner) : inner;
             },
             views);
-        Device device = random.Next(2) == 0
-            ? new HostDevice()
-            : new LateDevice { SlotBytes = random.Next(16, 100_000), Lateness = (Lateness)random.Next(2) };
+        Device device = random.Next(3) switch
+        {
+            0 => new HostDevice(),
+            1 => new LateDevice { SlotBytes = random.Next(16, 100_000), Lateness = (Lateness)random.Next(2) },
+            _ => new LateGroup { SlotBytes = random.Next(16, 100_000) }.Device,
+        };
         var target = random.Next(3) == 0 ? DType.F32 : (DType?)null;
         var options = new LoadOptions
         {

@@ -93,7 +93,7 @@ internal sealed class GgufSample
     }
 
     /// <summary>A tensor's bytes, wherever it is.</summary>
-    public static byte[] Read(Tensor tensor) => tensor.Device is LateDevice ? LateDevice.Read(tensor) : tensor.AsSpan<byte>().ToArray();
+    public static byte[] Read(Tensor tensor) => tensor.Device.IsHost ? tensor.AsSpan<byte>().ToArray() : LateDevice.Read(tensor);
 
     private static float[] Decode(int type, byte[] row) => type switch
     {

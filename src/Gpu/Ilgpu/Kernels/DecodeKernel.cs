@@ -8,11 +8,13 @@ namespace IlgpuLoader.Gpu;
 /// <summary>A kernel that decodes one stored type into one target; loaded onto one accelerator. Launching is the stream's to order.</summary>
 internal abstract class DecodeKernel
 {
+    // Groups of a launch: CUDA's limit is 2^31 - 1, OpenCL drivers have counted all threads in 32 bits.
+    private const long LargestGrid = 1L << 24;
+
+    private int _group;
+
     /// <summary>The kernel's method, for a look at what it compiles to.</summary>
     public abstract MethodInfo Method { get; }
-
-    /// <summary>Whether threads form groups of a size that is given, instead of what the driver finds best.</summary>
-    public abstract bool IsExplicitlyGrouped { get; }
 
     /// <summary>What the destination begins on a multiple of: the bytes of one store.</summary>
     public abstract int Alignment { get; }
@@ -27,6 +29,21 @@ internal abstract class DecodeKernel
     /// <param name="destination">Room for the values.</param>
     /// <param name="valueCount">How many.</param>
     public abstract void Launch(AcceleratorStream stream, ArrayView<byte> source, long start, ArrayView<byte> destination, long valueCount);
+
+    /// <summary>Notes how many threads of this device form a group.</summary>
+    protected void SetGroup(IlgpuDevice device) => _group = Math.Min(DecodeKernels.GroupSize, device.Accelerator.MaxNumThreadsPerGroup);
+
+    /// <summary>The launches that give each of some threads a number, mostly one.</summary>
+    /// <param name="threads">How many threads have work.</param>
+    /// <returns>The number of each launch's first thread, and its groups.</returns>
+    protected IEnumerable<(long First, KernelConfig Config)> Launches(long threads)
+    {
+        var largest = LargestGrid * _group;
+        for (long first = 0; first < threads; first += largest)
+        {
+            yield return (first, new KernelConfig((int)((Math.Min(largest, threads - first) + _group - 1) / _group), _group));
+        }
+    }
 
     /// <summary>The kernel that decodes a type; not loaded yet.</summary>
     /// <exception cref="ArgumentException">There is no such conversion.</exception>

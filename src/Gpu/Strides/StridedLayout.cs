@@ -21,7 +21,11 @@ internal sealed class StridedLayout
         DestinationUnitBytes = destinationUnit;
     }
 
-    private readonly record struct Dimension(long Size, long Source, long Destination);
+    /// <summary>One of the nested loops.</summary>
+    /// <param name="Size">How many units or runs.</param>
+    /// <param name="Source">From one to the next in the source, in bytes.</param>
+    /// <param name="Destination">From one to the next in the destination, in bytes.</param>
+    public readonly record struct Dimension(long Size, long Source, long Destination);
 
     /// <summary>Calls back for each innermost run.</summary>
     /// <param name="source">The run's first byte, from the start of the source view.</param>
@@ -45,6 +49,10 @@ internal sealed class StridedLayout
 
     /// <summary>Whether there is nothing to visit.</summary>
     public bool IsEmpty => _sizes.AsSpan().Contains(0);
+
+    /// <summary>The loops, outermost first; none where there is one unit.</summary>
+    public IEnumerable<Dimension> Dimensions =>
+        _sizes.Select((size, i) => new Dimension(size, _sourceStrides[i], _destinationStrides[i]));
 
     /// <summary>Lays two views of one element count over each other, for copying or converting.</summary>
     /// <remarks>

@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+
+namespace IlgpuLoader.Gpu;
+
+/// <summary>What is done for each member of a group.</summary>
+internal static class AllOrNone
+{
+    /// <summary>Makes one thing for each member; disposes those it has made if one fails.</summary>
+    public static ImmutableArray<T> Make<T>(ImmutableArray<Device> members, Func<Device, T> make)
+        where T : IDisposable
+    {
+        var made = ImmutableArray.CreateBuilder<T>(members.Length);
+        try
+        {
+            foreach (var member in members)
+            {
+                made.Add(make(member));
+            }
+
+            return made.MoveToImmutable();
+        }
+        catch
+        {
+            ForEach(made, one => one.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>Does the same to each, also where it fails for one before: nothing is left unfreed or unfinished. The first failure is thrown.</summary>
+    public static void ForEach<T>(IReadOnlyList<T> each, Action<T> act)
+    {
+        foreach (var (index, one) in each.Index())
+        {
+            try
+            {
+                act(one);
+            }
+            catch when (index + 1 < each.Count)
+            {
+                ForEach([.. each.Skip(index + 1)], act);
+                throw;
+            }
+        }
+    }
+}
