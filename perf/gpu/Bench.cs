@@ -76,7 +76,7 @@ internal sealed class Bench(BenchDevice device, BenchOptions options, Results re
                 Add([TorchUpload(peer)]);
             }
 
-            await MeasureLoadsAsync(folder, new LoadFigures(device, options, uploads, peer, noPeer));
+            await MeasureLoadsAsync(folder, new LoadFigures(device, options, _deadline, uploads, peer, noPeer));
         }
 
         log.WriteLine("measuring kernels");

@@ -9,7 +9,8 @@ namespace IlgpuLoader.Perf.Gpu;
 /// Whole loads, page cache warm, device open, kernels loaded: from the call, which allocates, to the last tensor ready. In turn with
 /// PyTorch's, so that a machine that is slow for a while is slow for both.
 /// </summary>
-internal sealed class LoadFigures(BenchDevice device, BenchOptions options, UploadFigures uploads, PythonPeer? peer, string? noPeer)
+internal sealed class LoadFigures(
+    BenchDevice device, BenchOptions options, Deadline deadline, UploadFigures uploads, PythonPeer? peer, string? noPeer)
 {
     private const string Group = "loads";
     private const double LeastOfUpload = 0.9;
@@ -50,7 +51,7 @@ internal sealed class LoadFigures(BenchDevice device, BenchOptions options, Uplo
         var ours = new List<double>();
         var theirs = new List<double>();
         var peerFailure = isComparable ? noPeer : null;
-        for (var i = 0; i < options.Rounds; i++)
+        for (var i = 0; i < options.Rounds && (i == 0 || !deadline.HasPassed); i++)
         {
             // The order alternates: who comes second finds the caches as the first left them.
             if (i % 2 == 0)
@@ -70,7 +71,7 @@ internal sealed class LoadFigures(BenchDevice device, BenchOptions options, Uplo
 
     private List<FigureRow> Rows(string name, LoadPlan plan, List<double> ours, List<double> theirs, string? peerFailure, bool isComparable)
     {
-        var note = $"{plan.BytesToRead / (double)(1L << 30):0.00} GiB read, {plan.DestinationBytes / (double)(1L << 30):0.00} GiB placed, {plan.Staging.Lanes} lanes";
+        var note = $"{plan.BytesToRead / (double)(1L << 30):0.00} GiB read, {plan.DestinationBytes / (double)(1L << 30):0.00} GiB placed, {plan.Staging.Lanes} lanes, {ours.Count} rounds";
         var row = RowOf(name, plan.BytesToRead, ours) with { Note = note };
         var rows = new List<FigureRow>
         {
