@@ -43,6 +43,8 @@ internal sealed class Bench(BenchDevice device, BenchOptions options, Results re
     {
         log.WriteLine("checking codecs");
         Add(new DecodeCheck(device).Run(log));
+        log.WriteLine("checking tensors");
+        Add(new TensorCheck(device).Run());
         var loads = new LoadCheck(device);
         if (options.GoldenFolder is { } golden)
         {
@@ -80,6 +82,7 @@ internal sealed class Bench(BenchDevice device, BenchOptions options, Results re
         }
 
         log.WriteLine("measuring kernels");
+        Add(new MemoryFigures(device, options).Measure());
         Add(new KernelFigures(device, options, _deadline).Measure(log));
     }
 
