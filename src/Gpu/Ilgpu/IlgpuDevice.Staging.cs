@@ -35,7 +35,7 @@ public sealed partial class IlgpuDevice
             // Portable: locked for every context, so that other members of a group copy from the same slots.
             return Accelerator.CreatePageLockFromPinned<byte>(address, bytes);
         }
-        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOutOfMemory(exception))
+        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsRefusedAllocation(exception))
         {
             throw new DeviceMemoryException(
                 HostDevice.Shared.Id,

@@ -1,5 +1,3 @@
-using ILGPU;
-using ILGPU.Runtime;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
@@ -21,7 +19,7 @@ public sealed partial class IlgpuDevice
                 {
                     kernel.Load(Accelerator);
                 }
-                catch (Exception exception) when (exception is AcceleratorException or InternalCompilerException or CapabilityNotSupportedException)
+                catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOfCompiler(exception))
                 {
                     // Doubles are what a device may lack.
                     throw new DeviceFailureException(

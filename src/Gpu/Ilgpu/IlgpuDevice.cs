@@ -10,7 +10,7 @@ namespace IlgpuLoader.Gpu;
 
 /// <summary>
 /// A GPU, or another device that ILGPU drives. <see cref="Wrap"/> makes one of an application's own accelerator;
-/// <see cref="DeviceCatalog.Open"/> gives those of this machine. Safe for any thread.
+/// <see cref="DeviceCatalog.Open(string)"/> gives those of this machine. Safe for any thread.
 /// </summary>
 /// <remarks>
 /// What is loaded onto a wrapped accelerator lies in its memory and is seen by the application's own kernels
@@ -135,7 +135,14 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     public override DeviceStream CreateStream()
     {
         ThrowIfDisposed();
-        return new IlgpuStream(this, _stream ?? Accelerator.CreateStream(), isOwned: _stream is null);
+        try
+        {
+            return new IlgpuStream(this, _stream ?? Accelerator.CreateStream(), isOwned: _stream is null);
+        }
+        catch (AcceleratorException exception)
+        {
+            throw IlgpuErrors.Explain(this, exception, "a stream was made");
+        }
     }
 
     /// <inheritdoc/>
@@ -194,7 +201,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
                 {
                     kernel.Load(this);
                 }
-                catch (Exception exception) when (exception is AcceleratorException or InternalCompilerException)
+                catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOfCompiler(exception))
                 {
                     throw new DeviceFailureException(
                         Id, $"its driver cannot compile the conversion of {codec.DType.Name} to {target.Name}: {IlgpuErrors.Describe(exception)}", exception);
@@ -236,13 +243,18 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     private MemoryBuffer AllocateBuffer(long bytes)
     {
+        if (bytes > long.MaxValue - IlgpuMemory.Granularity)
+        {
+            throw new DeviceMemoryException(Id, bytes, FreeMemory, "No device has that many.");
+        }
+
         // Never empty, so that every allocation has an address and a view.
-        var rounded = checked(Math.Max(bytes, 1) + IlgpuMemory.Granularity - 1) / IlgpuMemory.Granularity * IlgpuMemory.Granularity;
+        var rounded = (Math.Max(bytes, 1) + IlgpuMemory.Granularity - 1) / IlgpuMemory.Granularity * IlgpuMemory.Granularity;
         try
         {
             return Accelerator.AllocateRaw(rounded, 1);
         }
-        catch (Exception exception) when (IlgpuErrors.IsOutOfMemory(exception))
+        catch (Exception exception) when (IlgpuErrors.IsRefusedAllocation(exception))
         {
             throw new DeviceMemoryException(Id, bytes, FreeMemory, $"Its driver refused the allocation: {IlgpuErrors.Describe(exception)}.{LargestBuffer()}", exception);
         }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
@@ -217,14 +216,9 @@ internal sealed partial class IlgpuStream : DeviceStream
         {
             action();
         }
-        catch (AcceleratorException exception)
+        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOfCompiler(exception))
         {
             throw IlgpuErrors.Explain(_device, exception, work);
-        }
-        catch (InternalCompilerException exception)
-        {
-            // Kernels are compiled when they are first launched.
-            throw new DeviceFailureException(_device.Id, $"ILGPU cannot compile a kernel for it: {IlgpuErrors.Describe(exception)}", exception);
         }
     }
 

@@ -23,6 +23,8 @@ public sealed class ErrorReportTests
             (new TensorNotFoundException("t", "f", ["u"]), 5, "TensorNotFound"),
             (new DeviceMemoryException("host", 2, 1, "x"), 7, "DeviceMemory"),
             (new InsufficientMemoryException("x"), 7, "DeviceMemory"),
+            (new DeviceUnavailableException("cuda:0", "x"), 7, "DeviceUnavailable"),
+            (new DeviceFailureException("cuda:0", "x"), 7, "DeviceFailure"),
             (new TaskCanceledException("x"), 130, "Cancelled"),
         })
         {

@@ -1,3 +1,4 @@
+using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 
 namespace IlgpuLoader.Gpu;
@@ -16,11 +17,11 @@ internal sealed class CudaFence : EventFence
     public CudaFence(IlgpuDevice device, CudaStream stream)
     {
         _device = device;
-        using var binding = device.Accelerator.BindScoped();
-        CudaException.ThrowIfFailed(CudaAPI.CurrentAPI.CreateEvent(out _event, Flags));
+        using var binding = Bind();
+        Check(CudaAPI.CurrentAPI.CreateEvent(out _event, Flags));
         try
         {
-            CudaException.ThrowIfFailed(CudaAPI.CurrentAPI.RecordEvent(_event, stream.StreamPtr));
+            Check(CudaAPI.CurrentAPI.RecordEvent(_event, stream.StreamPtr));
         }
         catch
         {
@@ -31,7 +32,7 @@ internal sealed class CudaFence : EventFence
 
     protected override bool IsComplete()
     {
-        using var binding = _device.Accelerator.BindScoped();
+        using var binding = Bind();
         var status = CudaAPI.CurrentAPI.QueryEvent(_event);
         if (status == CudaError.CUDA_ERROR_NOT_READY)
         {
@@ -44,15 +45,27 @@ internal sealed class CudaFence : EventFence
 
     protected override void WaitForEvent()
     {
-        using var binding = _device.Accelerator.BindScoped();
+        using var binding = Bind();
         Check(CudaAPI.CurrentAPI.SynchronizeEvent(_event));
     }
 
     protected override void DestroyEvent()
     {
-        using var binding = _device.Accelerator.BindScoped();
+        using var binding = Bind();
         // After a failure of the device this fails too, and that one was reported.
         _ = CudaAPI.CurrentAPI.DestroyEvent(_event);
+    }
+
+    private ScopedAcceleratorBinding Bind()
+    {
+        try
+        {
+            return _device.Accelerator.BindScoped();
+        }
+        catch (AcceleratorException exception)
+        {
+            throw IlgpuErrors.Explain(_device, exception, "it was made a thread's own");
+        }
     }
 
     private void Check(CudaError status)
