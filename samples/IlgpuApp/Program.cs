@@ -13,8 +13,8 @@ var preferCpu = args.Contains("--cpu");
 var path = args.FirstOrDefault(argument => !argument.StartsWith('-')) ?? "samples/tiny-llama";
 
 // What the application has anyway. O2 is the one thing that loading asks for: at less, ILGPU's kernels are not what they could be.
-// Listing the devices first lets ILGPU find drivers of which only libcuda.so.1 or libOpenCL.so.1 is installed, as in containers.
-_ = DeviceCatalog.List();
+// Before the first context ILGPU is helped to find drivers of which only libcuda.so.1 or libOpenCL.so.1 is installed, as in containers.
+IlgpuDevice.FindDrivers();
 using var context = Context.Create(builder => builder.Optimize(OptimizationLevel.O2).AllAccelerators());
 using var accelerator = context.GetPreferredDevice(preferCpu).CreateAccelerator(context);
 

@@ -87,6 +87,14 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// </summary>
     internal Lock? LaunchLock { get; init; }
 
+    /// <summary>
+    /// Lets ILGPU find drivers of which only <c>libcuda.so.1</c> or <c>libOpenCL.so.1</c> is installed, as in containers: by itself it looks
+    /// for the names without a number, which development packages bring. To be called before the application's first context is made; safe
+    /// to call again, and where an application has a resolver of its own for ILGPU's assembly, that one stays.
+    /// </summary>
+    /// <remarks>Opens no device and makes no context. <see cref="DeviceCatalog"/> does it by itself.</remarks>
+    public static void FindDrivers() => IlgpuLibraries.Resolve();
+
     /// <summary>Makes a device of an accelerator that an application has made.</summary>
     /// <param name="accelerator">The accelerator; stays the application's, and is disposed after every tensor on it.</param>
     /// <param name="stream">A stream of it that all work is given to; null to load on several streams of our own.</param>

@@ -12,8 +12,7 @@ public static partial class TestDevices
 {
     static partial void FindIlgpu(TestDevice kind, ref Device? device, ref string? missing)
     {
-        // The catalogue installs what finds libOpenCL.so.1.
-        _ = DeviceCatalog.List();
+        IlgpuDevice.FindDrivers();
         var context = Context.Create(builder => AddDevices(builder.Optimize(OptimizationLevel.O2), kind));
         var found = context.Devices.FirstOrDefault(candidate => kind switch
         {
