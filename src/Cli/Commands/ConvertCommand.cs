@@ -63,7 +63,7 @@ internal sealed class ConvertCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var options = Options(parsed);
+        var options = Options(parsed, console);
         var output = parsed.GetValue(_output)!;
         if (CheckpointConverter.IsFolder(output))
         {
@@ -99,7 +99,7 @@ internal sealed class ConvertCommand : CommandBase
         return ExitCodes.Success;
     }
 
-    private ConversionOptions Options(ParseResult parsed)
+    private ConversionOptions Options(ParseResult parsed, CommandConsole console)
     {
         var options = new ConversionOptions
         {
@@ -107,7 +107,7 @@ internal sealed class ConvertCommand : CommandBase
             DType = DTypeOption.Parse(parsed.GetValue(_dtype)!),
             Choice = _checkpoint.Choice(parsed),
             DuplicateTies = parsed.GetValue(_duplicateTies),
-            Device = DeviceOption.Open(parsed.GetValue(_device)!),
+            Device = DeviceOption.Open(console, parsed.GetValue(_device)!),
             Overwrite = parsed.GetValue(_force),
         };
         if (parsed.GetValue(_maximumShardSize) is not { } size)

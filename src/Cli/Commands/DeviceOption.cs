@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Completions;
 using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -23,20 +24,24 @@ internal static class DeviceOption
         Make($"{description} {Choices}; or several, such as cuda:0,cuda:1, each of which gets every tensor, read once for all.", DeviceCatalog.Auto);
 
     /// <summary>Opens the one device of that id.</summary>
+    /// <param name="console">Where it says which GPUs <c>auto</c> has passed over, and why.</param>
+    /// <param name="id">The id.</param>
     /// <exception cref="UsageException">Several are named.</exception>
     /// <exception cref="DeviceUnavailableException">There is none, or it cannot be used.</exception>
-    public static Device Open(string id) => id.Contains(DeviceGroup.Separator, StringComparison.Ordinal)
+    public static Device Open(CommandConsole console, string id) => id.Contains(DeviceGroup.Separator, StringComparison.Ordinal)
         ? throw new UsageException($"--device takes one device here, not '{id}': only load and plan take several.")
-        : DeviceCatalog.Open(id);
+        : OpenAny(console, id);
 
     /// <summary>Opens the device of that id, or several whose ids have commas between them.</summary>
+    /// <param name="console">Where it says which GPUs <c>auto</c> has passed over, and why.</param>
+    /// <param name="ids">The ids.</param>
     /// <exception cref="UsageException">The devices named cannot be used together.</exception>
     /// <exception cref="DeviceUnavailableException">There is none, or it cannot be used.</exception>
-    public static Device OpenSeveral(string ids)
+    public static Device OpenSeveral(CommandConsole console, string ids)
     {
         try
         {
-            return DeviceCatalog.Open(ids);
+            return OpenAny(console, ids);
         }
         catch (ArgumentException exception)
         {
@@ -46,6 +51,18 @@ internal static class DeviceOption
 
     /// <summary>The words for where tensors are: on a device, or on each of several.</summary>
     public static string Describe(Device device) => device.Kind == DeviceKind.Group ? $"each of {device.Id}" : device.Id;
+
+    // On the host all goes well, only many times slower than was expected: whoever has a GPU is told.
+    private static Device OpenAny(CommandConsole console, string ids)
+    {
+        var device = DeviceCatalog.Open(ids, out var problems);
+        if (problems.Count > 0)
+        {
+            console.Warn($"{DeviceCatalog.Auto} chose {device.Id}: {string.Join(' ', problems.Select(problem => Quoted.Plain(problem)))}");
+        }
+
+        return device;
+    }
 
     private static Option<string> Make(string description, string byDefault)
     {
@@ -60,11 +77,12 @@ internal static class DeviceOption
     }
 
     /// <summary>Opens the device of that id, to compute on it.</summary>
+    /// <param name="console">Where it says which GPUs <c>auto</c> has passed over, and why.</param>
     /// <param name="id">The id.</param>
     /// <param name="purpose">What values are wanted for, behind "has no values to".</param>
     /// <exception cref="DeviceUnavailableException">There is none, or it cannot be used.</exception>
     /// <exception cref="UsageException">It has no values.</exception>
-    public static Device OpenForValues(string id, string purpose) => WithValues(Open(id), purpose);
+    public static Device OpenForValues(CommandConsole console, string id, string purpose) => WithValues(Open(console, id), purpose);
 
     /// <summary>The device, if it has values.</summary>
     /// <exception cref="UsageException">It has none.</exception>

@@ -61,7 +61,7 @@ internal sealed class DevicesCommand : CommandBase
         table.WriteTo(console.Out);
         foreach (var problem in problems)
         {
-            console.Out.WriteLine(Quoted.Plain(problem));
+            console.Warn(Quoted.Plain(problem));
         }
 
         console.Out.WriteLine(DeviceCatalog.IlgpuVersion is { } version

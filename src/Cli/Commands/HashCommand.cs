@@ -65,7 +65,7 @@ internal sealed class HashCommand : CommandBase
             throw new UsageException($"{_write.Name} makes the manifest of one PATH and of its stored bytes: leave out {_values.Name}, and give one path.");
         }
 
-        var device = OpenDevice(parsed);
+        var device = OpenDevice(parsed, console);
         if (manifest is not null)
         {
             // Before the first byte is hashed: that may take minutes, which a slip in the manifest's path would waste.
@@ -128,9 +128,9 @@ internal sealed class HashCommand : CommandBase
     }
 
     // Before the first path: what is wrong with the device is wrong for all of them.
-    private Device OpenDevice(ParseResult parsed)
+    private Device OpenDevice(ParseResult parsed, CommandConsole console)
     {
-        var device = DeviceOption.Open(parsed.GetValue(_device)!);
+        var device = DeviceOption.Open(console, parsed.GetValue(_device)!);
         return parsed.GetValue(_values) is null ? device : DeviceOption.WithValues(device, "hash");
     }
 

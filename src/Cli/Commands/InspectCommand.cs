@@ -60,7 +60,7 @@ internal sealed class InspectCommand : CommandBase
             throw new UsageException("--device says what computes --stats; ask for these too, or leave it out.");
         }
 
-        var device = parsed.GetValue(_statistics) ? DeviceOption.OpenForValues(parsed.GetValue(_device)!, "inspect") : HostDevice.Shared;
+        var device = parsed.GetValue(_statistics) ? DeviceOption.OpenForValues(console, parsed.GetValue(_device)!, "inspect") : HostDevice.Shared;
         var checkpoint = await Checkpoint.OpenAsync(
             // Whoever looks at a file wants to see also what cannot be loaded.
             parsed.GetValue(_path)!, _checkpoint.Options(parsed) with { ListUnreadableTensors = true }, cancellationToken).ConfigureAwait(false);

@@ -105,11 +105,11 @@ internal sealed class LoadArguments
     /// <summary>What to load and how.</summary>
     /// <exception cref="UsageException">A value cannot be read, or the devices do not go together.</exception>
     /// <exception cref="Gpu.DeviceUnavailableException">There is no such device.</exception>
-    public LoadOptions Options(ParseResult parsed, TensorChoice choice)
+    public LoadOptions Options(ParseResult parsed, CommandConsole console, TensorChoice choice)
     {
         var options = new LoadOptions
         {
-            Device = DeviceOption.OpenSeveral(parsed.GetValue(_device)!),
+            Device = DeviceOption.OpenSeveral(console, parsed.GetValue(_device)!),
             DType = DTypeOption.Parse(DType(parsed)),
             Lanes = parsed.GetValue(_lanes),
             Include = choice.Include,

@@ -53,7 +53,7 @@ internal sealed class LoadCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var options = _load.Options(parsed, _checkpoint.Choice(parsed));
+        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed));
         var checksFinite = parsed.GetValue(_checkFinite);
         if (checksFinite)
         {

@@ -48,7 +48,7 @@ internal sealed class PlanCommand : CommandBase
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
         var parallel = Parallel(parsed);
-        var options = _load.Options(parsed, _checkpoint.Choice(parsed)) with { TensorParallel = parallel };
+        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with { TensorParallel = parallel };
         var checkpoint = await _load
             .OpenUnchangedAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))

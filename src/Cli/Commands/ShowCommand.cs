@@ -82,7 +82,7 @@ internal sealed class ShowCommand : CommandBase
             throw new UsageException($"--count takes a number from 0 to {LargestCount}, not {count}.");
         }
 
-        var device = DeviceOption.OpenForValues(parsed.GetValue(_device)!, "show");
+        var device = DeviceOption.OpenForValues(console, parsed.GetValue(_device)!, "show");
         var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {

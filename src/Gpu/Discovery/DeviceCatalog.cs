@@ -42,13 +42,25 @@ public static partial class DeviceCatalog
     /// </summary>
     /// <exception cref="ArgumentException">The devices named make no group: one is named twice, or is the meta device.</exception>
     /// <exception cref="DeviceUnavailableException">There is no such device, or nothing can be loaded onto it.</exception>
-    public static Device Open(string id)
+    public static Device Open(string id) => Open(id, out _);
+
+    /// <summary>Gets a device as <see cref="Open(string)"/> does, and says what <see cref="Auto"/> has passed over.</summary>
+    /// <param name="id">The id.</param>
+    /// <param name="problems">
+    /// One sentence for each GPU, or driver, for which <see cref="Auto"/> chose another device or the host; empty where nothing failed, as
+    /// on a machine without a GPU.
+    /// </param>
+    /// <inheritdoc cref="Open(string)"/>
+    public static Device Open(string id, out IReadOnlyList<string> problems)
     {
         ArgumentNullException.ThrowIfNull(id);
-        if (id.Contains(DeviceGroup.Separator, StringComparison.Ordinal))
-        {
-            return OpenGroup(id);
-        }
+        var reported = new List<string>();
+        problems = reported;
+        return id.Contains(DeviceGroup.Separator, StringComparison.Ordinal) ? OpenGroup(id, reported) : OpenOne(id, reported);
+    }
+
+    private static Device OpenOne(string id, List<string> problems)
+    {
 
         if (id == HostDevice.Shared.Id)
         {
@@ -61,7 +73,7 @@ public static partial class DeviceCatalog
         }
 
         Device? device = null;
-        OpenIlgpuDevice(id, ref device);
+        OpenIlgpuDevice(id, ref device, problems);
         if (device is not null)
         {
             return device;
@@ -72,17 +84,26 @@ public static partial class DeviceCatalog
             return HostDevice.Shared;
         }
 
-        var devices = List();
+        var devices = List(out var reported);
         var found = devices.FirstOrDefault(listed => listed.Id == id);
         throw new DeviceUnavailableException(
             id,
             found is null
-                ? $"There is no device '{id}'; there are {string.Join(", ", devices.Select(listed => listed.Id))} and {Auto}."
+                ? DescribeMissing(id, devices.Select(listed => listed.Id), reported, IlgpuVersion is not null)
                 : $"Nothing can be loaded onto {id} ({found.Name}): {found.Unusable}.");
     }
 
+    /// <summary>Says that there is no device of an id, and why that may be.</summary>
+    internal static string DescribeMissing(string id, IEnumerable<string> ids, IEnumerable<string> problems, bool hasIlgpu) => string.Join(
+        ' ',
+        [
+            $"There is no device '{id}'; there are {string.Join(", ", ids)} and {Auto}.",
+            .. problems,
+            .. hasIlgpu ? Array.Empty<string>() : ["ILGPU, which drives GPUs, was not compiled in: no package source served it when this was built."],
+        ]);
+
     // What cannot be a group is refused before a device is opened, which takes its time.
-    private static DeviceGroup OpenGroup(string ids)
+    private static DeviceGroup OpenGroup(string ids, List<string> problems)
     {
         var names = ids.Split(DeviceGroup.Separator, StringSplitOptions.TrimEntries);
         if (names.Contains(MetaDevice.Shared.Id))
@@ -95,7 +116,7 @@ public static partial class DeviceCatalog
             throw new ArgumentException($"'{ids}' has {twice.Key} twice; every device of a group is named once.", nameof(ids));
         }
 
-        var members = names.Select(Open).ToArray();
+        var members = names.Select(name => OpenOne(name, problems)).ToArray();
         return members.DistinctBy(member => member.Id).Count() == members.Length
             ? new DeviceGroup(members)
             : throw new ArgumentException($"'{ids}' is the same device under two names.", nameof(ids));
@@ -109,5 +130,5 @@ public static partial class DeviceCatalog
 
     static partial void AddIlgpuDevices(ICollection<DeviceDescription> devices, ICollection<string> problems);
 
-    static partial void OpenIlgpuDevice(string id, ref Device? device);
+    static partial void OpenIlgpuDevice(string id, ref Device? device, ICollection<string> problems);
 }

@@ -5,7 +5,9 @@ namespace IlgpuLoader.Gpu;
 /// <param name="Kind">What it is.</param>
 /// <param name="Name">The name its driver gives.</param>
 /// <param name="TotalMemory">All its memory in bytes.</param>
-/// <param name="FreeMemory">What is free in bytes, or null where the driver does not say.</param>
+/// <param name="FreeMemory">
+/// What is free in bytes, or null where it is not known: CUDA says it of a GPU that is opened, which a listing does not do, and OpenCL never.
+/// </param>
 /// <param name="Unusable">Why nothing can be loaded onto it, or null where something can.</param>
 public sealed record DeviceDescription(
     string Id, DeviceKind Kind, string Name, long TotalMemory, long? FreeMemory, string? Unusable = null)

@@ -26,12 +26,12 @@ public static partial class DeviceCatalog
         }
     }
 
-    static partial void OpenIlgpuDevice(string id, ref Device? device)
+    static partial void OpenIlgpuDevice(string id, ref Device? device, ICollection<string> problems)
     {
         if (id == Auto)
         {
             // OpenCL devices are chosen by name: many are the processor once more, or share its memory.
-            device = IlgpuBackend.Cuda.OpenFirst();
+            device = IlgpuBackend.Cuda.OpenFirst(problems);
             return;
         }
 

@@ -13,33 +13,34 @@ internal sealed class IlgpuBackend
 {
     private readonly string _name;
     private readonly string _prefix;
+    private readonly Func<int, string?> _whyFewer;
     private readonly Lazy<(Context? Context, string? Problem)> _context;
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IlgpuDevice> _opened = [];
 
-    private IlgpuBackend(string name, string prefix, string library, Action<Context.Builder> addDevices)
+    private IlgpuBackend(string name, string prefix, string library, Action<Context.Builder> addDevices, Func<int, string?> whyFewer)
     {
         _name = name;
         _prefix = prefix;
+        _whyFewer = whyFewer;
         _context = new(() => IlgpuLibraries.IsPresent(library) ? CreateContext(addDevices) : (null, null));
     }
 
     /// <summary>CUDA's.</summary>
-    public static IlgpuBackend Cuda { get; } = new("CUDA", "cuda", IlgpuLibraries.Cuda, builder => builder.Cuda(_ => true));
+    public static IlgpuBackend Cuda { get; } = new("CUDA", "cuda", IlgpuLibraries.Cuda, builder => builder.Cuda(_ => true), CudaDriver.WhyFewer);
 
     /// <summary>All kinds, the best first.</summary>
     public static ImmutableArray<IlgpuBackend> All { get; } =
     [
         // Every device is listed, also one that lacks what ILGPU needs: the listing is where people look for why.
         Cuda,
-        new("OpenCL", "opencl", IlgpuLibraries.OpenCL, builder => builder.OpenCL(_ => true)),
+        new("OpenCL", "opencl", IlgpuLibraries.OpenCL, builder => builder.OpenCL(_ => true), OpenCLDriver.WhyFewer),
     ];
 
-    /// <summary>What the driver reported instead of devices, or null where nothing went wrong.</summary>
+    /// <summary>What the driver reported instead of devices, or of some of them; null where nothing went wrong.</summary>
     public string? Problem => _context.Value.Problem;
 
-    private ImmutableArray<ILGPU.Runtime.Device> Devices =>
-        _context.Value.Context is { } context ? [.. context.Devices.Where(device => device is CudaDevice or CLDevice)] : [];
+    private ImmutableArray<ILGPU.Runtime.Device> Devices => _context.Value.Context is { } context ? DevicesOf(context) : [];
 
     /// <summary>Describes the devices; none is opened.</summary>
     public IEnumerable<DeviceDescription> Describe() => Devices.Select((device, i) => device switch
@@ -51,7 +52,7 @@ internal sealed class IlgpuBackend
         },
         CLDevice openCl => new DeviceDescription($"{_prefix}:{i}", DeviceKind.OpenCL, openCl.Name, openCl.MemorySize, FreeMemoryOf(i), WhyUnusable(openCl))
         {
-            Driver = $"{openCl.PlatformName}, {openCl.DeviceVersion}",
+            Driver = string.Join(", ", [openCl.PlatformName, .. OpenCLDriver.VersionOf(openCl), $"OpenCL {openCl.DeviceVersion}"]),
             InstructionSet = $"OpenCL C {openCl.CLStdVersion.Major}.{openCl.CLStdVersion.Minor}",
         },
         _ => throw new InvalidOperationException($"{device} is neither of CUDA nor of OpenCL."),
@@ -74,19 +75,48 @@ internal sealed class IlgpuBackend
     }
 
     /// <summary>Opens the first usable device.</summary>
+    /// <param name="problems">Receives why those before it, or all, are not usable, and what the driver reported.</param>
     /// <returns>The device, or null where there is none.</returns>
-    public IlgpuDevice? OpenFirst() => Devices.Select((device, i) => WhyUnusable(device) is null ? $"{_prefix}:{i}" : null).FirstOrDefault(id => id is not null) is { } first
-        ? Open(first)
-        : null;
+    public IlgpuDevice? OpenFirst(ICollection<string> problems)
+    {
+        if (Problem is { } problem)
+        {
+            problems.Add(problem);
+        }
+
+        var devices = Devices;
+        for (var i = 0; i < devices.Length; i++)
+        {
+            if (WhyUnusable(devices[i]) is { } reason)
+            {
+                problems.Add($"{_prefix}:{i} ({devices[i].Name}) is not usable: {reason}.");
+                continue;
+            }
+
+            try
+            {
+                return Open(i, devices[i]);
+            }
+            catch (DeviceUnavailableException exception)
+            {
+                problems.Add(exception.Message);
+            }
+        }
+
+        return null;
+    }
 
     private static string? WhyUnusable(ILGPU.Runtime.Device device) => device switch
     {
         CudaDevice { InstructionSet: null } cuda =>
             $"its driver (CUDA {cuda.DriverVersion}) is older than what ILGPU needs for {cuda.Architecture}; install a newer one",
         CLDevice { Capabilities.GenericAddressSpace: false } openCl =>
-            $"it lacks OpenCL 2.0's generic address space, which ILGPU needs (it has OpenCL C {openCl.CLStdVersion.Major}.{openCl.CLStdVersion.Minor})",
+            $"its driver (OpenCL {openCl.DeviceVersion}) does not offer the generic address space, which ILGPU needs and which is optional since OpenCL 3.0",
         _ => null,
     };
+
+    private static ImmutableArray<ILGPU.Runtime.Device> DevicesOf(Context context) =>
+        [.. context.Devices.Where(device => device is CudaDevice or CLDevice)];
 
     private IlgpuDevice Open(int index, ILGPU.Runtime.Device device)
     {
@@ -99,9 +129,9 @@ internal sealed class IlgpuBackend
                 {
                     opened = IlgpuDevice.Create(device.CreateAccelerator(_context.Value.Context!), null, id);
                 }
-                catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException)
+                catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOfCompiler(exception) || exception is NotSupportedException)
                 {
-                    throw new DeviceUnavailableException(id, $"{id} ({device.Name}) cannot be opened: {IlgpuErrors.Describe(exception)}");
+                    throw new DeviceUnavailableException(id, $"{id} ({device.Name}) cannot be opened: {IlgpuErrors.Describe(exception)}.");
                 }
 
                 _opened.Add(index, opened);
@@ -111,7 +141,7 @@ internal sealed class IlgpuBackend
         }
     }
 
-    // Only an opened device can be asked, and opening one takes its memory.
+    // Only an opened device can be asked, and opening one takes hundreds of MiB of it, and a part of a second.
     private long? FreeMemoryOf(int index)
     {
         lock (_lock)
@@ -125,15 +155,17 @@ internal sealed class IlgpuBackend
         IlgpuLibraries.Resolve();
         try
         {
-            return (Context.Create(builder =>
+            var context = Context.Create(builder =>
             {
                 builder.Optimize(OptimizationLevel.O2);
                 addDevices(builder);
-            }), null);
+            });
+            // ILGPU hides what a driver reports: it is asked once more.
+            return (context, _whyFewer(DevicesOf(context).Length));
         }
         catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException or DllNotFoundException or EntryPointNotFoundException)
         {
-            return (null, $"{_name}: the driver is there and failed: {IlgpuErrors.Describe(exception)}");
+            return (null, $"{_name}: the driver is there and failed: {IlgpuErrors.Describe(exception)}.");
         }
     }
 }

@@ -27,6 +27,7 @@ internal static class Scrubbing
         new("\"id\":\"host\",\"kind\":\"host\",\"name\":\"(?<v>[^\"]*)\"", "{processor}"),
         new("\"totalMemory\":(?<v>[1-9]\\d*)", "{memory}"),
         new("\"freeMemory\":(?<v>[1-9]\\d*)", "{free}"),
+        new("\"problems\":\\[(?<v>[^\\]]*)\\]", ""),
         new("^ *.\"id\":\"host\".*\\n(?<v>(.*\\n)*) *.\"id\":\"meta\"", ""),
     ];
 

@@ -49,6 +49,35 @@ public sealed class DeviceCatalogTests
         Assert.Contains("meta and auto", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_missing_device_comes_with_what_the_drivers_reported()
+    {
+        Assert.Equal(
+            "There is no device 'cuda:0'; there are host, meta and auto. CUDA: x. OpenCL: y.",
+            DeviceCatalog.DescribeMissing("cuda:0", ["host", "meta"], ["CUDA: x.", "OpenCL: y."], hasIlgpu: true));
+    }
+
+    [Fact]
+    public void A_missing_device_says_that_ILGPU_is_missing()
+    {
+        var message = DeviceCatalog.DescribeMissing("cuda:0", ["host"], [], hasIlgpu: false);
+        Assert.EndsWith("ILGPU, which drives GPUs, was not compiled in: no package source served it when this was built.", message, StringComparison.Ordinal);
+        var error = Assert.Throws<DeviceUnavailableException>(() => DeviceCatalog.Open("cuda:99"));
+        Assert.Equal(DeviceCatalog.IlgpuVersion is null, error.Message.Contains("was not compiled in", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Only_auto_passes_devices_over()
+    {
+        _ = DeviceCatalog.Open("host", out var problems);
+        Assert.Empty(problems);
+        _ = DeviceCatalog.List(out var reported);
+        var device = DeviceCatalog.Open(DeviceCatalog.Auto, out var passedOver);
+        // Whatever is wrong with CUDA here: none of it is hidden where the host was chosen.
+        Assert.All(reported.Where(problem => problem.StartsWith("CUDA", StringComparison.Ordinal)), problem => Assert.Contains(problem, passedOver));
+        Assert.NotEqual(DeviceKind.Meta, device.Kind);
+    }
+
     [Theory]
     [InlineData("host,host", "'host,host' has host twice")]
     [InlineData("cuda:7, host ,cuda:7", "has cuda:7 twice")]
