@@ -189,7 +189,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
                 _summaryKernels.Clear();
             }
 
-            DisposePageLocked();
+            _pageLocked.Dispose();
         }
     }
 

@@ -1,0 +1,66 @@
+namespace IlgpuLoader.Gpu;
+
+/// <summary>Page-locked host memory that is kept for the next pool of the same size, up to a limit. Safe for any thread.</summary>
+/// <param name="limit">The bytes kept at most.</param>
+internal sealed class KeptBlocks(long limit) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly List<HostMemory> _blocks = [];
+    private bool _disposed;
+
+    /// <summary>The bytes that are kept now.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _blocks.Sum(block => block.Length);
+            }
+        }
+    }
+
+    /// <summary>Takes a block of exactly that size; it is the caller's until it comes back.</summary>
+    /// <returns>The block, or null where none is kept.</returns>
+    public HostMemory? Take(long bytes)
+    {
+        lock (_lock)
+        {
+            var index = _blocks.FindIndex(block => block.Length == bytes);
+            if (index < 0)
+            {
+                return null;
+            }
+
+            var found = _blocks[index];
+            _blocks.RemoveAt(index);
+            return found;
+        }
+    }
+
+    /// <summary>Keeps a block, or frees it where that would be too much, or nothing is kept any more.</summary>
+    public void Give(HostMemory block)
+    {
+        lock (_lock)
+        {
+            if (!_disposed && _blocks.Sum(kept => kept.Length) + block.Length <= limit)
+            {
+                _blocks.Add(block);
+                return;
+            }
+        }
+
+        block.Dispose();
+    }
+
+    /// <summary>Frees what is kept; what comes back later is freed at once.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            _blocks.ForEach(block => block.Dispose());
+            _blocks.Clear();
+        }
+    }
+}
