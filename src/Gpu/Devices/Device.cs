@@ -73,6 +73,13 @@ public abstract class Device
     {
     }
 
+    /// <summary>Compiles what <see cref="DeviceStream.Summarise"/> takes, as <see cref="Prepare"/> does for conversions; called after it.</summary>
+    /// <param name="values">F32, F64 or both.</param>
+    /// <exception cref="DeviceFailureException">The device's driver cannot compile one.</exception>
+    public virtual void PrepareSummaries(IEnumerable<DType> values)
+    {
+    }
+
     /// <summary>Whether a stream of this device copies from the memory of another that is not the host; else the host is between.</summary>
     protected internal virtual bool CopiesFrom(Device other) => false;
 

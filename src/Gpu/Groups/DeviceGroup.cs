@@ -105,6 +105,17 @@ public sealed class DeviceGroup : Device
     }
 
     /// <inheritdoc/>
+    public override void PrepareSummaries(IEnumerable<DType> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        var all = values.ToArray();
+        foreach (var member in Members)
+        {
+            member.PrepareSummaries(all);
+        }
+    }
+
+    /// <inheritdoc/>
     /// <remarks>Locked for the first member that uses such memory, once: a driver refuses the same pages a second time.</remarks>
     protected internal override IDisposable? LockPages(nint address, long bytes) => FindPageLocking()?.LockPages(address, bytes);
 

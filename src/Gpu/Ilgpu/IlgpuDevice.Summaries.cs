@@ -7,6 +7,17 @@ public sealed partial class IlgpuDevice
 {
     private readonly Dictionary<DType, SummaryKernel> _summaryKernels = [];
 
+    /// <inheritdoc/>
+    public override void PrepareSummaries(IEnumerable<DType> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        ThrowIfDisposed();
+        foreach (var dtype in values.Distinct().Order())
+        {
+            _ = SummaryKernelOf(dtype);
+        }
+    }
+
     /// <summary>The kernel that sums up F32 or F64; compiled on first use.</summary>
     internal SummaryKernel SummaryKernelOf(DType dtype)
     {

@@ -27,7 +27,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     private readonly AcceleratorStream? _stream;
     private readonly Lock _kernelsLock = new();
-    private readonly Dictionary<(DType Stored, DType Target, ReaderKind Reader), DecodeKernel> _kernels = [];
+    private readonly OrderedDictionary<(DType Stored, DType Target, ReaderKind Reader), DecodeKernel> _kernels = [];
     private readonly Dictionary<Type, MemoryBuffer> _tables = [];
     private int _disposed;
 
@@ -157,6 +157,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     public override void Prepare(IEnumerable<(DType Stored, DType Target)> conversions)
     {
         ArgumentNullException.ThrowIfNull(conversions);
+        ThrowIfDisposed();
         // In an order of its own: a driver caches what it compiles by the text, in which ILGPU numbers what it has seen before.
         foreach (var (stored, target) in conversions.Distinct().Order())
         {
@@ -195,6 +196,18 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     internal static IlgpuDevice Create(Accelerator accelerator, AcceleratorStream? stream, string id) =>
         new(accelerator, stream, id) { LaunchLock = accelerator is CLAccelerator ? LaunchLocks.GetValue(accelerator, _ => new Lock()) : null };
+
+    /// <summary>The conversions whose kernels are loaded, in the order in which they were.</summary>
+    internal IReadOnlyList<(DType Stored, DType Target)> LoadedConversions
+    {
+        get
+        {
+            lock (_kernelsLock)
+            {
+                return [.. _kernels.Keys.Select(key => (key.Stored, key.Target))];
+            }
+        }
+    }
 
     /// <summary>The kernel that decodes stored bytes which begin at an offset of their buffer; compiled on first use.</summary>
     internal DecodeKernel KernelOf(Codec codec, DType target, long start)

@@ -25,6 +25,8 @@ internal sealed class Conversion(
     /// <param name="cancellationToken">Ends the work within one piece, or one forcing to disk.</param>
     public async Task RunAsync(Func<int, Task<ITensorWriter>> create, CancellationToken cancellationToken)
     {
+        // Once and in order, before lanes race for them.
+        options.Device.Prepare(plan.Tensors.Where(tensor => tensor.IsConverted).Select(tensor => (tensor.Source.DType, tensor.DType)));
         var lanes = new List<ConversionLane>();
         var finishing = Task.CompletedTask;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

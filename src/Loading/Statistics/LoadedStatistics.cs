@@ -37,6 +37,11 @@ public static class LoadedStatistics
         }
 
         var stretches = cut.ToImmutable();
+        foreach (var onDevice in stretches.Select(stretch => tensors[stretch.Item]).GroupBy(tensor => tensor.Device))
+        {
+            SummaryLane.Prepare(onDevice.Key, onDevice.Select(tensor => ValueDecoder.Of(tensor.DType).ValueType));
+        }
+
         TensorMoments[] results = [.. stretches.Select(stretch => new TensorMoments(ValueDecoder.Of(tensors[stretch.Item].DType)))];
         var reading = new ReadingProgress(
             progress, tensors.Sum(tensor => tensor.ByteLength), [.. tensors.Select(tensor => tensor.ElementCount)], cancellationToken);

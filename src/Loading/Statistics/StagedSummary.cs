@@ -37,6 +37,7 @@ internal sealed class StagedSummary : IDisposable
         }
 
         var longest = stretches.Select(stretch => (int)tensors[stretch.Item].DType.ByteCount(stretch.Elements)).DefaultIfEmpty().Max();
+        SummaryLane.Prepare(device, stretches.Select(stretch => tensors[stretch.Item].DType));
         return new StagedSummary(device, longest, Math.Clamp(stretches.Count, 1, StagingLayout.DefaultLanes));
     }
 

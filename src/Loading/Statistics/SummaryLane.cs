@@ -21,6 +21,14 @@ internal sealed class SummaryLane(Device device) : IDisposable
     private HostMemory? _host;
     private Moments[] _chunks = [];
 
+    /// <summary>Has a device compile what summing up values of these types takes, once and in order, before lanes race for it.</summary>
+    public static void Prepare(Device device, IEnumerable<DType> stored)
+    {
+        (DType Stored, DType Target)[] conversions = [.. stored.Distinct().Select(dtype => (dtype, TargetOf(ValueDecoder.Of(dtype))))];
+        device.Prepare(conversions.Where(conversion => conversion.Stored != conversion.Target));
+        device.PrepareSummaries(conversions.Select(conversion => conversion.Target).Distinct());
+    }
+
     /// <summary>Adds stored elements that a slot of the device's staging pool holds; they may be overwritten once this returns.</summary>
     public void AddStored(ReadOnlySpan<byte> staged, TensorMoments moments, CancellationToken cancellationToken)
     {

@@ -62,6 +62,9 @@ internal sealed class ProbeDevice(string id) : Device
     /// <summary>The conversions that it was told to prepare.</summary>
     public List<(DType Stored, DType Target)> Prepared { get; } = [];
 
+    /// <summary>The types whose sums it was told to prepare.</summary>
+    public List<DType> PreparedSummaries { get; } = [];
+
     /// <summary>The last fence's state, of all streams.</summary>
     public bool HasPassed { get; set; } = true;
 
@@ -98,6 +101,8 @@ internal sealed class ProbeDevice(string id) : Device
     }
 
     public override void Prepare(IEnumerable<(DType Stored, DType Target)> conversions) => Prepared.AddRange(conversions);
+
+    public override void PrepareSummaries(IEnumerable<DType> values) => PreparedSummaries.AddRange(values);
 
     protected internal override IDisposable? LockPages(nint address, long bytes)
     {

@@ -153,6 +153,16 @@ public sealed class DeviceGroupTests
     }
 
     [Fact]
+    public void Every_member_prepares_the_sums()
+    {
+        var (a, b) = (new ProbeDevice("a"), new ProbeDevice("b"));
+        var once = new Queue<DType>([DType.F32, DType.F64]);
+        new DeviceGroup(a, b).PrepareSummaries(Enumerable.Range(0, 2).Select(_ => once.Dequeue()));
+        Assert.Equal([DType.F32, DType.F64], a.PreparedSummaries);
+        Assert.Equal([DType.F32, DType.F64], b.PreparedSummaries);
+    }
+
+    [Fact]
     public async Task A_fence_passes_when_every_member_has()
     {
         var (a, b) = (new ProbeDevice("a") { HasPassed = false }, new ProbeDevice("b") { HasPassed = false });

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading.Tests;
@@ -20,6 +21,7 @@ public enum Lateness
 public sealed class LateDevice : Device
 {
     private readonly ConcurrentQueue<string> _violations = new();
+    private readonly ConcurrentQueue<(string What, int RentsBefore)> _prepared = new();
     private long _peakBytes;
     private int _allocations;
     private int _fences;
@@ -74,6 +76,9 @@ public sealed class LateDevice : Device
     /// <summary>The most slots of one pool that were handed out at a time.</summary>
     public int PeakRented => Volatile.Read(ref _peakRented);
 
+    /// <summary>What it was told to prepare, in order, each with the slots that had been handed out by then.</summary>
+    public IReadOnlyCollection<(string What, int RentsBefore)> Prepared => _prepared;
+
     /// <summary>Slots freed while in use, work after the end of a stream, and the like; must stay empty.</summary>
     public IReadOnlyCollection<string> Violations => _violations;
 
@@ -92,6 +97,22 @@ public sealed class LateDevice : Device
     public override StagingPool CreateStagingPool(int slotBytes, int slotCount) => new LatePool(this, slotBytes, slotCount);
 
     public override DeviceStream CreateStream() => new LateStream(this);
+
+    public override void Prepare(IEnumerable<(DType Stored, DType Target)> conversions)
+    {
+        foreach (var (stored, target) in conversions.Distinct())
+        {
+            _prepared.Enqueue(($"{stored.Name} to {target.Name}", Rents));
+        }
+    }
+
+    public override void PrepareSummaries(IEnumerable<DType> values)
+    {
+        foreach (var dtype in values)
+        {
+            _prepared.Enqueue(($"sums of {dtype.Name}", Rents));
+        }
+    }
 
     /// <summary>The bytes of a tensor; of a group, those that every member has.</summary>
     public static byte[] Read(Tensor tensor) => tensor.Device.Kind == DeviceKind.Group ? TensorBytes.ReadEach(tensor, Read)
