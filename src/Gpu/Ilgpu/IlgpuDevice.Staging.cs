@@ -1,4 +1,4 @@
-using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
 
 namespace IlgpuLoader.Gpu;
 
@@ -41,8 +41,7 @@ public sealed partial class IlgpuDevice
         ThrowIfDisposed();
         try
         {
-            // Portable: locked for every context, so that other members of a group copy from the same slots.
-            return Accelerator.CreatePageLockFromPinned<byte>(address, bytes);
+            return Accelerator is CudaAccelerator cuda ? new CudaPageLock(cuda, address, bytes) : null;
         }
         catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsRefusedAllocation(exception))
         {

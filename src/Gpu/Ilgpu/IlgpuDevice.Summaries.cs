@@ -23,6 +23,7 @@ public sealed partial class IlgpuDevice
     {
         lock (_kernelsLock)
         {
+            ThrowIfDisposed();
             if (!_summaryKernels.TryGetValue(dtype, out var kernel))
             {
                 kernel = SummaryKernel.Of(dtype);

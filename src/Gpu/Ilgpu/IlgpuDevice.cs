@@ -63,9 +63,10 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
     /// <inheritdoc/>
     /// <remarks>OpenCL does not say what others have taken: all memory but what was allocated through this device.</remarks>
+    /// <exception cref="DeviceFailureException">CUDA's driver failed.</exception>
     public override long FreeMemory => Accelerator switch
     {
-        CudaAccelerator cuda => cuda.GetFreeMemory(),
+        CudaAccelerator cuda => AskFreeMemory(cuda),
         CLAccelerator openCl => Math.Max(0, openCl.MemorySize - LiveBytes),
         _ => HostDevice.Shared.FreeMemory,
     };
@@ -78,6 +79,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// length, enough that launches do not show, and 64 MiB of scratch at most (F64). Smaller for tests.
     /// </summary>
     internal long PartElements { get; init; } = 1L << 22;
+
+    /// <summary>Whether it, or its accelerator, was disposed.</summary>
+    internal bool IsDisposed => Volatile.Read(ref _disposed) != 0 || Accelerator.IsDisposed;
 
     /// <summary>The kernels that decode nothing.</summary>
     internal MemoryKernels MemoryKernels { get; }
@@ -176,7 +180,11 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// <remarks>Part by part through host memory of bounded size.</remarks>
     protected internal override bool CopiesFrom(Device other) => other is IlgpuDevice;
 
-    /// <summary>Frees staging and tables. Tensors stay valid; the accelerator stays its owner's. Safe to call again.</summary>
+    /// <summary>
+    /// Frees staging and tables; streams that were made before are done. Tensors keep their memory, and <see cref="IlgpuTensors.AsArrayView"/> of
+    /// them works on, as does disposing them; what needs a stream or a kernel of this device, as copying one to the host does, is refused.
+    /// The accelerator stays its owner's. Safe to call again.
+    /// </summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
@@ -185,7 +193,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
             {
                 foreach (var table in _tables.Values)
                 {
-                    table.Dispose();
+                    IlgpuErrors.Release(table.Dispose);
                 }
 
                 _tables.Clear();
@@ -218,6 +226,8 @@ public sealed partial class IlgpuDevice : Device, IDisposable
         var reader = DecodeKernel.ReaderFor(codec, start);
         lock (_kernelsLock)
         {
+            // Nobody would free the tables.
+            ThrowIfDisposed();
             if (!_kernels.TryGetValue((codec.DType, target, reader), out var kernel))
             {
                 kernel = DecodeKernel.Of(codec, target, reader);
@@ -255,9 +265,15 @@ public sealed partial class IlgpuDevice : Device, IDisposable
 
                 _tables.Add(decoder, buffer);
             }
-            catch
+            catch (Exception exception)
             {
-                buffer.Dispose();
+                IlgpuErrors.Release(buffer.Dispose);
+                if (IlgpuErrors.IsOfDriver(exception))
+                {
+                    // Not of the compiler, which asks for the table.
+                    throw IlgpuErrors.Explain(this, exception, "a table of a block type was uploaded");
+                }
+
                 throw;
             }
         }
@@ -265,11 +281,23 @@ public sealed partial class IlgpuDevice : Device, IDisposable
         return buffer.AsRawArrayView();
     }
 
+    private long AskFreeMemory(CudaAccelerator cuda)
+    {
+        try
+        {
+            return cuda.GetFreeMemory();
+        }
+        catch (AcceleratorException exception)
+        {
+            throw new DeviceFailureException(Id, $"its driver does not say what memory is free: {IlgpuErrors.Describe(exception)}", exception);
+        }
+    }
+
     private MemoryBuffer AllocateBuffer(long bytes)
     {
         if (bytes > long.MaxValue - IlgpuMemory.Granularity)
         {
-            throw new DeviceMemoryException(Id, bytes, FreeMemory, "No device has that many.");
+            throw new DeviceMemoryException(Id, bytes, IlgpuErrors.FreeMemoryOf(this) ?? 0, "No device has that many.");
         }
 
         // Never empty, so that every allocation has an address and a view.
@@ -280,7 +308,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
         }
         catch (Exception exception) when (IlgpuErrors.IsRefusedAllocation(exception))
         {
-            throw new DeviceMemoryException(Id, bytes, FreeMemory, $"Its driver refused the allocation: {IlgpuErrors.Describe(exception)}.{LargestBuffer()}", exception);
+            throw new DeviceMemoryException(Id, bytes, IlgpuErrors.FreeMemoryOf(this) ?? 0, $"Its driver refused the allocation: {IlgpuErrors.Describe(exception)}.{LargestBuffer()}", exception);
         }
         catch (AcceleratorException exception)
         {
@@ -292,7 +320,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
         ? $" One buffer of it can have {device.GetDeviceInfo<long>(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE)} bytes at most."
         : "";
 
-    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0 || Accelerator.IsDisposed, this);
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(IsDisposed, this);
 
     private static string IdOf(Accelerator accelerator)
     {

@@ -37,11 +37,41 @@ internal static class IlgpuErrors
     public static Exception Explain(Device device, Exception exception, string work) => exception switch
     {
         _ when IsOutOfMemory(exception) => new DeviceMemoryException(
-            device.Id, 0, device.FreeMemory, $"Its driver ran out of memory while {work}: {Describe(exception)}. Load less, or onto another device.", exception),
+            device.Id, 0, FreeMemoryOf(device) ?? 0, $"Its driver ran out of memory while {work}: {Describe(exception)}. Load less, or onto another device.", exception),
         // Kernels are compiled when they are first launched.
         _ when IsOfCompiler(exception) => new DeviceFailureException(device.Id, $"ILGPU cannot compile a kernel for it: {Describe(exception)}", exception),
         _ => new DeviceFailureException(device.Id, $"its driver failed while {work}: {Describe(exception)}", exception),
     };
+
+    /// <summary>What is free on a device, or null where its driver fails to say: no failure that is being reported is replaced by that one.</summary>
+    public static long? FreeMemoryOf(Device device)
+    {
+        try
+        {
+            return device.FreeMemory;
+        }
+        catch (DeviceFailureException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Gives something back to a driver.</summary>
+    /// <remarks>
+    /// Drops what the driver reports: of work that failed whoever waited for it was told, and the driver then reports that failure again of
+    /// each thing that is given back. Here it would only keep the rest from being given back, too.
+    /// </remarks>
+    public static void Release(Action giveBack)
+    {
+        try
+        {
+            giveBack();
+        }
+        catch (AcceleratorException)
+        {
+            // As said above.
+        }
+    }
 
     /// <summary>What was reported, with its code, since some messages are empty; without a full stop, which the sentence around it has.</summary>
     public static string Describe(Exception exception) => (exception switch

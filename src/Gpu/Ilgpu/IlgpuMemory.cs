@@ -44,5 +44,5 @@ internal sealed class IlgpuMemory : DeviceMemory
     }
 
     /// <inheritdoc/>
-    protected override void Free() => _buffer.Dispose();
+    protected override void Free() => IlgpuErrors.Release(_buffer.Dispose);
 }

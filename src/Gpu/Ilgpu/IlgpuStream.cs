@@ -139,7 +139,7 @@ internal sealed partial class IlgpuStream : DeviceStream
 
             if (_isOwned)
             {
-                _stream.Dispose();
+                IlgpuErrors.Release(_stream.Dispose);
             }
         }
     }

@@ -88,9 +88,40 @@ public sealed class IlgpuErrorsTests : IDisposable
         stream.Fails = false;
     }
 
+    [Fact]
+    public void A_stream_of_a_device_that_failed_gives_everything_back_and_reports_the_failure()
+    {
+        using var device = IlgpuDevice.Wrap(_accelerator);
+        var failing = new FailingStream(_accelerator) { Fails = false, FailsToEnd = true };
+        var work = new IlgpuStream(device, failing, isOwned: true);
+        using (var memory = device.Allocate(256))
+        {
+            // With a scratch of the stream's own.
+            work.Place(new byte[64], Formats.DType.BF16, memory, 0, Formats.DType.F32);
+        }
+
+        Assert.Equal(1, device.LiveAllocations);
+        failing.Fails = true;
+        Assert.IsType<CLException>(Assert.Throws<DeviceFailureException>(work.Dispose).InnerException);
+        Assert.Equal(0, device.LiveAllocations);
+        Assert.Equal(1, failing.Ends);
+        work.Dispose();
+    }
+
+    [Fact]
+    public void What_a_driver_reports_of_a_release_is_dropped_and_nothing_else()
+    {
+        IlgpuErrors.Release(() => throw new CLException(CLError.CL_INVALID_MEM_OBJECT));
+        Assert.Throws<InvalidOperationException>(() => IlgpuErrors.Release(() => throw new InvalidOperationException()));
+    }
+
     private sealed class FailingStream(Accelerator accelerator) : AcceleratorStream(accelerator)
     {
         public bool Fails { get; set; } = true;
+
+        public bool FailsToEnd { get; init; }
+
+        public int Ends { get; private set; }
 
         public override void Synchronize()
         {
@@ -104,6 +135,11 @@ public sealed class IlgpuErrorsTests : IDisposable
 
         protected override void DisposeAcceleratorObject(bool disposing)
         {
+            Ends++;
+            if (FailsToEnd && disposing)
+            {
+                throw new CLException(CLError.CL_INVALID_COMMAND_QUEUE);
+            }
         }
     }
 }

@@ -49,12 +49,12 @@ internal sealed class CudaFence : EventFence
         Check(CudaAPI.CurrentAPI.SynchronizeEvent(_event));
     }
 
-    protected override void DestroyEvent()
+    protected override void DestroyEvent() => IlgpuErrors.Release(() =>
     {
-        using var binding = Bind();
+        using var binding = _device.Accelerator.BindScoped();
         // After a failure of the device this fails too, and that one was reported.
         _ = CudaAPI.CurrentAPI.DestroyEvent(_event);
-    }
+    });
 
     private ScopedAcceleratorBinding Bind()
     {
