@@ -20,22 +20,33 @@ internal sealed class KeptBlocks(long limit) : IDisposable
         }
     }
 
-    /// <summary>Takes a block of exactly that size; it is the caller's until it comes back.</summary>
+    /// <summary>
+    /// Takes a block of exactly that size; it is the caller's until it comes back. Where there is none, the oldest are freed for which there
+    /// would be no room beside it.
+    /// </summary>
     /// <returns>The block, or null where none is kept.</returns>
     public HostMemory? Take(long bytes)
     {
+        var unfit = new Queue<HostMemory>();
         lock (_lock)
         {
             var index = _blocks.FindIndex(block => block.Length == bytes);
-            if (index < 0)
+            if (index >= 0)
             {
-                return null;
+                var found = _blocks[index];
+                _blocks.RemoveAt(index);
+                return found;
             }
 
-            var found = _blocks[index];
-            _blocks.RemoveAt(index);
-            return found;
+            while (_blocks.Count > 0 && _blocks.Sum(kept => kept.Length) > limit - bytes)
+            {
+                unfit.Enqueue(_blocks[0]);
+                _blocks.RemoveAt(0);
+            }
         }
+
+        FreeAll(unfit);
+        return null;
     }
 
     /// <summary>Keeps a block, or frees it where that would be too much, or nothing is kept any more.</summary>
@@ -56,11 +67,31 @@ internal sealed class KeptBlocks(long limit) : IDisposable
     /// <summary>Frees what is kept; what comes back later is freed at once.</summary>
     public void Dispose()
     {
+        Queue<HostMemory> all;
         lock (_lock)
         {
             _disposed = true;
-            _blocks.ForEach(block => block.Dispose());
+            all = new(_blocks);
             _blocks.Clear();
+        }
+
+        FreeAll(all);
+    }
+
+    // Each, whether one before it fails or not.
+    private static void FreeAll(Queue<HostMemory> blocks)
+    {
+        while (blocks.TryDequeue(out var block))
+        {
+            try
+            {
+                block.Dispose();
+            }
+            catch
+            {
+                FreeAll(blocks);
+                throw;
+            }
         }
     }
 }
