@@ -18,12 +18,18 @@ internal sealed class IlgpuBackend
     private readonly Lock _lock = new();
     private readonly Dictionary<int, IlgpuDevice> _opened = [];
 
-    private IlgpuBackend(string name, string prefix, string library, Action<Context.Builder> addDevices, Func<int, string?> whyFewer)
+    /// <summary>Makes a kind of driver.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="prefix">What its devices' ids begin with.</param>
+    /// <param name="library">The library that it needs, or null for none.</param>
+    /// <param name="addDevices">Adds its devices to a context.</param>
+    /// <param name="whyFewer">Says what the driver reports of devices that are not among the listed ones, by their number.</param>
+    internal IlgpuBackend(string name, string prefix, string? library, Action<Context.Builder> addDevices, Func<int, string?> whyFewer)
     {
         _name = name;
         _prefix = prefix;
         _whyFewer = whyFewer;
-        _context = new(() => IlgpuLibraries.IsPresent(library) ? CreateContext(addDevices) : (null, null));
+        _context = new(() => library is null || IlgpuLibraries.IsPresent(library) ? CreateContext(addDevices) : (null, null));
     }
 
     /// <summary>CUDA's.</summary>
@@ -40,7 +46,7 @@ internal sealed class IlgpuBackend
     /// <summary>What the driver reported instead of devices, or of some of them; null where nothing went wrong.</summary>
     public string? Problem => _context.Value.Problem;
 
-    private ImmutableArray<ILGPU.Runtime.Device> Devices => _context.Value.Context is { } context ? DevicesOf(context) : [];
+    private ImmutableArray<ILGPU.Runtime.Device> Devices => _context.Value.Context?.Devices ?? [];
 
     /// <summary>Describes the devices; none is opened.</summary>
     public IEnumerable<DeviceDescription> Describe() => Devices.Select((device, i) => device switch
@@ -77,6 +83,7 @@ internal sealed class IlgpuBackend
     /// <summary>Opens the first usable device.</summary>
     /// <param name="problems">Receives why those before it, or all, are not usable, and what the driver reported.</param>
     /// <returns>The device, or null where there is none.</returns>
+    /// <exception cref="DeviceUnavailableException">There are usable ones, and none could be opened; says why of the first.</exception>
     public IlgpuDevice? OpenFirst(ICollection<string> problems)
     {
         if (Problem is { } problem)
@@ -84,6 +91,7 @@ internal sealed class IlgpuBackend
             problems.Add(problem);
         }
 
+        DeviceUnavailableException? failure = null;
         var devices = Devices;
         for (var i = 0; i < devices.Length; i++)
         {
@@ -100,10 +108,11 @@ internal sealed class IlgpuBackend
             catch (DeviceUnavailableException exception)
             {
                 problems.Add(exception.Message);
+                failure ??= exception;
             }
         }
 
-        return null;
+        return failure is null ? null : throw failure;
     }
 
     private static string? WhyUnusable(ILGPU.Runtime.Device device) => device switch
@@ -115,28 +124,28 @@ internal sealed class IlgpuBackend
         _ => null,
     };
 
-    private static ImmutableArray<ILGPU.Runtime.Device> DevicesOf(Context context) =>
-        [.. context.Devices.Where(device => device is CudaDevice or CLDevice)];
-
     private IlgpuDevice Open(int index, ILGPU.Runtime.Device device)
     {
         lock (_lock)
         {
-            if (!_opened.TryGetValue(index, out var opened))
+            if (_opened.TryGetValue(index, out var opened) && !opened.IsDisposed)
             {
-                var id = $"{_prefix}:{index}";
-                try
-                {
-                    opened = IlgpuDevice.Create(device.CreateAccelerator(_context.Value.Context!), null, id);
-                }
-                catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOfCompiler(exception) || exception is NotSupportedException)
-                {
-                    throw new DeviceUnavailableException(id, $"{id} ({device.Name}) cannot be opened: {IlgpuErrors.Describe(exception)}.");
-                }
-
-                _opened.Add(index, opened);
+                return opened;
             }
 
+            var id = $"{_prefix}:{index}";
+            try
+            {
+                // What somebody has disposed is made anew, over the same accelerator: opening another takes memory again.
+                var accelerator = opened is { Accelerator.IsDisposed: false } ? opened.Accelerator : device.CreateAccelerator(_context.Value.Context!);
+                opened = IlgpuDevice.Create(accelerator, null, id);
+            }
+            catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || IlgpuErrors.IsOfCompiler(exception) || exception is NotSupportedException)
+            {
+                throw new DeviceUnavailableException(id, $"{id} ({device.Name}) cannot be opened: {IlgpuErrors.Describe(exception)}.");
+            }
+
+            _opened[index] = opened;
             return opened;
         }
     }
@@ -146,7 +155,7 @@ internal sealed class IlgpuBackend
     {
         lock (_lock)
         {
-            return _opened.TryGetValue(index, out var device) && device.Kind == DeviceKind.Cuda ? device.FreeMemory : null;
+            return _opened.TryGetValue(index, out var device) && device is { Kind: DeviceKind.Cuda, IsDisposed: false } ? IlgpuErrors.FreeMemoryOf(device) : null;
         }
     }
 
@@ -161,7 +170,7 @@ internal sealed class IlgpuBackend
                 addDevices(builder);
             });
             // ILGPU hides what a driver reports: it is asked once more.
-            return (context, _whyFewer(DevicesOf(context).Length));
+            return (context, _whyFewer(context.Devices.Length));
         }
         catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException or DllNotFoundException or EntryPointNotFoundException)
         {
