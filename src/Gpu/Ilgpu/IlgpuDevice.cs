@@ -217,7 +217,8 @@ public sealed partial class IlgpuDevice : Device, IDisposable
             {
                 if (!table.IsEmpty)
                 {
-                    using var stream = Accelerator.CreateStream();
+                    using var own = _stream is null ? Accelerator.CreateStream() : null;
+                    var stream = _stream ?? own!;
                     HostCopies.Upload(stream, ref MemoryMarshal.GetReference(table), buffer.AsRawArrayView(0, table.Length));
                     stream.Synchronize();
                 }
