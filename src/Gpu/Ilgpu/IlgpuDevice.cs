@@ -79,6 +79,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// </summary>
     internal long PartElements { get; init; } = 1L << 22;
 
+    /// <summary>What one launch does at most.</summary>
+    internal LaunchLimits Limits { get; init; } = new();
+
     /// <summary>The kernels that decode nothing.</summary>
     internal MemoryKernels MemoryKernels { get; }
 
