@@ -79,6 +79,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// </summary>
     internal long PartElements { get; init; } = 1L << 22;
 
+    /// <summary>What one launch does at most.</summary>
+    internal LaunchLimits Limits { get; init; } = new();
+
     /// <summary>The kernels that decode nothing.</summary>
     internal MemoryKernels MemoryKernels { get; }
 
@@ -220,7 +223,8 @@ public sealed partial class IlgpuDevice : Device, IDisposable
             {
                 if (!table.IsEmpty)
                 {
-                    using var stream = Accelerator.CreateStream();
+                    using var own = _stream is null ? Accelerator.CreateStream() : null;
+                    var stream = _stream ?? own!;
                     HostCopies.Upload(stream, ref MemoryMarshal.GetReference(table), buffer.AsRawArrayView(0, table.Length));
                     stream.Synchronize();
                 }
