@@ -80,6 +80,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     /// </summary>
     internal long PartElements { get; init; } = 1L << 22;
 
+    /// <summary>What one launch does at most.</summary>
+    internal LaunchLimits Limits { get; init; } = new();
+
     /// <summary>Whether it, or its accelerator, was disposed.</summary>
     internal bool IsDisposed => Volatile.Read(ref _disposed) != 0 || Accelerator.IsDisposed;
 
@@ -258,7 +261,8 @@ public sealed partial class IlgpuDevice : Device, IDisposable
             {
                 if (!table.IsEmpty)
                 {
-                    using var stream = Accelerator.CreateStream();
+                    using var own = _stream is null ? Accelerator.CreateStream() : null;
+                    var stream = _stream ?? own!;
                     HostCopies.Upload(stream, ref MemoryMarshal.GetReference(table), buffer.AsRawArrayView(0, table.Length));
                     stream.Synchronize();
                 }

@@ -37,7 +37,7 @@ internal sealed partial class IlgpuStream
         {
             foreach (var words in parts)
             {
-                foreach (var (threads, loops) in words.Launches(Threads.MostOfLaunch))
+                foreach (var (threads, loops) in words.Launches(_device.Limits.Threads))
                 {
                     _device.MemoryKernels.Words(words.WordBytes).Fill(_stream, memory.View, threads, loops, word);
                 }
@@ -61,7 +61,7 @@ internal sealed partial class IlgpuStream
         var room = memory.Range(destinationOffset, dtype.ByteCount(count));
         if (destinationOffset % kernel.Alignment == 0)
         {
-            Launch(() => kernel.Launch(_stream, room, count, new UniformValues(seed, firstElement, low, high - low)));
+            Launch(() => kernel.Launch(_stream, room, count, new UniformValues(seed, firstElement, low, high - low), _device.Limits.Threads));
             return;
         }
 
@@ -71,7 +71,7 @@ internal sealed partial class IlgpuStream
         {
             var part = Math.Min(PartElements, count - done);
             var values = new UniformValues(seed, firstElement + done, low, high - low);
-            Launch(() => kernel.Launch(_stream, scratch.Range(0, dtype.ByteCount(part)), part, values));
+            Launch(() => kernel.Launch(_stream, scratch.Range(0, dtype.ByteCount(part)), part, values, _device.Limits.Threads));
             CopyBytes(scratch, 0, memory, destinationOffset + dtype.ByteCount(done), dtype.ByteCount(part));
         }
     }
@@ -88,7 +88,7 @@ internal sealed partial class IlgpuStream
         }
 
         _ = own.Range(offset, checked(count * size));
-        Launch(() => _device.MemoryKernels.Swap(_stream, own.View, offset, count, size));
+        Launch(() => _device.MemoryKernels.Swap(_stream, own.View, offset, count, size, _device.Limits.Threads));
     }
 
     // The length after which an element's bytes repeat, if a word holds a whole number of them.

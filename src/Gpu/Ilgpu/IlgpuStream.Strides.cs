@@ -98,7 +98,7 @@ internal sealed partial class IlgpuStream
         var kernels = _device.MemoryKernels.Words(words.WordBytes);
         Launch(() =>
         {
-            foreach (var (threads, loops) in words.Launches(Threads.MostOfLaunch))
+            foreach (var (threads, loops) in words.Launches(_device.Limits.Threads))
             {
                 kernels.Copy(_stream, source.View, destination.View, threads, loops);
             }

@@ -7,12 +7,6 @@ namespace IlgpuLoader.Gpu;
 /// <content>Sums of values.</content>
 internal sealed partial class IlgpuStream
 {
-    // A gigabyte of F32 a launch, and 3 MiB of results.
-    private const int LargestSummary = 1 << 16;
-
-    // What is not finite comes in few chunks; where it does not, 2 or 4 MiB at a time come back.
-    private const int LargestOddRun = 128;
-
     private IlgpuMemory? _sums;
 
     /// <inheritdoc/>
@@ -20,10 +14,10 @@ internal sealed partial class IlgpuStream
     {
         var memory = Own(values);
         CheckSummarise(values, offset, dtype, count, chunks);
-        for (var first = 0; first < chunks.Length; first += LargestSummary)
+        for (var first = 0; first < chunks.Length; first += _device.Limits.Chunks)
         {
             var before = (long)first * Moments.ChunkLength;
-            var some = chunks.Slice(first, Math.Min(LargestSummary, chunks.Length - first));
+            var some = chunks.Slice(first, Math.Min(_device.Limits.Chunks, chunks.Length - first));
             SummarisePart(memory, offset + dtype.ByteCount(before), dtype, Math.Min(count - before, (long)some.Length * Moments.ChunkLength), some);
         }
     }
@@ -45,7 +39,7 @@ internal sealed partial class IlgpuStream
             {
                 // Values that are not finite, and sums that are too large, are few, and the host's work: those values come back.
                 var isOdd = chunk < chunks.Length && !double.IsFinite(results[chunk * SummaryKernels.ResultLength]);
-                if (odd > 0 && (!isOdd || odd == LargestOddRun))
+                if (odd > 0 && (!isOdd || odd == _device.Limits.OddChunks))
                 {
                     SummariseHere(memory, offset, dtype, count, chunk - odd, chunks.Slice(chunk - odd, odd));
                     odd = 0;

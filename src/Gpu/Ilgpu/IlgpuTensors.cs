@@ -13,7 +13,7 @@ public static class IlgpuTensors
     /// </typeparam>
     /// <param name="tensor">A tensor on an <see cref="IlgpuDevice"/>; it keeps the memory, so it is disposed after the last use of the view.</param>
     /// <returns>The view; empty for a tensor without elements.</returns>
-    /// <exception cref="InvalidOperationException">The tensor is on another kind of device, not contiguous, or begins inside a <typeparamref name="T"/>.</exception>
+    /// <exception cref="InvalidOperationException">The tensor is on another kind of device or on a group's (<see cref="Tensor.On"/> takes one device's), not contiguous, or begins inside a <typeparamref name="T"/>.</exception>
     /// <exception cref="ArgumentException">The size of <typeparamref name="T"/> is not that of an element.</exception>
     /// <exception cref="ObjectDisposedException">The tensor was disposed.</exception>
     public static ArrayView<T> AsArrayView<T>(this Tensor tensor)
@@ -24,7 +24,9 @@ public static class IlgpuTensors
         Tensor.CheckElementType<T>(tensor.DType);
         if (tensor.Memory is not IlgpuMemory memory)
         {
-            throw new InvalidOperationException($"{tensor} is not on an ILGPU accelerator.");
+            throw new InvalidOperationException(tensor.Device is DeviceGroup
+                ? $"{tensor} is on every device of a group: take one device's with On(device)."
+                : $"{tensor} is not on an ILGPU accelerator: copy it there.");
         }
 
         if (!tensor.IsContiguous)

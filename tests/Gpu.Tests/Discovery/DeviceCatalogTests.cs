@@ -33,8 +33,14 @@ public sealed class DeviceCatalogTests
     public void Devices_open_by_their_ids()
     {
         Assert.Same(HostDevice.Shared, DeviceCatalog.Open("host"));
-        Assert.Same(HostDevice.Shared, DeviceCatalog.Open(DeviceCatalog.Auto));
         Assert.Same(MetaDevice.Shared, DeviceCatalog.Open("meta"));
+    }
+
+    [Fact]
+    public void The_best_device_is_the_first_cuda_gpu_or_the_host()
+    {
+        var best = DeviceCatalog.List().FirstOrDefault(device => device.Kind == DeviceKind.Cuda && device.Unusable is null)?.Id ?? "host";
+        Assert.Same(DeviceCatalog.Open(best), DeviceCatalog.Open(DeviceCatalog.Auto));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Text;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
@@ -79,14 +80,36 @@ public abstract class DeviceLoadTests(TestDevice kind) : IDisposable
     [DeviceFact]
     public async Task More_than_the_device_has_is_refused_before_anything_is_read()
     {
+        // More than any device has, and all of it a hole in the file.
+        const long bytes = 1L << 42;
+        var header = $$$"""{"large":{"dtype":"U8","shape":[{{{bytes}}}],"data_offsets":[0,{{{bytes}}}]}}""";
+        var path = _folder.Write("large.safetensors", [.. BitConverter.GetBytes((long)header.Length), .. Encoding.UTF8.GetBytes(header)]);
+        await using (var file = File.OpenWrite(path))
+        {
+            file.SetLength(sizeof(long) + header.Length + bytes);
+        }
+
         var device = TestDevices.Get(kind);
-        await using var checkpoint = await Checkpoint.OpenAsync(Path.Combine(RepositoryPaths.Root, "samples", "tiny-llama"));
+        await using var checkpoint = await Checkpoint.OpenAsync(path);
         var plan = new CheckpointLoader().Plan(checkpoint, new LoadOptions { Device = device });
+        var progress = new RecordedProgress();
+        var exception = await Assert.ThrowsAsync<DeviceMemoryException>(() => new CheckpointLoader().LoadAsync(plan, progress));
+        Assert.Equal(device.Id, exception.Device);
+        Assert.InRange(exception.Requested, bytes, bytes + plan.Staging.Bytes);
+        Assert.InRange(exception.Available, 1, bytes);
+        Assert.Contains("'large' (4398046511104 bytes)", exception.Message, StringComparison.Ordinal);
+        Assert.All(progress.Reports, report => Assert.Equal(0, report.BytesRead));
+        Assert.Equal(0, device.LiveAllocations);
+    }
+
+    [DeviceFact]
+    public void An_allocation_that_the_driver_refuses_says_what_was_asked_and_what_is_free()
+    {
+        var device = TestDevices.Get(kind);
         var exception = Assert.Throws<DeviceMemoryException>(() => device.Allocate(1L << 50));
         Assert.Equal(device.Id, exception.Device);
         Assert.Equal(1L << 50, exception.Requested);
         Assert.InRange(exception.Available, 1, 1L << 50);
-        Assert.True(plan.MemoryNeeds().First(need => need.Device == device).FreeBytes > 0);
         Assert.Equal(0, device.LiveAllocations);
     }
 
@@ -154,14 +177,19 @@ public abstract class DeviceLoadTests(TestDevice kind) : IDisposable
     }
 }
 
+// One class after the other on a device, whose allocations are counted.
 [OnDevice(TestDevice.Host)]
+[Collection(nameof(TestDevice.Host))]
 public sealed class HostLoadTests() : DeviceLoadTests(TestDevice.Host);
 
 [OnDevice(TestDevice.Simulator)]
+[Collection(nameof(TestDevice.Simulator))]
 public sealed class SimulatorLoadTests() : DeviceLoadTests(TestDevice.Simulator);
 
 [OnDevice(TestDevice.OpenCL)]
+[Collection(nameof(TestDevice.OpenCL))]
 public sealed class OpenCLLoadTests() : DeviceLoadTests(TestDevice.OpenCL);
 
 [OnDevice(TestDevice.Cuda)]
+[Collection(nameof(TestDevice.Cuda))]
 public sealed class CudaLoadTests() : DeviceLoadTests(TestDevice.Cuda);

@@ -66,14 +66,19 @@ public abstract class StatisticsOnDeviceTests(TestDevice kind)
     }
 }
 
+// One class after the other on a device, whose allocations are counted.
 [OnDevice(TestDevice.Host)]
+[Collection(nameof(TestDevice.Host))]
 public sealed class HostStatisticsTests() : StatisticsOnDeviceTests(TestDevice.Host);
 
 [OnDevice(TestDevice.Simulator)]
+[Collection(nameof(TestDevice.Simulator))]
 public sealed class SimulatorStatisticsTests() : StatisticsOnDeviceTests(TestDevice.Simulator);
 
 [OnDevice(TestDevice.OpenCL)]
+[Collection(nameof(TestDevice.OpenCL))]
 public sealed class OpenCLStatisticsTests() : StatisticsOnDeviceTests(TestDevice.OpenCL);
 
 [OnDevice(TestDevice.Cuda)]
+[Collection(nameof(TestDevice.Cuda))]
 public sealed class CudaStatisticsTests() : StatisticsOnDeviceTests(TestDevice.Cuda);

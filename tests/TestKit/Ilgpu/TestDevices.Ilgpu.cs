@@ -13,15 +13,23 @@ public static partial class TestDevices
     static partial void FindIlgpu(TestDevice kind, ref Device? device, ref string? missing)
     {
         IlgpuDevice.FindDrivers();
-        var context = Context.Create(builder => AddDevices(builder.Optimize(OptimizationLevel.O2), kind));
-        var found = context.Devices.FirstOrDefault(candidate => kind switch
+        try
         {
-            TestDevice.Cuda => candidate is CudaDevice,
-            TestDevice.OpenCL => candidate is CLDevice,
-            _ => candidate is CPUDevice,
-        });
-        device = found is null ? null : IlgpuDevice.Wrap(found.CreateAccelerator(context));
-        missing = found is null ? $"There is no {kind} device on this machine." : null;
+            var context = Context.Create(builder => AddDevices(builder.Optimize(OptimizationLevel.O2), kind));
+            var found = context.Devices.FirstOrDefault(candidate => kind switch
+            {
+                TestDevice.Cuda => candidate is CudaDevice,
+                TestDevice.OpenCL => candidate is CLDevice,
+                _ => candidate is CPUDevice,
+            });
+            device = found is null ? null : IlgpuDevice.Wrap(found.CreateAccelerator(context));
+            missing = found is null ? $"There is no {kind} device on this machine." : null;
+        }
+        catch (Exception exception)
+        {
+            // Thrown while tests are looked for, it would take all of them with it. What drivers throw is not one kind.
+            missing = $"The {kind} device of this machine cannot be opened: {exception.Message}";
+        }
     }
 
     private static void AddDevices(Context.Builder builder, TestDevice kind)

@@ -8,10 +8,8 @@ namespace IlgpuLoader.Gpu;
 /// <summary>A kernel that decodes one stored type into one target; loaded onto one accelerator. Launching is the stream's to order.</summary>
 internal abstract class DecodeKernel
 {
-    // Groups of a launch: CUDA's limit is 2^31 - 1, OpenCL drivers have counted all threads in 32 bits.
-    private const long LargestGrid = 1L << 24;
-
     private int _group;
+    private long _mostThreads;
 
     /// <summary>The kernel's method, for a look at what it compiles to.</summary>
     public abstract MethodInfo Method { get; }
@@ -30,18 +28,21 @@ internal abstract class DecodeKernel
     /// <param name="valueCount">How many.</param>
     public abstract void Launch(AcceleratorStream stream, ArrayView<byte> source, long start, ArrayView<byte> destination, long valueCount);
 
-    /// <summary>Notes how many threads of this device form a group.</summary>
-    protected void SetGroup(IlgpuDevice device) => _group = Math.Min(DecodeKernels.GroupSize, device.Accelerator.MaxNumThreadsPerGroup);
+    /// <summary>Notes how many threads of this device form a group, and how many a launch.</summary>
+    protected void SetGroup(IlgpuDevice device)
+    {
+        _group = Math.Min(DecodeKernels.GroupSize, device.Accelerator.MaxNumThreadsPerGroup);
+        _mostThreads = device.Limits.Groups * _group;
+    }
 
     /// <summary>The launches that give each of some threads a number, mostly one.</summary>
     /// <param name="threads">How many threads have work.</param>
     /// <returns>The number of each launch's first thread, and its groups.</returns>
     protected IEnumerable<(long First, KernelConfig Config)> Launches(long threads)
     {
-        var largest = LargestGrid * _group;
-        for (long first = 0; first < threads; first += largest)
+        for (long first = 0; first < threads; first += _mostThreads)
         {
-            yield return (first, new KernelConfig((int)((Math.Min(largest, threads - first) + _group - 1) / _group), _group));
+            yield return (first, new KernelConfig((int)((Math.Min(_mostThreads, threads - first) + _group - 1) / _group), _group));
         }
     }
 

@@ -49,27 +49,28 @@ internal sealed class MemoryKernels
     /// <param name="offset">Where the first word is.</param>
     /// <param name="count">How many, at least one.</param>
     /// <param name="size">The bytes of each: 2, 4 or 8.</param>
-    public void Swap(AcceleratorStream stream, ArrayView<byte> memory, long offset, long count, int size)
+    /// <param name="mostThreads">The most threads of a launch.</param>
+    public void Swap(AcceleratorStream stream, ArrayView<byte> memory, long offset, long count, int size, long mostThreads)
     {
         // Up to the next 16 bytes, where those begin on a word, and after the last.
         var head = offset % size == 0 ? Math.Min(count, (16 - (offset % 16)) % 16 / size) : count;
         var wide = (count - head) * size / 16;
         var tail = count - head - (wide * (16 / size));
-        SwapNarrow(stream, memory, offset, head, size);
-        for (long first = 0; first < wide; first += Threads.MostOfLaunch)
+        SwapNarrow(stream, memory, offset, head, size, mostThreads);
+        for (long first = 0; first < wide; first += mostThreads)
         {
-            var threads = (int)Math.Min(Threads.MostOfLaunch, wide - first);
+            var threads = (int)Math.Min(mostThreads, wide - first);
             _swapWide.Value(stream, Threads.Config(stream.Accelerator, threads), memory.Cast<Word16>(), threads, ((offset + (head * size)) / 16) + first, size);
         }
 
-        SwapNarrow(stream, memory, offset + ((count - tail) * size), tail, size);
+        SwapNarrow(stream, memory, offset + ((count - tail) * size), tail, size, mostThreads);
     }
 
-    private void SwapNarrow(AcceleratorStream stream, ArrayView<byte> memory, long offset, long count, int size)
+    private void SwapNarrow(AcceleratorStream stream, ArrayView<byte> memory, long offset, long count, int size, long mostThreads)
     {
-        for (long first = 0; first < count; first += Threads.MostOfLaunch)
+        for (long first = 0; first < count; first += mostThreads)
         {
-            var threads = (int)Math.Min(Threads.MostOfLaunch, count - first);
+            var threads = (int)Math.Min(mostThreads, count - first);
             _swapNarrow.Value(stream, Threads.Config(stream.Accelerator, threads), memory, threads, offset + (first * size), size);
         }
     }

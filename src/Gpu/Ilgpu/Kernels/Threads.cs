@@ -8,9 +8,6 @@ namespace IlgpuLoader.Gpu;
 /// <remarks>Explicitly grouped, for the reason given at <see cref="DecodeKernels"/>; threads beyond the last piece do nothing.</remarks>
 internal static class Threads
 {
-    /// <summary>The most threads of a launch, so that a thread's number is an int.</summary>
-    public const long MostOfLaunch = 1L << 30;
-
     /// <summary>The number of this thread, in a kernel.</summary>
     public static int Index
     {
@@ -20,7 +17,7 @@ internal static class Threads
 
     /// <summary>The groups of a launch.</summary>
     /// <param name="accelerator">Where it is launched.</param>
-    /// <param name="threads">How many pieces there are, at most <see cref="MostOfLaunch"/>.</param>
+    /// <param name="threads">How many pieces there are, at most <see cref="LaunchLimits.Threads"/>.</param>
     public static KernelConfig Config(Accelerator accelerator, int threads)
     {
         var group = Math.Min(DecodeKernels.GroupSize, accelerator.MaxNumThreadsPerGroup);

@@ -35,7 +35,8 @@ internal abstract class UniformKernel
     /// <param name="destination">Exactly their room.</param>
     /// <param name="count">How many.</param>
     /// <param name="values">What is written.</param>
-    public abstract void Launch(AcceleratorStream stream, ArrayView<byte> destination, long count, in UniformValues values);
+    /// <param name="mostThreads">The most threads of a launch.</param>
+    public abstract void Launch(AcceleratorStream stream, ArrayView<byte> destination, long count, in UniformValues values, long mostThreads);
 }
 
 /// <inheritdoc/>
@@ -54,12 +55,12 @@ internal sealed class UniformKernel<TPacket, TElement, TPacker>(Accelerator acce
 
     public override int Alignment => Unsafe.SizeOf<TPacket>();
 
-    public override void Launch(AcceleratorStream stream, ArrayView<byte> destination, long count, in UniformValues values)
+    public override void Launch(AcceleratorStream stream, ArrayView<byte> destination, long count, in UniformValues values, long mostThreads)
     {
         var packets = (count + 3) / 4;
-        for (long first = 0; first < packets; first += Threads.MostOfLaunch)
+        for (long first = 0; first < packets; first += mostThreads)
         {
-            var threads = (int)Math.Min(Threads.MostOfLaunch, packets - first);
+            var threads = (int)Math.Min(mostThreads, packets - first);
             _launch.Value(stream, Threads.Config(stream.Accelerator, threads), destination, first, count, values);
         }
     }
