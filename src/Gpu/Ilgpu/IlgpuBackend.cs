@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using ILGPU;
+using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 
@@ -13,6 +14,7 @@ internal sealed class IlgpuBackend
 {
     private readonly string _name;
     private readonly string _prefix;
+    private readonly AcceleratorType _type;
     private readonly Func<int, string?> _whyFewer;
     private readonly Lazy<(Context? Context, string? Problem)> _context;
     private readonly Lock _lock = new();
@@ -21,32 +23,34 @@ internal sealed class IlgpuBackend
     /// <summary>Makes a kind of driver.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="prefix">What its devices' ids begin with.</param>
+    /// <param name="type">What its devices are; a context in which none was found has a simulator instead.</param>
     /// <param name="library">The library that it needs, or null for none.</param>
     /// <param name="addDevices">Adds its devices to a context.</param>
     /// <param name="whyFewer">Says what the driver reports of devices that are not among the listed ones, by their number.</param>
-    internal IlgpuBackend(string name, string prefix, string? library, Action<Context.Builder> addDevices, Func<int, string?> whyFewer)
+    internal IlgpuBackend(string name, string prefix, AcceleratorType type, string? library, Action<Context.Builder> addDevices, Func<int, string?> whyFewer)
     {
         _name = name;
         _prefix = prefix;
+        _type = type;
         _whyFewer = whyFewer;
         _context = new(() => library is null || IlgpuLibraries.IsPresent(library) ? CreateContext(addDevices) : (null, null));
     }
 
     /// <summary>CUDA's.</summary>
-    public static IlgpuBackend Cuda { get; } = new("CUDA", "cuda", IlgpuLibraries.Cuda, builder => builder.Cuda(_ => true), CudaDriver.WhyFewer);
+    public static IlgpuBackend Cuda { get; } = new("CUDA", "cuda", AcceleratorType.Cuda, IlgpuLibraries.Cuda, builder => builder.Cuda(_ => true), CudaDriver.WhyFewer);
 
     /// <summary>All kinds, the best first.</summary>
     public static ImmutableArray<IlgpuBackend> All { get; } =
     [
         // Every device is listed, also one that lacks what ILGPU needs: the listing is where people look for why.
         Cuda,
-        new("OpenCL", "opencl", IlgpuLibraries.OpenCL, builder => builder.OpenCL(_ => true), OpenCLDriver.WhyFewer),
+        new("OpenCL", "opencl", AcceleratorType.OpenCL, IlgpuLibraries.OpenCL, builder => builder.OpenCL(_ => true), OpenCLDriver.WhyFewer),
     ];
 
     /// <summary>What the driver reported instead of devices, or of some of them; null where nothing went wrong.</summary>
     public string? Problem => _context.Value.Problem;
 
-    private ImmutableArray<ILGPU.Runtime.Device> Devices => _context.Value.Context?.Devices ?? [];
+    private ImmutableArray<ILGPU.Runtime.Device> Devices => _context.Value.Context is { } context ? DevicesOf(context) : [];
 
     /// <summary>Describes the devices; none is opened.</summary>
     public IEnumerable<DeviceDescription> Describe() => Devices.Select((device, i) => device switch
@@ -124,6 +128,8 @@ internal sealed class IlgpuBackend
         _ => null,
     };
 
+    private ImmutableArray<ILGPU.Runtime.Device> DevicesOf(Context context) => [.. context.Devices.Where(device => device.AcceleratorType == _type)];
+
     private IlgpuDevice Open(int index, ILGPU.Runtime.Device device)
     {
         lock (_lock)
@@ -170,7 +176,7 @@ internal sealed class IlgpuBackend
                 addDevices(builder);
             });
             // ILGPU hides what a driver reports: it is asked once more.
-            return (context, _whyFewer(context.Devices.Length));
+            return (context, _whyFewer(DevicesOf(context).Length));
         }
         catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException or DllNotFoundException or EntryPointNotFoundException)
         {

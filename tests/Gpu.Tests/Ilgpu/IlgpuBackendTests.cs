@@ -1,3 +1,4 @@
+using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using IlgpuLoader.Formats;
 using Xunit;
@@ -48,7 +49,7 @@ public sealed class IlgpuBackendTests
     [Fact]
     public void A_library_that_is_not_there_has_no_devices_and_no_problem()
     {
-        var backend = new IlgpuBackend("Test", "test", "no-such-driver", builder => builder.CPU(CPUDevice.Default), _ => "unasked");
+        var backend = new IlgpuBackend("Test", "test", AcceleratorType.CPU, "no-such-driver", builder => builder.CPU(CPUDevice.Default), _ => "unasked");
         if (OperatingSystem.IsLinux())
         {
             Assert.Null(backend.Open("test:0"));
@@ -56,6 +57,21 @@ public sealed class IlgpuBackendTests
         }
     }
 
+    [Fact]
+    public void The_simulator_that_a_context_has_where_no_device_was_found_is_none()
+    {
+        var counted = -1;
+        var backend = new IlgpuBackend("Test", "test", AcceleratorType.Cuda, null, _ => { }, listed =>
+        {
+            counted = listed;
+            return "The driver counts more.";
+        });
+        Assert.Empty(backend.Describe());
+        Assert.Equal(0, counted);
+        Assert.Equal("The driver counts more.", backend.Problem);
+        Assert.Null(backend.OpenFirst([]));
+    }
+
     private static IlgpuBackend Make(Func<int, string?>? whyFewer = null) =>
-        new("Test", "test", null, builder => builder.CPU(CPUDevice.Default), whyFewer ?? (_ => null));
+        new("Test", "test", AcceleratorType.CPU, null, builder => builder.CPU(CPUDevice.Default), whyFewer ?? (_ => null));
 }
