@@ -44,7 +44,7 @@ internal sealed class Bench(BenchDevice device, BenchOptions options, Results re
         log.WriteLine("checking codecs");
         Add(new DecodeCheck(device).Run(log));
         log.WriteLine("checking tensors");
-        Add(new TensorCheck(device).Run());
+        Add(await new TensorCheck(device).RunAsync().ConfigureAwait(false));
         var loads = new LoadCheck(device);
         if (options.GoldenFolder is { } golden)
         {

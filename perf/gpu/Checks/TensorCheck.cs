@@ -1,5 +1,6 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Perf.Gpu;
 
@@ -11,14 +12,15 @@ internal sealed class TensorCheck(BenchDevice device)
     // No dimension a multiple of another or of a group; the last has whole blocks.
     private readonly Shape _shape = device.IsSimulator ? new Shape(3, 5, 256) : new Shape(7, 37, 768);
 
-    public CheckRow Run()
+    public async Task<CheckRow> RunAsync()
     {
-        var tally = new CheckTally("strided copies, fill, random fill, byte swap and offload, against the host's");
+        var tally = new CheckTally("strided copies, fill, random fill, byte swap, offload and statistics, against the host's");
         foreach (var dtype in Types)
         {
             using var onHost = Tensor.FromValues<byte>(dtype, _shape, StoredBytes.Hard(dtype, (int)(_shape.ElementCount / dtype.BlockLength)));
             Copies(onHost, tally);
             Offload(onHost, tally);
+            await StatisticsAsync(onHost, tally).ConfigureAwait(false);
             if (!dtype.IsBlock)
             {
                 InPlace(onHost, "byte swap", tensor => tensor.SwapBytes(), tally);
@@ -86,6 +88,22 @@ internal sealed class TensorCheck(BenchDevice device)
         change(expected);
         change(actual);
         TensorComparison.Compare($"{onHost.DType.Name}: {name}", expected, actual, tally);
+    }
+
+    // Every number of them, the doubles to their last bit.
+    private async Task StatisticsAsync(Tensor onHost, CheckTally tally)
+    {
+        using var there = onHost.To(device.Device);
+        var expected = await LoadedStatistics.ComputeAsync(onHost).ConfigureAwait(false);
+        var actual = await LoadedStatistics.ComputeAsync(there).ConfigureAwait(false);
+        if (expected == actual)
+        {
+            tally.Pass();
+        }
+        else
+        {
+            tally.Fail($"{onHost.DType.Name}: statistics: expected {expected}, found {actual}");
+        }
     }
 
     private void Offload(Tensor onHost, CheckTally tally)

@@ -9,51 +9,13 @@ public readonly struct U32Element : IElementDecoder
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void IElementDecoder.Decode<TReader, TSink>(TReader reader, long offset, TSink sink, long index) =>
-        Write(sink, index, reader.ReadInt32(offset) & 0xFFFF_FFFFL);
+        SignedValues.Write(sink, index, reader.ReadInt32(offset) & 0xFFFF_FFFFL);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void IElementDecoder.DecodeFour<TReader, TSink>(TReader reader, long offset, TSink sink, long index)
     {
         var first = reader.ReadInt64(offset);
         var second = reader.ReadInt64(offset + 8);
-        WriteFour(sink, index, first & 0xFFFF_FFFFL, (first >> 32) & 0xFFFF_FFFFL, second & 0xFFFF_FFFFL, (second >> 32) & 0xFFFF_FFFFL);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write<TSink>(TSink sink, long index, long value)
-        where TSink : struct, IValueSink
-    {
-        if (TSink.TakesDouble)
-        {
-            sink.WriteDouble(index, FloatBits.SignedToDouble(value));
-        }
-        else
-        {
-            sink.WriteSingle(index, FloatBits.SignedToSingle(value));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void WriteFour<TSink>(TSink sink, long index, long first, long second, long third, long fourth)
-        where TSink : struct, IValueSink
-    {
-        if (TSink.TakesDouble)
-        {
-            sink.WriteFourDoubles(
-                index,
-                FloatBits.SignedToDouble(first),
-                FloatBits.SignedToDouble(second),
-                FloatBits.SignedToDouble(third),
-                FloatBits.SignedToDouble(fourth));
-        }
-        else
-        {
-            sink.WriteFour(
-                index,
-                FloatBits.SignedToSingle(first),
-                FloatBits.SignedToSingle(second),
-                FloatBits.SignedToSingle(third),
-                FloatBits.SignedToSingle(fourth));
-        }
+        SignedValues.WriteFour(sink, index, first & 0xFFFF_FFFFL, (first >> 32) & 0xFFFF_FFFFL, second & 0xFFFF_FFFFL, (second >> 32) & 0xFFFF_FFFFL);
     }
 }

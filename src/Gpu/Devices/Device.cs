@@ -73,6 +73,9 @@ public abstract class Device
     {
     }
 
+    /// <summary>Whether another device has the same memory as this one: itself, or the same driver's device seen twice.</summary>
+    protected internal virtual bool IsSameMemory(Device other) => ReferenceEquals(this, other) || (IsHost && other is { IsHost: true });
+
     /// <summary>Whether a stream of this device copies from the memory of another that is not the host; else the host is between.</summary>
     protected internal virtual bool CopiesFrom(Device other) => false;
 

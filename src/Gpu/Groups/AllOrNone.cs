@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.ExceptionServices;
 
 namespace IlgpuLoader.Gpu;
 
@@ -27,19 +28,21 @@ internal static class AllOrNone
     }
 
     /// <summary>Does the same to each, also where it fails for one before: nothing is left unfreed or unfinished. The first failure is thrown.</summary>
-    public static void ForEach<T>(IReadOnlyList<T> each, Action<T> act)
+    public static void ForEach<T>(IEnumerable<T> each, Action<T> act)
     {
-        foreach (var (index, one) in each.Index())
+        ExceptionDispatchInfo? first = null;
+        foreach (var one in each)
         {
             try
             {
                 act(one);
             }
-            catch when (index + 1 < each.Count)
+            catch (Exception exception)
             {
-                ForEach([.. each.Skip(index + 1)], act);
-                throw;
+                first ??= ExceptionDispatchInfo.Capture(exception);
             }
         }
+
+        first?.Throw();
     }
 }

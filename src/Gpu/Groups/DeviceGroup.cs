@@ -37,8 +37,8 @@ public sealed class DeviceGroup : Device
                 throw new ArgumentException($"{member.Id} cannot be in a group: a member is one device that holds bytes.", nameof(members));
             }
 
-            // Two host devices are one memory, whatever they count apart.
-            if (Members.Take(index).Any(other => ReferenceEquals(other, member) || (other.IsHost && member.IsHost)))
+            // Two host devices are one memory, whatever they count apart, and so is an accelerator that was wrapped twice.
+            if (Members.Take(index).Any(member.IsSameMemory))
             {
                 throw new ArgumentException($"{member.Id} is in the group twice, and would hold everything twice.", nameof(members));
             }

@@ -160,6 +160,9 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     }
 
     /// <inheritdoc/>
+    protected internal override bool IsSameMemory(Device other) => other is IlgpuDevice device && device.Accelerator == Accelerator;
+
+    /// <inheritdoc/>
     /// <remarks>Part by part through host memory of bounded size.</remarks>
     protected internal override bool CopiesFrom(Device other) => other is IlgpuDevice;
 

@@ -19,7 +19,7 @@ internal sealed partial class IlgpuStream
             return;
         }
 
-        if (source.IsContiguous && destination.IsContiguous && source.DType == destination.DType)
+        if (source.IsContiguous && destination.IsContiguous && source.DType == destination.DType && Reaches(source.Memory) && Reaches(destination.Memory))
         {
             CopyContiguous(source, destination);
             return;
@@ -27,6 +27,9 @@ internal sealed partial class IlgpuStream
 
         CopyOrConvert(source, destination);
     }
+
+    // The driver copies within an accelerator, and between it and the host.
+    private bool Reaches(DeviceMemory memory) => memory is HostMemory || IsHere(memory);
 
     private void CopyContiguous(in StridedView source, in StridedView destination)
     {

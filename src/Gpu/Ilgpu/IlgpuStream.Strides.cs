@@ -9,6 +9,9 @@ namespace IlgpuLoader.Gpu;
 /// </remarks>
 internal sealed partial class IlgpuStream
 {
+    // Four elements of F64. What begins elsewhere is decoded beside its place first, in parts, or that would take as much memory again.
+    private const int WidestStore = 32;
+
     private long PartElements => _device.PartElements;
 
     private IlgpuMemory? _gathered;
@@ -31,7 +34,7 @@ internal sealed partial class IlgpuStream
             case (true, true) when !converts:
                 CopyWords(from, to);
                 break;
-            case (true, true) when from.IsContiguous && to.IsContiguous:
+            case (true, true) when from.IsContiguous && to.IsContiguous && to.ByteOffset % WidestStore == 0:
                 Convert(from, to);
                 break;
             case (true, true):

@@ -87,6 +87,48 @@ public sealed class PartedCopyTests : IDisposable
         Assert.Equal((0, 0L), (_first.LiveAllocations, _first.LiveBytes));
     }
 
+    [Theory]
+    [InlineData(DType.F32, 1000)]
+    [InlineData(DType.U8, 7)]
+    [InlineData(DType.F4, 6)]
+    [InlineData(DType.Q4_K, 512)]
+    public void A_whole_tensor_goes_from_one_accelerator_to_another(DType dtype, long elements)
+    {
+        // Rows of three F4 end inside a byte.
+        var shape = dtype == DType.F4 ? new Shape(2, 3) : new Shape(elements);
+        using (var host = Tensor.FromValues<byte>(dtype, shape, Numbers(dtype, shape)))
+        using (var first = host.To(_first))
+        using (var second = first.To(_second))
+        {
+            Assert.Equal(host.AsSpan<byte>().ToArray(), DeviceBytes.Values(second));
+        }
+
+        Assert.Equal((0, 0L), (_first.LiveAllocations, _first.LiveBytes));
+        Assert.Equal((0, 0L), (_second.LiveAllocations, _second.LiveBytes));
+    }
+
+    [Fact]
+    public void A_conversion_into_a_place_between_stores_takes_little_memory_beside_it()
+    {
+        var shape = new Shape(20_000);
+        using var host = Tensor.FromValues<byte>(DType.BF16, shape, Numbers(DType.BF16, shape));
+        using var source = host.To(_first);
+        using var target = Tensor.Empty(DType.F32, new Shape(20_001), _first);
+        using var place = target.Narrow(0, 1, 20_000);
+        using var stream = _first.CreateStream();
+        var before = _first.LiveBytes;
+        stream.Copy(ViewOf(source), ViewOf(place));
+        stream.Synchronize();
+        Assert.InRange(_first.LiveBytes - before, 0, 2 * 256 * sizeof(float));
+        using var expected = host.To(DType.F32);
+        using var back = place.To(HostDevice.Shared);
+        Assert.Equal(expected.AsSpan<byte>().ToArray(), back.AsSpan<byte>().ToArray());
+    }
+
+    [Fact]
+    public void An_accelerator_that_was_wrapped_twice_is_no_group() =>
+        Assert.Throws<ArgumentException>(() => new DeviceGroup(_first, new IlgpuDevice(_first.Accelerator, null, "simulator:1")));
+
     [Fact]
     public void A_view_outside_its_memory_is_refused_before_a_kernel_sees_it()
     {
@@ -120,6 +162,8 @@ public sealed class PartedCopyTests : IDisposable
         using var columns = rows.Narrow(1, 0, second);
         return columns.Narrow(2, 32, 96);
     }
+
+    private static StridedView ViewOf(Tensor tensor) => new(tensor.Memory, tensor.DType, tensor.Shape, tensor.Strides, tensor.ByteOffset);
 
     private static byte[] Numbers(DType dtype, Shape shape) => DeviceBytes.Random(5, dtype.ByteCount(shape.ElementCount));
 

@@ -3,72 +3,44 @@ namespace IlgpuLoader.Gpu;
 /// <summary>A fence over a driver's event, which is destroyed when it has passed. Safe for any thread.</summary>
 internal abstract class EventFence : Fence
 {
-    // Whoever waits holds it, so that nobody destroys the event meanwhile.
     private readonly Lock _lock = new();
+
+    // Who asks or waits for the event just now; it is destroyed behind the last of them.
+    private int _users;
+    private bool _destroyed;
     private volatile bool _passed;
+    private Task? _waiting;
 
     /// <inheritdoc/>
-    public sealed override bool HasPassed
+    public sealed override bool HasPassed => _passed || Use(IsComplete);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// A pool thread, one a fence, sleeps in the driver, which has no call-back that ILGPU knows of; cancellation leaves it to wake by itself.
+    /// </remarks>
+    public sealed override ValueTask WaitAsync(CancellationToken cancellationToken = default)
     {
-        get
+        if (HasPassed)
         {
-            if (_passed)
-            {
-                return true;
-            }
+            return ValueTask.CompletedTask;
+        }
 
-            // Somebody waits for it: it has not passed.
-            if (!_lock.TryEnter())
-            {
-                return false;
-            }
-
-            try
-            {
-                if (!_passed && IsComplete())
-                {
-                    End();
-                }
-
-                return _passed;
-            }
-            finally
-            {
-                _lock.Exit();
-            }
+        lock (_lock)
+        {
+            _waiting ??= Task.Run(Wait, CancellationToken.None);
+            return new ValueTask(_waiting.WaitAsync(cancellationToken));
         }
     }
-
-    /// <inheritdoc/>
-    /// <remarks>A pool thread sleeps in the driver, which has no call-back that ILGPU knows of; cancellation leaves it to wake by itself.</remarks>
-    public sealed override ValueTask WaitAsync(CancellationToken cancellationToken = default) => HasPassed
-        ? ValueTask.CompletedTask
-        : new ValueTask(Task.Run(Wait, CancellationToken.None).WaitAsync(cancellationToken));
 
     /// <summary>Waits; blocks.</summary>
-    public void Wait()
+    public void Wait() => Use(() =>
     {
-        lock (_lock)
-        {
-            if (!_passed)
-            {
-                WaitForEvent();
-                End();
-            }
-        }
-    }
+        WaitForEvent();
+        return true;
+    });
 
     /// <summary>Destroys the event of a stream that has ended, whether it has passed or, after a failure, never will.</summary>
-    public void Abandon()
-    {
-        lock (_lock)
-        {
-            if (!_passed)
-            {
-                End();
-            }
-        }
-    }
+    public void Abandon() => Leave(isComplete: true, users: 0);
 
     /// <summary>Asks the driver.</summary>
     protected abstract bool IsComplete();
@@ -79,9 +51,45 @@ internal abstract class EventFence : Fence
     /// <summary>Destroys the event; called once.</summary>
     protected abstract void DestroyEvent();
 
-    private void End()
+    private bool Use(Func<bool> isComplete)
     {
-        _passed = true;
+        lock (_lock)
+        {
+            if (_passed)
+            {
+                return true;
+            }
+
+            _users++;
+        }
+
+        var complete = false;
+        try
+        {
+            complete = isComplete();
+        }
+        finally
+        {
+            Leave(complete, users: 1);
+        }
+
+        return complete;
+    }
+
+    private void Leave(bool isComplete, int users)
+    {
+        lock (_lock)
+        {
+            _users -= users;
+            _passed |= isComplete;
+            if (!_passed || _users > 0 || _destroyed)
+            {
+                return;
+            }
+
+            _destroyed = true;
+        }
+
         DestroyEvent();
     }
 }

@@ -14,6 +14,7 @@ internal sealed class MemoryKernels
     private static readonly Action<ArrayView<Word16>, int, long, int> SwapWideKernel = SwapKernels.SwapWide;
     private static readonly Action<ArrayView<byte>, int, long, int> SwapNarrowKernel = SwapKernels.SwapNarrow;
 
+    // Lazily, and tried again after a failure: a driver that was out of memory may not be the next time.
     private readonly WordKernels[] _words;
     private readonly Dictionary<DType, UniformKernel> _uniform;
     private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<Word16>, int, long, int>> _swapWide;
@@ -23,8 +24,8 @@ internal sealed class MemoryKernels
     {
         _words = [.. Enumerable.Range(0, 5).Select(i => WordKernels.Of(accelerator, 1 << i))];
         _uniform = Codecs.Targets.ToDictionary(dtype => dtype, dtype => UniformKernel.Of(accelerator, dtype));
-        _swapWide = new(() => accelerator.LoadKernel(SwapWideKernel));
-        _swapNarrow = new(() => accelerator.LoadKernel(SwapNarrowKernel));
+        _swapWide = new(() => accelerator.LoadKernel(SwapWideKernel), LazyThreadSafetyMode.PublicationOnly);
+        _swapNarrow = new(() => accelerator.LoadKernel(SwapNarrowKernel), LazyThreadSafetyMode.PublicationOnly);
     }
 
     /// <summary>All kernels' methods, for a look at what they compile to.</summary>

@@ -48,7 +48,7 @@ internal sealed class UniformKernel<TPacket, TElement, TPacker>(Accelerator acce
         UniformKernels.Fill<TPacket, TElement, TPacker>;
 
     private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<byte>, long, long, UniformValues>> _launch =
-        new(() => accelerator.LoadKernel(Kernel));
+        new(() => accelerator.LoadKernel(Kernel), LazyThreadSafetyMode.PublicationOnly);
 
     public override MethodInfo Method => Kernel.Method;
 

@@ -47,10 +47,10 @@ internal sealed class WordKernels<TWord>(Accelerator accelerator) : WordKernels
     private static readonly Action<ArrayView<TWord>, int, CopyLoops, TWord> FillKernel = StridedKernels.Fill;
 
     private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<TWord>, ArrayView<TWord>, int, CopyLoops>> _copy =
-        new(() => accelerator.LoadKernel(CopyKernel));
+        new(() => accelerator.LoadKernel(CopyKernel), LazyThreadSafetyMode.PublicationOnly);
 
     private readonly Lazy<Action<AcceleratorStream, KernelConfig, ArrayView<TWord>, int, CopyLoops, TWord>> _fill =
-        new(() => accelerator.LoadKernel(FillKernel));
+        new(() => accelerator.LoadKernel(FillKernel), LazyThreadSafetyMode.PublicationOnly);
 
     public override IEnumerable<MethodInfo> Methods => [CopyKernel.Method, FillKernel.Method];
 
