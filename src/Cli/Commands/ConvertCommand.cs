@@ -1,6 +1,7 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -81,6 +82,11 @@ internal sealed class ConvertCommand : CommandBase
         await using (checkpoint.ConfigureAwait(false))
         {
             WriteWarnings(console, checkpoint.Warnings);
+            if (parsed.GetValue(_device) == DeviceCatalog.Auto && ConvertsAny(checkpoint, options))
+            {
+                options = options with { Device = DeviceOption.Open(console, DeviceCatalog.Auto) };
+            }
+
             var result = await ProgressDisplay
                 .RunAsync(console, "converting", progress => ConvertAsync(checkpoint, output, options, progress, cancellationToken)).ConfigureAwait(false);
             _checkpoint.WarnIfNothingChosen(console, result.Tensors, checkpoint.Tensors.Length);
@@ -99,15 +105,21 @@ internal sealed class ConvertCommand : CommandBase
         return ExitCodes.Success;
     }
 
+    private static bool ConvertsAny(Checkpoint checkpoint, ConversionOptions options) =>
+        options.DType is { } dtype
+        && checkpoint.Tensors.Any(tensor => tensor.DType.HoldsFloats && tensor.DType != dtype && options.Choice.Includes(tensor.Name));
+
     private ConversionOptions Options(ParseResult parsed, CommandConsole console)
     {
+        // A GPU takes seconds to open: the best device is looked for when it is known that there is something to convert.
+        var device = parsed.GetValue(_device)!;
         var options = new ConversionOptions
         {
             Format = parsed.GetValue(_format) is { } keyword ? Array.Find(Enum.GetValues<OutputFormat>(), format => format.Keyword == keyword) : null,
             DType = DTypeOption.Parse(parsed.GetValue(_dtype)!),
             Choice = _checkpoint.Choice(parsed),
             DuplicateTies = parsed.GetValue(_duplicateTies),
-            Device = DeviceOption.Open(console, parsed.GetValue(_device)!),
+            Device = DeviceOption.Open(console, device == DeviceCatalog.Auto ? DeviceOption.Host : device),
             Overwrite = parsed.GetValue(_force),
         };
         if (parsed.GetValue(_maximumShardSize) is not { } size)

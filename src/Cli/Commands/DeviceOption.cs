@@ -13,24 +13,34 @@ internal static class DeviceOption
     public const string Host = "host";
 
     // A command says what the device is for, and whether there may be several.
-    private const string Choices = "One of 'devices', or auto for the best there is";
+    private const string Choices = "One of 'devices'; auto is the first CUDA GPU, else the host, never an OpenCL device";
+    private const string WithValuesName = "auto|host|cuda:N|opencl:N";
 
-    /// <summary>The option for one device.</summary>
-    public static Option<string> Create(string description, string byDefault = DeviceCatalog.Auto) =>
-        Make($"{description} {Choices}.", byDefault);
+    /// <summary>The option for one device that works on values.</summary>
+    public static Option<string> Create(string description, string byDefault = DeviceCatalog.Auto)
+    {
+        var option = Make($"{description} {Choices}.", WithValuesName, byDefault);
+        option.CompletionSources.Add(_ => [new CompletionItem(DeviceCatalog.Auto), .. Usable().Where(HasValues).Select(device => new CompletionItem(device.Id))]);
+        return option;
+    }
 
     /// <summary>The option for one device or several.</summary>
-    public static Option<string> CreateForSeveral(string description) =>
-        Make($"{description} {Choices}; or several, such as cuda:0,cuda:1, each of which gets every tensor, read once for all.", DeviceCatalog.Auto);
+    public static Option<string> CreateForSeveral(string description)
+    {
+        var option = Make(
+            $"{description} {Choices}. Several, such as cuda:0,cuda:1, each get every tensor, read once for all.", $"{WithValuesName}|meta", DeviceCatalog.Auto);
+        option.CompletionSources.Add(context => Continue(context.WordToComplete).Select(id => new CompletionItem(id)));
+        return option;
+    }
 
     /// <summary>Opens the one device of that id.</summary>
     /// <param name="console">Where it says which GPUs <c>auto</c> has passed over, and why.</param>
     /// <param name="id">The id.</param>
-    /// <exception cref="UsageException">Several are named.</exception>
+    /// <exception cref="UsageException">Several are named, or none.</exception>
     /// <exception cref="DeviceUnavailableException">There is none, or it cannot be used.</exception>
     public static Device Open(CommandConsole console, string id) => id.Contains(DeviceGroup.Separator, StringComparison.Ordinal)
         ? throw new UsageException($"--device takes one device here, not '{id}': only load and plan take several.")
-        : OpenAny(console, id);
+        : OpenSeveral(console, id);
 
     /// <summary>Opens the device of that id, or several whose ids have commas between them.</summary>
     /// <param name="console">Where it says which GPUs <c>auto</c> has passed over, and why.</param>
@@ -64,17 +74,29 @@ internal static class DeviceOption
         return device;
     }
 
-    private static Option<string> Make(string description, string byDefault)
+    private static Option<string> Make(string description, string names, string byDefault) => new("--device")
     {
-        var option = new Option<string>("--device")
+        Description = description,
+        HelpName = names,
+        DefaultValueFactory = _ => byDefault,
+    };
+
+    // Behind a comma what goes into a group, each device once.
+    private static IEnumerable<string> Continue(string word)
+    {
+        var comma = word.LastIndexOf(DeviceGroup.Separator);
+        if (comma < 0)
         {
-            Description = description,
-            HelpName = "auto|host|meta",
-            DefaultValueFactory = _ => byDefault,
-        };
-        option.CompletionSources.Add(_ => [new CompletionItem(DeviceCatalog.Auto), .. DeviceCatalog.List().Select(device => new CompletionItem(device.Id))]);
-        return option;
+            return [DeviceCatalog.Auto, .. Usable().Select(device => device.Id)];
+        }
+
+        var named = word[..comma].Split(DeviceGroup.Separator, StringSplitOptions.TrimEntries);
+        return Usable().Where(device => HasValues(device) && !named.Contains(device.Id)).Select(device => word[..(comma + 1)] + device.Id);
     }
+
+    private static IEnumerable<DeviceDescription> Usable() => DeviceCatalog.List().Where(device => device.Unusable is null);
+
+    private static bool HasValues(DeviceDescription device) => device.Kind != DeviceKind.Meta;
 
     /// <summary>Opens the device of that id, to compute on it.</summary>
     /// <param name="console">Where it says which GPUs <c>auto</c> has passed over, and why.</param>

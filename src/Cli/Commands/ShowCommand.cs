@@ -25,7 +25,7 @@ internal sealed class ShowCommand : CommandBase
         DefaultValueFactory = _ => DefaultCount,
     };
 
-    private readonly Option<string> _device = DeviceOption.Create("The device that computes the statistics.", DeviceOption.Host);
+    private readonly Option<string> _device = DeviceOption.Create("The device that computes the statistics; the histogram and the extremes of 64-bit integers are computed on the host.", DeviceOption.Host);
 
     /// <inheritdoc/>
     public override string Name => "show";

@@ -40,7 +40,7 @@ public static partial class DeviceCatalog
     /// with commas between them, such as <c>cuda:0,cuda:1</c>, give a <see cref="DeviceGroup"/> of these devices. The same device each time;
     /// it lives as long as the process.
     /// </summary>
-    /// <exception cref="ArgumentException">The devices named make no group: one is named twice, or is the meta device.</exception>
+    /// <exception cref="ArgumentException">A name is empty, or the devices named make no group: one is named twice, or is the meta device.</exception>
     /// <exception cref="DeviceUnavailableException">There is no such device, or nothing can be loaded onto it.</exception>
     public static Device Open(string id) => Open(id, out _);
 
@@ -54,6 +54,11 @@ public static partial class DeviceCatalog
     public static Device Open(string id, out IReadOnlyList<string> problems)
     {
         ArgumentNullException.ThrowIfNull(id);
+        if (id.Split(DeviceGroup.Separator).Any(string.IsNullOrWhiteSpace))
+        {
+            throw new ArgumentException($"'{id}' has a name that is empty; device ids, such as cuda:0,cuda:1, have one comma between them.", nameof(id));
+        }
+
         var reported = new List<string>();
         problems = reported;
         return id.Contains(DeviceGroup.Separator, StringComparison.Ordinal) ? OpenGroup(id, reported) : OpenOne(id, reported);

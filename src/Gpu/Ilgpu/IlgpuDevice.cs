@@ -14,8 +14,9 @@ namespace IlgpuLoader.Gpu;
 /// </summary>
 /// <remarks>
 /// What is loaded onto a wrapped accelerator lies in its memory and is seen by the application's own kernels
-/// (<see cref="IlgpuTensors.AsArrayView"/>). Tensors are disposed before the accelerator is; disposing the device frees what it keeps
-/// for itself, never the accelerator, its context or a stream that was given.
+/// (<see cref="IlgpuTensors.AsArrayView"/>). Disposed are, in this order: what still loads onto the device; its tensors and the device,
+/// either of them first; then the application's stream, accelerator and context. Disposing the device frees what it keeps for itself,
+/// never the accelerator, its context or a stream that was given.
 /// </remarks>
 public sealed partial class IlgpuDevice : Device, IDisposable
 {
@@ -103,6 +104,11 @@ public sealed partial class IlgpuDevice : Device, IDisposable
     public static void FindDrivers() => IlgpuLibraries.Resolve();
 
     /// <summary>Makes a device of an accelerator that an application has made.</summary>
+    /// <remarks>
+    /// Once a load has returned (<c>LoadAsync</c>), or a stream of tensors has handed one over, its bytes are there: their fences were
+    /// waited for, and a kernel on any stream of the accelerator sees them without any synchronisation. With a stream of the
+    /// application's a load also comes behind what that stream had been given before.
+    /// </remarks>
     /// <param name="accelerator">The accelerator; stays the application's, and is disposed after every tensor on it.</param>
     /// <param name="stream">A stream of it that all work is given to; null to load on several streams of our own.</param>
     /// <returns>A device that the caller disposes.</returns>

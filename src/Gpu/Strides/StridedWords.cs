@@ -74,7 +74,7 @@ internal sealed class StridedWords
 
     /// <summary>Cuts the loops into launches.</summary>
     /// <param name="mostThreads">The most words of a launch, below 2^31.</param>
-    public IEnumerable<(int Threads, CopyLoops Loops)> Launches(long mostThreads)
+    public IEnumerable<(int ThreadCount, CopyLoops Loops)> Launches(long mostThreads)
     {
         // As many inner loops as one launch takes, and a part of the next.
         var inner = _loops.Length;

@@ -15,6 +15,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
 {
     private readonly Dictionary<string, Tensor> _tensors;
     private readonly ImmutableArray<string> _order;
+    private readonly Dictionary<string, DType> _storedOfConverted;
     private readonly string? _weightsRoot;
     private bool _disposed;
 
@@ -27,6 +28,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         Statistics = statistics;
         HasTies = plan.TiedCount > 0 || plan.Blocks.Length > 0;
         _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
+        _storedOfConverted = plan.Tensors.Where(tensor => tensor.DType != tensor.Source.DType).ToDictionary(tensor => tensor.Name, tensor => tensor.Source.DType);
         _tensors = new Dictionary<string, Tensor>(tensors.Count);
         for (var i = 0; i < tensors.Count; i++)
         {
@@ -38,7 +40,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
     private LoadedModel(LoadedModel model, Device device)
     {
         (Name, Metadata, Config, Statistics, HasTies) = (model.Name, model.Metadata, model.Config, model.Statistics, model.HasTies);
-        (_weightsRoot, _order) = (model._weightsRoot, model._order);
+        (_weightsRoot, _order, _storedOfConverted) = (model._weightsRoot, model._order, model._storedOfConverted);
         _tensors = new Dictionary<string, Tensor>(model._tensors.Count);
         try
         {
@@ -68,6 +70,9 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
 
     /// <summary>Whether tensors of the model were made to share memory.</summary>
     internal bool HasTies { get; }
+
+    /// <summary>The dtype that a tensor had in its file where the load changed it, by its name in the checkpoint; else null.</summary>
+    internal DType? FindConverted(string name) => _storedOfConverted.TryGetValue(name, out var dtype) ? dtype : null;
 
     /// <summary>The number of tensors that the model holds.</summary>
     public int Count => _tensors.Count;

@@ -17,6 +17,8 @@ public static class FiniteValues
     // A message is a line or two; what is wrong with more tensors than this is seldom the single tensor.
     private const int MostNames = 3;
 
+    private const string Advice = "compare the file's hash with its source's.";
+
     /// <summary>Reads the chosen tensors on all cores, and throws for the first that has such values.</summary>
     /// <remarks>MXFP4 tensors are read twice: their values do not tell what their exponents are.</remarks>
     /// <param name="checkpoint">The checkpoint.</param>
@@ -106,16 +108,27 @@ public static class FiniteValues
 
         var names = string.Join(", ", others.Take(MostNames).Select(Quoted.Name));
         var more = others.Length > MostNames ? $" and {others.Length - MostNames} more" : "";
+        var beside = others.IsEmpty ? "" : $", and so {(others.Length == 1 ? "has" : "have")} {names}{more}";
+        var advice = model.FindConverted(entry.Name) is { } stored
+            ? $"where the file, which has it as {stored.Name}, has none ('verify --values' tells), {tensor.DType.Name} is too narrow."
+            : Advice;
         return new InvalidCheckpointException(
             CheckpointErrorCode.ValueNotFinite,
             model.Name,
-            $"{Count(values)} as {tensor.DType.Name} on {tensor.Device}, the first at {new Shape(index)}{(others.IsEmpty ? "" : $", and so have {names}{more}")}; "
-            + "where the file has none ('verify --values' tells), the dtype it was loaded as is too narrow.",
+            $"{Count(values)} as {tensor.DType.Name} on {tensor.Device}, the first at {new Shape(index)}{beside}; {advice}",
             tensor: entry.Name);
     }
 
-    private static string Count(ValueStatistics values) =>
-        $"of {values.Count} values {values.NaNCount} are NaN and {values.PositiveInfinityCount + values.NegativeInfinityCount} infinite";
+    private static string Count(ValueStatistics values)
+    {
+        var infinite = values.PositiveInfinityCount + values.NegativeInfinityCount;
+        return values.Count == 1 ? $"its only value is {(infinite == 0 ? "NaN" : "infinite")}"
+            : infinite == 0 ? $"of {values.Count} values {Are(values.NaNCount, "NaN")}"
+            : values.NaNCount == 0 ? $"of {values.Count} values {Are(infinite, "infinite")}"
+            : $"of {values.Count} values {Are(values.NaNCount, "NaN")} and {Are(infinite, "infinite")}";
+
+        static string Are(long count, string what) => $"{count} {(count == 1 ? "is" : "are")} {what}";
+    }
 
     private static async Task<InvalidCheckpointException> DescribeAsync(
         TensorInfo tensor, ValueStatistics values, int others, CancellationToken cancellationToken)
@@ -128,7 +141,7 @@ public static class FiniteValues
     private static InvalidCheckpointException Invalid(TensorInfo tensor, long block, string problem) => new(
         CheckpointErrorCode.ValueNotFinite,
         tensor.File.Path,
-        $"{problem}; compare the file's hash with its source's.",
+        $"{problem}; {Advice}",
         tensor.File.Format,
         TensorPieces.OffsetOf(tensor, block * tensor.DType.BlockLength),
         tensor.Name);

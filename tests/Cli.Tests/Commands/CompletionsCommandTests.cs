@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -22,6 +23,21 @@ public sealed class CompletionsCommandTests
     }
 
     [Fact]
+    public async Task Behind_a_comma_come_the_devices_that_are_not_named_yet()
+    {
+        var others = DeviceCatalog.List().Where(device => device.Unusable is null && device.Id is not ("host" or "meta")).Select(device => device.Id).ToList();
+        Assert.Equal(["opencl:77,host", .. others.Select(id => $"opencl:77,{id}")], await SuggestAsync("load a --device opencl:77,"));
+        Assert.Equal(others.Select(id => $"host,{id}"), await SuggestAsync("load a --device host,"));
+        Assert.Equal(["host", .. others], (await SuggestAsync("convert a b --device ")).Where(id => id != "auto" && !id.StartsWith('-')));
+
+        static async Task<IEnumerable<string>> SuggestAsync(string line)
+        {
+            var run = await ToolRun.OfAsync($"[suggest:{line.Length}]", line);
+            return run.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).OrderBy(id => !id.EndsWith("host", StringComparison.Ordinal)).ThenBy(id => id, StringComparer.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Another_shell_is_a_usage_error() => Assert.Equal(2, (await ToolRun.OfAsync("completions", "cmd")).ExitCode);
 
     public static TheoryData<string, string> Lines => new()
@@ -32,6 +48,9 @@ public sealed class CompletionsCommandTests
         { "ilgpu-loader convert a b --dtype f8_e5", "f8_e5m2 f8_e5m2fnuz" },
         { "ilgpu-loader load a --device h", "host" },
         { "ilgpu-loader show a b --device h", "host" },
+        // Only what has values, and has room for more, is behind a comma; each device once.
+        { "ilgpu-loader show a b --device m", "" },
+        { "ilgpu-loader load a --device host,h", "" },
         { "ilgpu-loader load a --check", "--check-finite" },
         { "ilgpu-loader show TENSORS block", "block.$(id) block.1" },
         // Paths are the shell's own, also where no character is there yet.

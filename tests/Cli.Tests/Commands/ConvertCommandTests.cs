@@ -62,6 +62,7 @@ public sealed class ConvertCommandTests : IDisposable
     [InlineData(2, "Usage", "mixed.safetensors", "out.safetensors", "--max-shard-size", "10")]
     [InlineData(2, "Usage", "mixed.safetensors", "out", "--device", "meta")]
     [InlineData(2, "Usage", "mixed.safetensors", "out", "--device", "host,cuda:0")]
+    [InlineData(2, "Usage", "mixed.safetensors", "out", "--device", "")]
     [InlineData(2, "Usage", "mixed.safetensors", "out.safetensors", "--format", "gguf")]
     [InlineData(2, "Usage", "mixed.safetensors", "out.gguf", "--format", "safetensors")]
     [InlineData(2, "Usage", "mixed.safetensors", "out", "--format", "onnx")]

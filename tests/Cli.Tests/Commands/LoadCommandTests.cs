@@ -45,7 +45,7 @@ public sealed class LoadCommandTests
         Assert.Equal(1, Number(fine.Document("ilgpu-loader/load/1"), "finiteTensors"));
         var bad = await ToolRun.OfAsync("load", file, "--device", "host", "--dtype", "f16", "--check-finite");
         Assert.Equal((4, ""), (bad.ExitCode, bad.Out));
-        Assert.Contains("tensor 'w': of 3 values 0 are NaN and 1 infinite as F16 on host, the first at [2]; ", bad.Error, StringComparison.Ordinal);
+        Assert.Contains("tensor 'w': of 3 values 1 is infinite as F16 on host, the first at [2]; ", bad.Error, StringComparison.Ordinal);
         var unasked = await ToolRun.OfAsync("load", file, "--device", "host", "--dtype", "f16", "--json");
         Assert.False(unasked.Document("ilgpu-loader/load/1").TryGetProperty("finiteTensors", out _));
     }
@@ -119,11 +119,24 @@ public sealed class LoadCommandTests
     [InlineData("--repeat", "-1")]
     [InlineData("--device", "host,host")]
     [InlineData("--device", "host,meta")]
+    [InlineData("--device", "")]
+    [InlineData("--device", ",")]
+    [InlineData("--device", "host,")]
+    [InlineData("--device", "cuda:77, ,host")]
     public async Task Options_out_of_range_are_usage_errors(string option, string value)
     {
         using var folder = new TemporaryFolder();
         var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
         (await ToolRun.OfAsync("load", file, option, value, "--json")).ErrorDocument("Usage", 2);
+    }
+
+    [Fact]
+    public async Task A_device_without_a_name_is_said_to_have_none()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("mixed.safetensors", SampleFiles.Mixed());
+        var run = await ToolRun.OfAsync("load", file, "--device", ",");
+        Assert.Equal("error: ',' has a name that is empty; device ids, such as cuda:0,cuda:1, have one comma between them.\n", run.Error);
     }
 
     [Fact]

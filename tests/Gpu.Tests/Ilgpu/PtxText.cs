@@ -27,6 +27,25 @@ public sealed partial class PtxText
     /// <summary>Bytes of each store to global memory.</summary>
     public IEnumerable<int> GlobalStores => Operations.Where(operation => operation.StartsWith("st.global", StringComparison.Ordinal)).Select(BytesOf);
 
+    /// <summary>Loads and stores that do not say which memory they mean, so that the GPU has to find out for each.</summary>
+    public IEnumerable<string> GenericAccesses => Operations.Where(operation => Generic().IsMatch(operation));
+
+    /// <summary>
+    /// Sums and differences with a product among their operands, which a driver may make one instruction that does not round the
+    /// product, and whatever is such an instruction already.
+    /// </summary>
+    public IEnumerable<string> FusibleOperations
+    {
+        get
+        {
+            var products = _instructions.Where(instruction => FloatProduct().IsMatch(instruction.Operation)).Select(instruction => instruction.Operands[0]).ToHashSet(StringComparer.Ordinal);
+            return _instructions
+                .Where(instruction => Fused().IsMatch(instruction.Operation)
+                    || (FloatSum().IsMatch(instruction.Operation) && instruction.Operands.Skip(1).Any(products.Contains)))
+                .Select(instruction => instruction.Operation);
+        }
+    }
+
     /// <summary>
     /// Branches said to be the same for all threads whose condition comes from a thread's own number: their outcome is undefined.
     /// </summary>
@@ -69,6 +88,19 @@ public sealed partial class PtxText
 
     [GeneratedRegex(@"%[a-z]+\d*(\.[xyz])?", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Register();
+
+    [GeneratedRegex(@"^(ld|st|atom|red)\.(?!(volatile\.)?(global|shared|param|const)\b)", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Generic();
+
+    [GeneratedRegex(@"^mul\.(\w+\.)*f(16|32|64)$", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex FloatProduct();
+
+    [GeneratedRegex(@"^(add|sub)\.(\w+\.)*f(16|32|64)$", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex FloatSum();
+
+    // mad of integers is no matter: it is exact.
+    [GeneratedRegex(@"^(fma\.|mad\.(\w+\.)*f(32|64)$)", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Fused();
 
     [GeneratedRegex(@"(\.v(?<count>\d))?\.[bfsu](?<bits>\d+)$", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Width();

@@ -132,7 +132,7 @@ public sealed class StridedWordsTests
             new StridedView(Memory(), DType.U8, shape, [1L << 35, 1], 0), new StridedView(Memory(), DType.U8, shape, [1L << 36, 1], 64))!;
         var launches = words.Launches((1L << 30) - 1).ToArray();
         Assert.Equal(10, launches.Length);
-        Assert.Equal(5L << 30, launches.Sum(launch => (long)launch.Threads));
+        Assert.Equal(5L << 30, launches.Sum(launch => (long)launch.ThreadCount));
         for (var i = 0; i < launches.Length; i++)
         {
             var (row, first) = (i / 2L, i % 2 == 0 ? 0 : (1L << 30) - 1);

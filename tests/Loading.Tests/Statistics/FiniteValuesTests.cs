@@ -157,7 +157,7 @@ public sealed class FiniteValuesTests
         await using var checkpoint = await Sample.Of(file).OpenAsync();
         var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(checkpoint));
         Assert.Equal((CheckpointErrorCode.ValueNotFinite, "masked"), (error.Code, error.Tensor));
-        Assert.Contains("of 3 values 1 are NaN and 1 infinite, and one more tensor has such", error.Message, StringComparison.Ordinal);
+        Assert.Contains("of 3 values 1 is NaN and 1 is infinite, and one more tensor has such", error.Message, StringComparison.Ordinal);
         await FiniteValues.EnsureAsync(checkpoint, new TensorChoice([], ["masked", "too"]));
     }
 

@@ -21,7 +21,7 @@ public sealed class LoadedFiniteValuesTests
         (values[2 * position], values[(2 * position) + 1]) = (0xC0, 0x7F);
         (values[^2], values[^1]) = (0x80, 0xFF);
         var file = new SafetensorsBuilder().Add("fine", "F32", [2], new byte[8]).Add("bad", "BF16", [9, 1 << 20], values).ToBytes();
-        var nan = position == (9 << 20) - 1 ? 0 : 1;
+        var bad = position == (9 << 20) - 1 ? "1 is infinite" : "1 is NaN and 1 is infinite";
         foreach (var device in new Device[] { new HostDevice(), new LateDevice() })
         {
             await using var checkpoint = await Sample.Of(file).OpenAsync();
@@ -30,7 +30,7 @@ public sealed class LoadedFiniteValuesTests
                 var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(model));
                 Assert.Equal((CheckpointErrorCode.ValueNotFinite, "bad", "sample.safetensors"), (error.Code, error.Tensor, error.File));
                 Assert.Contains(
-                    $"of {9 << 20} values {nan} are NaN and 1 infinite as BF16 on {device.Id}, the first at [{position >> 20}, {position & 0xFFFFF}];",
+                    $"of {9 << 20} values {bad} as BF16 on {device.Id}, the first at [{position >> 20}, {position & 0xFFFFF}]; compare the file's hash with its source's.",
                     error.Message,
                     StringComparison.Ordinal);
             }
@@ -52,7 +52,7 @@ public sealed class LoadedFiniteValuesTests
         await using var model = await LoadAsync(checkpoint, new HostDevice());
         var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(model));
         Assert.Contains(
-            "of 4 values 0 are NaN and 1 infinite as C64 on host, the first at [1], and so have 'b0', 'b1', 'b2' and 2 more; ",
+            "of 4 values 1 is infinite as C64 on host, the first at [1], and so have 'b0', 'b1', 'b2' and 2 more; ",
             error.Message,
             StringComparison.Ordinal);
     }
@@ -68,7 +68,26 @@ public sealed class LoadedFiniteValuesTests
         await FiniteValues.EnsureAsync(wide);
         await using var narrow = await LoadAsync(checkpoint, new HostDevice(), DType.F16);
         var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(narrow));
-        Assert.Contains("as F16 on host, the first at [2]; ", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "of 3 values 1 is infinite as F16 on host, the first at [2]; where the file, which has it as F32, has none ('verify --values' tells), F16 is too narrow.",
+            error.Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Only_a_tensor_whose_dtype_was_changed_can_have_too_narrow_a_one()
+    {
+        var file = new SafetensorsBuilder().Add("half", "F16", [1], [0x01, 0x7E]).Add("full", "F32", [2], [0, 0, 0xC0, 0x7F, 0, 0, 0xC0, 0x7F]).ToBytes();
+        await using var checkpoint = await Sample.Of(file).OpenAsync();
+        await using var model = await LoadAsync(checkpoint, new HostDevice(), DType.F16);
+        var error = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(model));
+        Assert.EndsWith(
+            "its only value is NaN as F16 on host, the first at [0], and so has 'full'; compare the file's hash with its source's.",
+            error.Message,
+            StringComparison.Ordinal);
+        model.Detach("half").Dispose();
+        var converted = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(model));
+        Assert.Contains("tensor 'full': of 2 values 2 are NaN as F16 on host, the first at [0]; where the file, which has it as F32", converted.Message, StringComparison.Ordinal);
     }
 
     [Fact]

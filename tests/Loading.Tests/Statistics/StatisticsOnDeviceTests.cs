@@ -47,7 +47,7 @@ public abstract class StatisticsOnDeviceTests(TestDevice kind)
         await using var model = await loader.LoadAsync(loader.Plan(checkpoint, new LoadOptions { Device = device }));
         var loaded = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(model));
         Assert.Contains(
-            $"tensor 'a': of 9000 values 1 are NaN and 0 infinite as F16 on {device.Id}, the first at [80, 0]; ", loaded.Message, StringComparison.Ordinal);
+            $"tensor 'a': of 9000 values 1 is NaN as F16 on {device.Id}, the first at [80, 0]; ", loaded.Message, StringComparison.Ordinal);
         var staged = await Assert.ThrowsAsync<InvalidCheckpointException>(() => FiniteValues.EnsureAsync(checkpoint, device: device));
         Assert.Equal(checkpoint["a"].Offset + (2 * 8000), staged.Offset);
     }
