@@ -66,7 +66,6 @@ public static partial class DeviceCatalog
 
     private static Device OpenOne(string id, List<string> problems)
     {
-
         if (id == HostDevice.Shared.Id)
         {
             return HostDevice.Shared;
