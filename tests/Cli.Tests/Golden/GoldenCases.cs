@@ -83,8 +83,8 @@ internal static class GoldenCases
             "plan {tmp}/enormous.safetensors " + OnHost),
         new("errors/7-no-such-device", "load {tmp}/mixed.safetensors --device cuda:77", "load {tmp}/mixed.safetensors --device cuda:77 --json")
         {
-            // GPUs where there are some.
-            Rules = [new("there are host(?<v>.*), meta and auto", "")],
+            // GPUs where there are some; and why there are none, where drivers failed or ILGPU is missing.
+            Rules = [new("there are host(?<v>.*), meta and auto", ""), new("meta and auto\\.(?<v> [^\"\n]*)", "")],
         },
     ];
 
