@@ -326,9 +326,12 @@ public sealed partial class IlgpuDevice : Device, IDisposable
         }
     }
 
-    private string LargestBuffer() => Accelerator is CLAccelerator { Device: CLDevice device }
-        ? $" One buffer of it can have {device.GetDeviceInfo<long>(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE)} bytes at most."
-        : "";
+    // Asked while something else has failed: no answer is left out.
+    private string LargestBuffer() =>
+        Accelerator is CLAccelerator { Device: CLDevice device }
+        && device.GetDeviceInfo(CLDeviceInfoType.CL_DEVICE_MAX_MEM_ALLOC_SIZE, out long largest) == CLError.CL_SUCCESS
+            ? $" One buffer of it can have {largest} bytes at most."
+            : "";
 
     private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(IsDisposed, this);
 
