@@ -48,7 +48,7 @@ public static partial class DeviceCatalog
     /// <param name="id">The id.</param>
     /// <param name="problems">
     /// One sentence for each GPU, or driver, for which <see cref="Auto"/> chose another device or the host; empty where nothing failed, as
-    /// on a machine without a GPU.
+    /// on a machine without a driver.
     /// </param>
     /// <inheritdoc cref="Open(string)"/>
     public static Device Open(string id, out IReadOnlyList<string> problems)

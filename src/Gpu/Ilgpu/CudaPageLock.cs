@@ -17,10 +17,21 @@ internal sealed class CudaPageLock : IDisposable
     {
         _accelerator = accelerator;
         _address = address;
-        using var binding = accelerator.BindScoped();
-        // Portable: locked for every context, so that other members of a group copy from the same slots.
-        CudaException.ThrowIfFailed(
-            CudaAPI.CurrentAPI.MemHostRegister(address, (nint)bytes, MemHostRegisterFlags.CU_MEMHOSTREGISTER_PORTABLE));
+        var isLocked = false;
+        try
+        {
+            using var binding = accelerator.BindScoped();
+            // Portable: locked for every context, so that other members of a group copy from the same slots.
+            CudaException.ThrowIfFailed(
+                CudaAPI.CurrentAPI.MemHostRegister(address, (nint)bytes, MemHostRegisterFlags.CU_MEMHOSTREGISTER_PORTABLE));
+            isLocked = true;
+        }
+        catch when (isLocked)
+        {
+            // The thread's own accelerator could not be made current again: nobody would unlock them.
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Unlocks them; called once, by the memory that has them.</summary>

@@ -165,6 +165,19 @@ internal sealed class IlgpuBackend
         }
     }
 
+    // ILGPU hides what a driver reports: it is asked once more. A driver that does not answer takes nothing from the devices that are there.
+    private string? WhyFewer(Context context)
+    {
+        try
+        {
+            return _whyFewer(DevicesOf(context).Length);
+        }
+        catch (Exception exception) when (exception is DllNotFoundException or EntryPointNotFoundException)
+        {
+            return $"{_name}: the driver could not be asked for its devices: {exception.Message}";
+        }
+    }
+
     private (Context? Context, string? Problem) CreateContext(Action<Context.Builder> addDevices)
     {
         IlgpuLibraries.Resolve();
@@ -175,10 +188,10 @@ internal sealed class IlgpuBackend
                 builder.Optimize(OptimizationLevel.O2);
                 addDevices(builder);
             });
-            // ILGPU hides what a driver reports: it is asked once more.
-            return (context, _whyFewer(DevicesOf(context).Length));
+            return (context, WhyFewer(context));
         }
-        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception) || exception is NotSupportedException or DllNotFoundException or EntryPointNotFoundException)
+        catch (Exception exception) when (IlgpuErrors.IsOfDriver(exception)
+            || exception is NotSupportedException or InvalidOperationException or DllNotFoundException or EntryPointNotFoundException)
         {
             return (null, $"{_name}: the driver is there and failed: {IlgpuErrors.Describe(exception)}.");
         }

@@ -22,24 +22,31 @@ internal static class IlgpuLibraries
     public static void Resolve() => _ = Resolved.Value;
 
     /// <summary>Whether a driver is installed: asked first, since a context over none costs a tenth of a second.</summary>
-    public static bool IsPresent(string name) => !OperatingSystem.IsLinux() || NativeLibrary.TryLoad($"lib{name}.so.1", out _);
+    public static bool IsPresent(string name) => NativeLibrary.TryLoad(FileNameOf(name), out _);
 
     private static bool Install()
     {
-        if (!OperatingSystem.IsLinux())
-        {
-            return false;
-        }
-
         Install(Assembly.GetExecutingAssembly());
-        // Under WSL ILGPU installs a resolver of its own, and a second one throws.
-        if (!Directory.Exists("/usr/lib/wsl/lib"))
+        // Elsewhere ILGPU knows the names; under WSL it installs a resolver of its own for CUDA, and a second one throws.
+        if (OperatingSystem.IsLinux() && !IsWsl())
         {
             Install(typeof(Context).Assembly);
         }
 
         return true;
     }
+
+    // As ILGPU tells it.
+    private static bool IsWsl() =>
+        Directory.Exists("/usr/lib/wsl/lib")
+        && File.Exists("/proc/version")
+        && File.ReadAllText("/proc/version").Contains("microsoft", StringComparison.OrdinalIgnoreCase);
+
+    // What drivers install; CUDA has none for macOS, whose OpenCL is a framework.
+    private static string FileNameOf(string name) =>
+        OperatingSystem.IsWindows() ? (name == Cuda ? "nvcuda.dll" : $"{name}.dll")
+        : OperatingSystem.IsMacOS() ? $"/System/Library/Frameworks/{name}.framework/{name}"
+        : $"lib{name}.so.1";
 
     private static void Install(Assembly assembly)
     {
@@ -54,5 +61,5 @@ internal static class IlgpuLibraries
     }
 
     private static nint Find(string name, Assembly assembly, DllImportSearchPath? path) =>
-        name is OpenCL or Cuda && NativeLibrary.TryLoad($"lib{name}.so.1", out var library) ? library : 0;
+        name is OpenCL or Cuda && NativeLibrary.TryLoad(FileNameOf(name), out var library) ? library : 0;
 }

@@ -120,16 +120,22 @@ internal sealed partial class IlgpuStream : DeviceStream
             return;
         }
 
+        Exception? failure = null;
         try
         {
             Synchronize();
+        }
+        catch (Exception exception)
+        {
+            failure = exception;
+            throw;
         }
         finally
         {
             _disposed = true;
             foreach (var fence in _fences)
             {
-                fence.Abandon();
+                fence.Abandon(failure);
             }
 
             foreach (var scratch in (ReadOnlySpan<DeviceMemory?>)[_stored, _decoded, _gathered, _converted, _onHost, _sums])

@@ -17,11 +17,12 @@ internal sealed class CudaFence : EventFence
     public CudaFence(IlgpuDevice device, CudaStream stream)
     {
         _device = device;
-        using var binding = Bind();
-        Check(CudaAPI.CurrentAPI.CreateEvent(out _event, Flags));
+        var created = nint.Zero;
+        Check(InContext(() => CudaAPI.CurrentAPI.CreateEvent(out created, Flags)));
+        _event = created;
         try
         {
-            Check(CudaAPI.CurrentAPI.RecordEvent(_event, stream.StreamPtr));
+            Check(InContext(() => CudaAPI.CurrentAPI.RecordEvent(created, stream.StreamPtr)));
         }
         catch
         {
@@ -32,8 +33,7 @@ internal sealed class CudaFence : EventFence
 
     protected override bool IsComplete()
     {
-        using var binding = Bind();
-        var status = CudaAPI.CurrentAPI.QueryEvent(_event);
+        var status = InContext(() => CudaAPI.CurrentAPI.QueryEvent(_event));
         if (status == CudaError.CUDA_ERROR_NOT_READY)
         {
             return false;
@@ -43,24 +43,28 @@ internal sealed class CudaFence : EventFence
         return true;
     }
 
-    protected override void WaitForEvent()
-    {
-        using var binding = Bind();
-        Check(CudaAPI.CurrentAPI.SynchronizeEvent(_event));
-    }
+    protected override void WaitForEvent() => Check(InContext(() => CudaAPI.CurrentAPI.SynchronizeEvent(_event)));
 
     protected override void DestroyEvent() => IlgpuErrors.Release(() =>
     {
+        // It went with its context.
+        if (_device.Accelerator.IsDisposed)
+        {
+            return;
+        }
+
         using var binding = _device.Accelerator.BindScoped();
         // After a failure of the device this fails too, and that one was reported.
         _ = CudaAPI.CurrentAPI.DestroyEvent(_event);
     });
 
-    private ScopedAcceleratorBinding Bind()
+    // Leaving the context can fail too: another accelerator's is made current again.
+    private CudaError InContext(Func<CudaError> call)
     {
         try
         {
-            return _device.Accelerator.BindScoped();
+            using var binding = _device.Accelerator.BindScoped();
+            return call();
         }
         catch (AcceleratorException exception)
         {

@@ -9,10 +9,11 @@ internal abstract class EventFence : Fence
     private int _users;
     private bool _destroyed;
     private volatile bool _passed;
+    private volatile Exception? _failure;
     private Task? _waiting;
 
     /// <inheritdoc/>
-    public sealed override bool HasPassed => _passed || Use(IsComplete);
+    public sealed override bool HasPassed => (_passed && _failure is null) || Use(IsComplete);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -20,6 +21,11 @@ internal abstract class EventFence : Fence
     /// </remarks>
     public sealed override ValueTask WaitAsync(CancellationToken cancellationToken = default)
     {
+        if (_failure is { } failure)
+        {
+            return ValueTask.FromException(failure);
+        }
+
         if (HasPassed)
         {
             return ValueTask.CompletedTask;
@@ -39,8 +45,17 @@ internal abstract class EventFence : Fence
         return true;
     });
 
-    /// <summary>Destroys the event of a stream that has ended, whether it has passed or, after a failure, never will.</summary>
-    public void Abandon() => Leave(isComplete: true, users: 0);
+    /// <summary>Destroys the event of a stream that has ended.</summary>
+    /// <param name="failure">Why it never passed, where the stream's work failed; whoever asks or waits from now on gets it.</param>
+    public void Abandon(Exception? failure)
+    {
+        if (!_passed)
+        {
+            _failure = failure;
+        }
+
+        Leave(isComplete: true, users: 0);
+    }
 
     /// <summary>Asks the driver.</summary>
     protected abstract bool IsComplete();
@@ -57,7 +72,7 @@ internal abstract class EventFence : Fence
         {
             if (_passed)
             {
-                return true;
+                return _failure is null ? true : throw _failure;
             }
 
             _users++;

@@ -6,8 +6,8 @@ internal sealed record LaunchLimits
     /// <summary>The threads of a launch that is no more than so many threads; at most 2^30, so that a thread's number is an int.</summary>
     public long Threads { get; init; } = 1L << 30;
 
-    /// <summary>The groups of a launch that decodes: CUDA's limit is 2^31 - 1, OpenCL drivers have counted all threads in 32 bits.</summary>
-    public long Groups { get; init; } = 1L << 24;
+    /// <summary>The groups, of 128 threads, of a launch that decodes: ILGPU multiplies the two as ints for OpenCL. CUDA's limit is 2^31 - 1.</summary>
+    public long Groups { get; init; } = 1L << 23;
 
     /// <summary>The chunks that are summed up at once: a gigabyte of F32 a launch, and 3 MiB of results.</summary>
     public int Chunks { get; init; } = 1 << 16;
