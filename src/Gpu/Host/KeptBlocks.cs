@@ -27,7 +27,7 @@ internal sealed class KeptBlocks(long limit) : IDisposable
     /// <returns>The block, or null where none is kept.</returns>
     public HostMemory? Take(long bytes)
     {
-        var unfit = new Queue<HostMemory>();
+        var unfit = new List<HostMemory>();
         lock (_lock)
         {
             var index = _blocks.FindIndex(block => block.Length == bytes);
@@ -40,12 +40,12 @@ internal sealed class KeptBlocks(long limit) : IDisposable
 
             while (_blocks.Count > 0 && _blocks.Sum(kept => kept.Length) > limit - bytes)
             {
-                unfit.Enqueue(_blocks[0]);
+                unfit.Add(_blocks[0]);
                 _blocks.RemoveAt(0);
             }
         }
 
-        FreeAll(unfit);
+        AllOrNone.ForEach(unfit, block => block.Dispose());
         return null;
     }
 
@@ -67,31 +67,14 @@ internal sealed class KeptBlocks(long limit) : IDisposable
     /// <summary>Frees what is kept; what comes back later is freed at once.</summary>
     public void Dispose()
     {
-        Queue<HostMemory> all;
+        List<HostMemory> all;
         lock (_lock)
         {
             _disposed = true;
-            all = new(_blocks);
+            all = [.. _blocks];
             _blocks.Clear();
         }
 
-        FreeAll(all);
-    }
-
-    // Each, whether one before it fails or not.
-    private static void FreeAll(Queue<HostMemory> blocks)
-    {
-        while (blocks.TryDequeue(out var block))
-        {
-            try
-            {
-                block.Dispose();
-            }
-            catch
-            {
-                FreeAll(blocks);
-                throw;
-            }
-        }
+        AllOrNone.ForEach(all, block => block.Dispose());
     }
 }

@@ -3,10 +3,10 @@ using System.Runtime.ExceptionServices;
 
 namespace IlgpuLoader.Gpu;
 
-/// <summary>What is done for each member of a group.</summary>
+/// <summary>What is done for each of several: for all of them, or as if for none.</summary>
 internal static class AllOrNone
 {
-    /// <summary>Makes one thing for each member; disposes those it has made if one fails.</summary>
+    /// <summary>Makes one thing for each device; disposes those it has made if one fails.</summary>
     public static ImmutableArray<T> Make<T>(ImmutableArray<Device> members, Func<Device, T> make)
         where T : IDisposable
     {
