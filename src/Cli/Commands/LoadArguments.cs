@@ -8,6 +8,14 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>What every command that plans a load takes: where to, as what, and how.</summary>
 internal sealed class LoadArguments
 {
+    private static readonly Dictionary<string, ReadMode> ReadModes = new(StringComparer.Ordinal)
+    {
+        ["auto"] = ReadMode.Auto,
+        ["buffered"] = ReadMode.Buffered,
+        ["direct"] = ReadMode.Direct,
+        ["mapped"] = ReadMode.Mapped,
+    };
+
     private readonly Option<string> _device = DeviceOption.CreateForSeveral("Where the tensors go.");
     private readonly Option<string> _dtype = DTypeOption.Create();
 
@@ -23,6 +31,13 @@ internal sealed class LoadArguments
         HelpName = "SIZE",
     };
 
+    private readonly Option<string> _read = new("--read")
+    {
+        Description = "How bytes come from local files: 'buffered' through the page cache, 'direct' past it, 'mapped' without a copy where tensors are kept on the host; 'auto' reads directly what is not cached.",
+        HelpName = "MODE",
+        DefaultValueFactory = _ => "auto",
+    };
+
     private readonly Option<bool> _npCache = new("--np-cache")
     {
         Description = "Load from the NumPy cache of a model's folder (np/, a file a tensor, as vLLM's); the first load of PyTorch files writes it, and so does the first after they changed. Other formats are loaded as they are, 'plan' writes nothing.",
@@ -35,6 +50,8 @@ internal sealed class LoadArguments
         command.Add(_dtype);
         command.Add(_lanes);
         command.Add(_memory);
+        _read.AcceptOnlyFromAmong([.. ReadModes.Keys]);
+        command.Add(_read);
         command.Add(_npCache);
     }
 
@@ -112,6 +129,7 @@ internal sealed class LoadArguments
             Device = DeviceOption.OpenSeveral(console, parsed.GetValue(_device)!),
             DType = DTypeOption.Parse(DType(parsed)),
             Lanes = parsed.GetValue(_lanes),
+            ReadMode = ReadModes[parsed.GetValue(_read)!],
             Include = choice.Include,
             Exclude = choice.Exclude,
         };

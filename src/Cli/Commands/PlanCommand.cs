@@ -22,6 +22,11 @@ internal sealed class PlanCommand : CommandBase
         HelpName = "R",
     };
 
+    private readonly Option<bool> _exactSlices = new("--exact-slices")
+    {
+        Description = "Read no byte that the rank does not need, with a read for each segment of a slice however short it is.",
+    };
+
     /// <inheritdoc/>
     public override string Name => "plan";
 
@@ -40,6 +45,7 @@ internal sealed class PlanCommand : CommandBase
         _load.AddTo(command);
         command.Add(_worldSize);
         command.Add(_rank);
+        command.Add(_exactSlices);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -48,7 +54,11 @@ internal sealed class PlanCommand : CommandBase
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
         var parallel = Parallel(parsed);
-        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with { TensorParallel = parallel };
+        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with
+        {
+            TensorParallel = parallel,
+            ExactSlices = parsed.GetValue(_exactSlices),
+        };
         var checkpoint = await _load
             .OpenUnchangedAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))

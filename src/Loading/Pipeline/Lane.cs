@@ -138,9 +138,9 @@ internal sealed class Lane : IAsyncDisposable
     {
         try
         {
-            if (run.IsDirect)
+            if (run.IsInPlace)
             {
-                await ReadDirectAsync(run, cancellationToken).ConfigureAwait(false);
+                await ReadInPlaceAsync(run, cancellationToken).ConfigureAwait(false);
             }
             else
             {
@@ -153,13 +153,13 @@ internal sealed class Lane : IAsyncDisposable
             throw _session.Explain(exception, run);
         }
 
-        if (run.IsDirect)
+        if (run.IsInPlace)
         {
             await _session.RunPlacedAsync(run, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask ReadDirectAsync(ReadRun run, CancellationToken cancellationToken)
+    private async ValueTask ReadInPlaceAsync(ReadRun run, CancellationToken cancellationToken)
     {
         var placement = _plan.Placements[run.FirstPlacement];
         var tensor = _destinations[placement.Destination];

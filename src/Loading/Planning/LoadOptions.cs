@@ -51,6 +51,22 @@ public sealed record LoadOptions
     /// <summary>The most memory that staging slots may take, in bytes. At least 64 KiB.</summary>
     public long StagingBytes { get; init; } = DefaultStagingBytes;
 
+    /// <summary>How bytes come from local files.</summary>
+    public ReadMode ReadMode { get; init; }
+
+    /// <summary>
+    /// Whether a slice whose bytes do not lie side by side is read segment by segment, however short the segments are: no byte is
+    /// read that is not needed, at the price of a read for each. Without it, whichever moves fewer bytes for its cost.
+    /// </summary>
+    public bool ExactSlices { get; init; }
+
+    /// <summary>
+    /// The most bytes that tensors which follow each other may have as views of one block of device memory, a slab: one allocation for
+    /// many small tensors instead of one each, freed when the last of them is disposed. 0, the default, gives each tensor memory of
+    /// its own. A larger tensor has its own in any case, and so has each tensor of a stream.
+    /// </summary>
+    public long SlabBytes { get; init; }
+
     /// <summary>
     /// How many bytes of tensors <see cref="CheckpointLoader.StreamAsync"/> holds that the caller has not taken yet; a
     /// single larger tensor, or tensors that share a slot, still pass.

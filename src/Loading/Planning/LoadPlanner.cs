@@ -74,7 +74,7 @@ internal sealed class LoadPlanner
 
         var staging = StagingLayout.Fit(lanes, SlotBytes(hasViews ? tensors : []), _options.StagingBytes);
         var (runs, placements) = FindRuns(tensors, blocks, staging.SlotBytes);
-        if (runs.All(run => run.IsDirect))
+        if (runs.All(run => run.IsInPlace))
         {
             // Without staged runs the slots need not exist, and the cap on them need not cost lanes.
             staging = new StagingLayout(lanes, 0, 0);

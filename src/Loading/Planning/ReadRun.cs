@@ -16,5 +16,5 @@ public readonly record struct ReadRun(
     int File, long Offset, int ByteLength, int KeptByteLength, int FirstPlacement, int PlacementCount, RunKind Kind)
 {
     /// <summary>Whether the bytes are read straight into their place, without a staging slot.</summary>
-    public bool IsDirect => Kind == RunKind.Direct;
+    public bool IsInPlace => Kind == RunKind.InPlace;
 }

@@ -7,14 +7,14 @@ namespace IlgpuLoader.Loading;
 /// Turns tensors into runs: cuts large ones on block boundaries, merges small neighbours into runs of at most one slot,
 /// and finds the cheapest way to read slices whose bytes do not lie side by side.
 /// </summary>
-/// <param name="readsDirectly">Whether bytes that need no decoding are read straight into their place.</param>
+/// <param name="readsInPlace">Whether bytes that need no decoding are read straight into their place.</param>
 /// <param name="slotBytes">How much of a staging slot a run fills.</param>
 /// <param name="viewBytes">How much of it a run of a gathered view fills, whose pieces may be larger.</param>
 /// <param name="keepsTensorsWhole">Whether a run that holds a part of a tensor holds nothing else, as hashing needs it.</param>
-internal sealed class RunBuilder(bool readsDirectly, int slotBytes, int viewBytes, bool keepsTensorsWhole)
+internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, bool keepsTensorsWhole)
 {
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
-    private const int DirectRunBytes = 16 << 20;
+    private const int InPlaceRunBytes = 16 << 20;
 
     private readonly ImmutableArray<ReadRun>.Builder _runs = ImmutableArray.CreateBuilder<ReadRun>();
     private readonly ImmutableArray<Placement>.Builder _placements = ImmutableArray.CreateBuilder<Placement>();
@@ -61,15 +61,15 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, int viewByte
         return (_runs.ToImmutable(), _placements.ToImmutable());
     }
 
-    private bool CanBeDirect(PlannedTensor tensor) => readsDirectly && tensor.DType == tensor.Source.DType;
+    private bool CanBeInPlace(PlannedTensor tensor) => readsInPlace && tensor.DType == tensor.Source.DType;
 
     // The host reads large ranges that need no decoding straight into place; small ones share a read through a slot.
     // "done" is how many stored bytes of the tensor come before the range.
     private void AddRange(int index, PlannedTensor tensor, int file, long offset, long length, long done)
     {
-        if (CanBeDirect(tensor) && length >= slotBytes)
+        if (CanBeInPlace(tensor) && length >= slotBytes)
         {
-            AddDirect(index, file, offset, length, done);
+            AddInPlace(index, file, offset, length, done);
         }
         else
         {
@@ -77,13 +77,13 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, int viewByte
         }
     }
 
-    private void AddDirect(int index, int file, long offset, long length, long done)
+    private void AddInPlace(int index, int file, long offset, long length, long done)
     {
         CloseRun();
-        for (long added = 0; added < length; added += DirectRunBytes)
+        for (long added = 0; added < length; added += InPlaceRunBytes)
         {
-            var part = (int)Math.Min(DirectRunBytes, length - added);
-            _runs.Add(new ReadRun(file, offset + added, part, part, _placements.Count, 1, RunKind.Direct));
+            var part = (int)Math.Min(InPlaceRunBytes, length - added);
+            _runs.Add(new ReadRun(file, offset + added, part, part, _placements.Count, 1, RunKind.InPlace));
             _placements.Add(new Placement(index, 0, part, done + added));
         }
     }
@@ -149,7 +149,7 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, int viewByte
                 tensor.Name);
         }
 
-        if (segments.ByteLength > slotBytes || (isLong && CanBeDirect(tensor)))
+        if (segments.ByteLength > slotBytes || (isLong && CanBeInPlace(tensor)))
         {
             for (long i = 0; i < segments.Count; i++)
             {
@@ -193,10 +193,10 @@ internal sealed class RunBuilder(bool readsDirectly, int slotBytes, int viewByte
     {
         var offset = tensor.Source.DataOffset + segments.FirstByte + (segment * segments.StrideBytes);
         var done = segment * segments.ByteLength;
-        if (CanBeDirect(tensor))
+        if (CanBeInPlace(tensor))
         {
             // No neighbour could share the read: a slot between would only add a copy.
-            AddDirect(index, file, offset, segments.ByteLength, done);
+            AddInPlace(index, file, offset, segments.ByteLength, done);
         }
         else
         {

@@ -7,7 +7,7 @@ public enum RunKind : byte
     Staged,
 
     /// <summary>Side by side, straight into their place, without a staging slot.</summary>
-    Direct,
+    InPlace,
 
     /// <summary>Segments of a sliced tensor, each read by itself, into a slot one behind the other.</summary>
     Gathered,

@@ -44,7 +44,7 @@ public sealed class GroupLoadTests
         // That of the member which wants locked pages; the host prefers larger ones than these.
         Assert.Equal((0, plan.Runs.Length), (group.Soon.Rents, group.Late.Rents));
         Assert.Equal(group.Host.PreferredSlotBytes, plan.Staging.SlotBytes);
-        Assert.DoesNotContain(plan.Runs, run => run.IsDirect);
+        Assert.DoesNotContain(plan.Runs, run => run.IsInPlace);
     }
 
     [Fact]

@@ -25,10 +25,10 @@ public sealed class SlicedLoadTests
 
     // Segments of every way to read them: moved together in a slot, gathered, and straight into place.
     [Theory]
-    [InlineData(2, 0, RunKind.Direct, false)]
-    [InlineData(8, 0, RunKind.Direct, false)]
-    [InlineData(1, 1, RunKind.Direct, false)]
-    [InlineData(4, 1, RunKind.Direct, false)]
+    [InlineData(2, 0, RunKind.InPlace, false)]
+    [InlineData(8, 0, RunKind.InPlace, false)]
+    [InlineData(1, 1, RunKind.InPlace, false)]
+    [InlineData(4, 1, RunKind.InPlace, false)]
     [InlineData(8, 1, RunKind.Gathered, false)]
     [InlineData(4, 2, RunKind.Sieved, false)]
     [InlineData(2, 1, RunKind.Gathered, true)]

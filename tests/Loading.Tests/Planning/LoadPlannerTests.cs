@@ -50,8 +50,8 @@ public sealed class LoadPlannerTests
         AssertCovers(plan);
         Assert.Equal(
             [(400, false), (12 * Megabyte, true), (16 * Megabyte, true), (16 * Megabyte, true), (Megabyte + 1, true), (10, false)],
-            plan.Runs.Select(run => (run.ByteLength, run.IsDirect)));
-        Assert.All(plan.Runs.Where(run => run.IsDirect), run => Assert.Equal(1, run.PlacementCount));
+            plan.Runs.Select(run => (run.ByteLength, run.IsInPlace)));
+        Assert.All(plan.Runs.Where(run => run.IsInPlace), run => Assert.Equal(1, run.PlacementCount));
         Assert.InRange(plan.Staging.Bytes, 1, stagingBytes);
     }
 
@@ -72,7 +72,7 @@ public sealed class LoadPlannerTests
         var plan = new CheckpointLoader().Plan(checkpoint, new LoadOptions { DType = DType.F16, ConvertAllTypes = true });
         AssertCovers(plan);
         AssertRuns(plan);
-        Assert.DoesNotContain(plan.Runs, run => run.IsDirect);
+        Assert.DoesNotContain(plan.Runs, run => run.IsInPlace);
         Assert.Equal([new Shape(Megabyte), new Shape(Megabyte, 2)], plan.Tensors.Select(tensor => tensor.Shape));
         Assert.Equal(12, plan.Runs.Length);
     }

@@ -1,0 +1,32 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>How bytes come from local files. The values of the tensors are the same in every mode.</summary>
+public enum ReadMode
+{
+    /// <summary>
+    /// <see cref="Direct"/> for files that are mostly not in the page cache, on file systems that read from a local disk past it;
+    /// else <see cref="Buffered"/>. Never maps.
+    /// </summary>
+    Auto,
+
+    /// <summary>Positional reads through the page cache: fastest for files that are in it, and they stay in it for the next load.</summary>
+    Buffered,
+
+    /// <summary>
+    /// Positional reads of aligned blocks past the page cache (O_DIRECT), where the file system has them; else as
+    /// <see cref="Buffered"/>. Fastest for files that are not cached; nothing is cached for the next load, and nothing else is
+    /// pushed out of the cache.
+    /// </summary>
+    Direct,
+
+    /// <summary>
+    /// The files are mapped into memory. On the host, tensors that are kept as they are stored are read-only views of the
+    /// mapping: nothing is copied, and pages come from the file when they are first touched. Everything else is read from the mapping.
+    /// </summary>
+    /// <remarks>
+    /// The caller's own choice: who shortens a file while it is mapped ends this process with SIGBUS when a page behind the new end is
+    /// touched, and who writes into it changes the tensors. Lengths are checked when a file is opened and when its tensors are handed over.
+    /// A file that is replaced by another (renamed over) stays what it was.
+    /// </remarks>
+    Mapped,
+}
