@@ -12,7 +12,6 @@ public sealed unsafe class HostMemory : DeviceMemory
     private readonly byte* _pointer;
     private readonly NativePages.Region _block;
     private readonly IDisposable? _pageLock;
-    private volatile bool _fresh;
 
     /// <summary>Takes a block, and what unlocks its pages before it is given back.</summary>
     internal HostMemory(HostDevice device, NativePages.Region block, long length, IDisposable? pageLock = null)
@@ -21,8 +20,11 @@ public sealed unsafe class HostMemory : DeviceMemory
         _block = block;
         _pageLock = pageLock;
         _pointer = (byte*)block.Address;
-        // A driver that locks pages makes them present.
-        _fresh = block.IsMapped && pageLock is null;
+        if (pageLock is not null)
+        {
+            // A driver that locks pages makes them present.
+            MarkPopulated();
+        }
     }
 
     /// <summary>Whether the pages are locked for a device's driver (<see cref="HostDevice.AllocatePageLocked"/>).</summary>
@@ -51,21 +53,35 @@ public sealed unsafe class HostMemory : DeviceMemory
     }
 
     /// <inheritdoc/>
+    /// <remarks>
+    /// Huge pages come whole: what a range reaches into is made present whole, once. Of many small ranges side by side the first
+    /// does the work for all.
+    /// </remarks>
     public override TimeSpan Populate(long offset, long length)
     {
         CheckRange(offset, length);
-        if (!_fresh || length == 0)
+        if (length == 0 || _block.Presence is not { IsComplete: false } presence)
+        {
+            return TimeSpan.Zero;
+        }
+
+        var (position, end) = (offset, offset + length);
+        if (!presence.TryClaim(ref position, end, out var claimed))
         {
             return TimeSpan.Zero;
         }
 
         var start = Stopwatch.GetTimestamp();
-        NativePages.Populate(_pointer + offset, length);
+        do
+        {
+            NativePages.Populate(_pointer + claimed.Offset, claimed.Length);
+        }
+        while (presence.TryClaim(ref position, end, out claimed));
         return Stopwatch.GetElapsedTime(start);
     }
 
     /// <inheritdoc/>
-    public override void MarkPopulated() => _fresh = false;
+    public override void MarkPopulated() => _block.Presence?.Complete();
 
     /// <inheritdoc/>
     protected override void Free()

@@ -12,11 +12,11 @@ internal static unsafe partial class NativePages
     /// <summary>A cache line, and the widest vector store.</summary>
     public const int Alignment = 64;
 
+    /// <summary>The size of a huge page on x86-64 and on Arm64 with 4 KiB pages.</summary>
+    public const long HugePage = 2L << 20;
+
     // Below this a mapping costs more than it saves: a system call and at least one page of its own.
     private const long SmallestMapping = 1L << 20;
-
-    // The size of a huge page on x86-64 and on Arm64 with 4 KiB pages.
-    private const long HugePage = 2L << 20;
 
     // mmap(2) and madvise(2), the same on every Linux processor that .NET runs on.
     private const int ProtectReadWrite = 0x1 | 0x2;
@@ -32,24 +32,28 @@ internal static unsafe partial class NativePages
     /// <summary>Memory and how to give it back.</summary>
     /// <param name="Address">The first byte.</param>
     /// <param name="Bytes">The size of the mapping, or 0 for the C library's.</param>
-    internal readonly record struct Region(nint Address, long Bytes)
+    /// <param name="Presence">Which of a mapping's pages are present; null for the C library's memory.</param>
+    internal readonly record struct Region(nint Address, long Bytes, PagePresence? Presence)
     {
         /// <summary>Whether this is a mapping of its own, whose pages come into being when they are first written.</summary>
         public bool IsMapped => Bytes > 0;
     }
+
+    /// <summary>Whether <see cref="Allocate"/> makes a mapping of so many bytes.</summary>
+    public static bool IsMapped(long bytes) => OperatingSystem.IsLinux() && bytes >= SmallestMapping;
 
     /// <summary>Allocates memory.</summary>
     /// <exception cref="OutOfMemoryException">The C library has none.</exception>
     /// <exception cref="Win32Exception">The operating system refused a mapping.</exception>
     public static Region Allocate(long bytes)
     {
-        if (OperatingSystem.IsLinux() && bytes >= SmallestMapping)
+        if (IsMapped(bytes))
         {
             return Map(bytes);
         }
 
         // At least one byte, so that every block has an address.
-        return new Region((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment), 0);
+        return new Region((nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment), 0, null);
     }
 
     /// <summary>Allocates whole pages, which nothing else lies in: a driver locks pages, and none of them twice.</summary>
@@ -59,7 +63,7 @@ internal static unsafe partial class NativePages
         var whole = WholePages(bytes);
         return OperatingSystem.IsLinux()
             ? Map(whole)
-            : new Region((nint)NativeMemory.AlignedAlloc((nuint)whole, (nuint)Environment.SystemPageSize), 0);
+            : new Region((nint)NativeMemory.AlignedAlloc((nuint)whole, (nuint)Environment.SystemPageSize), 0, null);
     }
 
     /// <summary>The size of the pages that so many bytes take, at least one.</summary>
@@ -123,7 +127,7 @@ internal static unsafe partial class NativePages
 
         if (slack == 0)
         {
-            return new Region(start, rounded);
+            return new Region(start, rounded, new PagePresence(rounded));
         }
 
         // Cut the mapping down to the part that begins on a huge page.
@@ -144,7 +148,7 @@ internal static unsafe partial class NativePages
         // lies in the mapping, and advising a part would split the mapping in two (a process may have 65,530 of them). A
         // refusal (a kernel without huge pages) leaves ordinary ones, which is slower and right.
         _ = Advise(aligned, (nuint)rounded, AdviseHugePage);
-        return new Region(aligned, rounded);
+        return new Region(aligned, rounded, new PagePresence(rounded));
     }
 
     private static long RoundUp(long value, long multiple) => checked((value + multiple - 1) / multiple * multiple);

@@ -128,8 +128,7 @@ internal sealed class ModelDestinations : IDestinations
 
     public void Complete(int destination)
     {
-        // From here on every page is present; a second load into the same memory need not ask again.
-        this[destination].Memory.MarkPopulated();
+        // The model is handed over when all are there.
     }
 
     public void Discard(int destination)

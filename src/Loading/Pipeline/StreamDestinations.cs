@@ -71,7 +71,6 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
     {
         // A tensor without elements has had no run.
         var complete = _tensors[destination] ??= Allocate(destination);
-        complete.Memory.MarkPopulated();
 
         // The consumer may dispose a tensor as soon as it is announced: those that share its memory hold their references before.
         var (sharing, isBlock) = (plan.Sharing(destination), plan.IsBlock(destination));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -135,6 +136,51 @@ public sealed class HostMemoryTests
         Assert.Equal(6, memory.Length - memory.AsSpan(0, (int)memory.Length).Count((byte)0));
     }
 
+    [LinuxFact]
+    public void Populating_a_part_makes_the_huge_pages_around_it_present_once()
+    {
+        using var memory = (HostMemory)new HostDevice().Allocate((5 * Mebibyte) + 1);
+        Assert.NotEqual(TimeSpan.Zero, memory.Populate((2 * Mebibyte) + 5000, 1));
+        Assert.Equal(TimeSpan.Zero, memory.Populate(2 * Mebibyte, 2 * Mebibyte));
+        Assert.Equal(TimeSpan.Zero, memory.Populate(3 * Mebibyte, 0));
+        Assert.NotEqual(TimeSpan.Zero, memory.Populate(memory.Length - 1, 1));
+        Assert.Equal(TimeSpan.Zero, memory.Populate(4 * Mebibyte, Mebibyte));
+        Assert.NotEqual(TimeSpan.Zero, memory.Populate(0, memory.Length));
+        Assert.Equal(TimeSpan.Zero, memory.Populate(0, memory.Length));
+    }
+
+    [LinuxFact]
+    public async Task Threads_may_populate_and_write_the_same_pages_side_by_side()
+    {
+        using var memory = (HostMemory)new HostDevice().Allocate(16 * Mebibyte);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(thread => Task.Run(() =>
+        {
+            for (long offset = thread * 4096; offset < memory.Length; offset += 4 * 4096)
+            {
+                memory.Populate(offset, 4096);
+                memory.AsSpan(offset, 4096).Fill((byte)(1 + (offset / 4096 % 251)));
+            }
+        })));
+        for (long offset = 0; offset < memory.Length; offset += 4096)
+        {
+            Assert.False(memory.AsSpan(offset, 4096).ContainsAnyExcept((byte)(1 + (offset / 4096 % 251))));
+        }
+    }
+
+    [HugePagesFact]
+    public void Populated_memory_lies_in_huge_pages()
+    {
+        const long bytes = 64 * Mebibyte;
+        using var memory = (HostMemory)new HostDevice().Allocate(bytes);
+        for (long offset = 0; offset < bytes; offset += 100_000)
+        {
+            memory.Populate(offset, Math.Min(100_000, bytes - offset));
+        }
+
+        // The system gives small pages where it finds no free huge ones; that all of them are small would be the madvise missing.
+        Assert.True(HugePageBytes(memory.Address) >= 2 * Mebibyte);
+    }
+
     [Fact]
     public void Small_memory_needs_no_populating()
     {
@@ -158,5 +204,25 @@ public sealed class HostMemoryTests
         Assert.Contains($"{Environment.ProcessorCount} logical core", device.Name, StringComparison.Ordinal);
         Assert.InRange(device.FreeMemory, 1, device.TotalMemory);
         Assert.InRange(device.PreferredSlotBytes, 512 << 10, 2 << 20);
+    }
+
+    // The field of smaps (proc(5)) of the mapping that the address lies in; the kernel joins neighbours that are alike.
+    private static long HugePageBytes(nint address)
+    {
+        var isWithin = false;
+        foreach (var line in File.ReadLines("/proc/self/smaps"))
+        {
+            var first = line[..line.IndexOf(' ')];
+            if (first.Split('-') is [var start, var end])
+            {
+                isWithin = Convert.ToInt64(start, 16) <= address && address < Convert.ToInt64(end, 16);
+            }
+            else if (isWithin && first == "AnonHugePages:")
+            {
+                return long.Parse(line.AsSpan(first.Length).TrimEnd("kB").Trim(), CultureInfo.InvariantCulture) * 1024;
+            }
+        }
+
+        return 0;
     }
 }
