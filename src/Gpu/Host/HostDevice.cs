@@ -8,6 +8,21 @@ public sealed class HostDevice : Device
     // Decoding reads a slot right after it was filled: two slots of a lane fit the second-level cache of current cores.
     private const int DecodeSlotBytes = 1 << 20;
 
+    private readonly Func<long, NativePages.Region> _allocate;
+    private readonly KeptRegions _kept = new();
+
+    /// <summary>Makes a view of the host that counts its allocations, and keeps freed memory, apart from others.</summary>
+    public HostDevice()
+        : this(NativePages.Allocate)
+    {
+    }
+
+    /// <summary>Takes memory from elsewhere, so that tests can play a system that has none.</summary>
+    internal HostDevice(Func<long, NativePages.Region> allocate)
+    {
+        _allocate = allocate;
+    }
+
     /// <summary>The host as most callers want it. Another instance counts its allocations apart.</summary>
     public static HostDevice Shared { get; } = new();
 
@@ -25,8 +40,44 @@ public sealed class HostDevice : Device
     public override long TotalMemory => HostMemoryInfo.Read().Total;
 
     /// <inheritdoc/>
-    /// <remarks>The least of what the system, the cgroup and the garbage collector allow.</remarks>
-    public override long FreeMemory => HostMemoryInfo.Read().Free;
+    /// <remarks>
+    /// The least of what the system, the cgroup and the garbage collector allow, with what this device keeps: an allocation gets that,
+    /// or has it freed.
+    /// </remarks>
+    public override long FreeMemory
+    {
+        get
+        {
+            // Before the system is asked: what is freed in between would be counted twice.
+            var kept = _kept.PresentBytes;
+            var (total, free) = HostMemoryInfo.Read();
+            return Math.Min(total, free + kept);
+        }
+    }
+
+    /// <summary>
+    /// How many bytes of freed memory are kept at most for later allocations, in blocks of a mebibyte and more; 0, which is the default, keeps
+    /// none. A lower number frees what is beyond it. On Linux only: elsewhere the C library keeps what it thinks fit.
+    /// </summary>
+    /// <remarks>
+    /// Making fresh memory's pages present takes as long as reading into them. Who loads models one after the other has that
+    /// cost once. A kept block goes to an allocation that it fits to within an eighth, and holds what it held; an allocation that none
+    /// fits frees as many kept bytes as it takes. Nothing is kept unless it is asked for: other processes, and the collector, see the
+    /// memory as taken.
+    /// </remarks>
+    /// <exception cref="ArgumentOutOfRangeException">The value is negative.</exception>
+    public long MaximumKeptBytes
+    {
+        get => _kept.Limit;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            _kept.Limit = value;
+        }
+    }
+
+    /// <summary>The bytes that are kept now, which <see cref="Device.LiveBytes"/> does not count.</summary>
+    public long KeptBytes => _kept.Bytes;
 
     /// <inheritdoc/>
     public override int PreferredSlotBytes => DecodeSlotBytes;
@@ -35,8 +86,14 @@ public sealed class HostDevice : Device
     public override DeviceMemory Allocate(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        return new HostMemory(this, Allocate(bytes, NativePages.Allocate), bytes);
+        return NativePages.IsMapped(bytes) && _kept.TryTake(bytes, out var kept)
+            ? new HostMemory(this, kept, bytes)
+            : new HostMemory(this, Allocate(bytes, _allocate), bytes);
     }
+
+    /// <summary>Frees what is kept (<see cref="MaximumKeptBytes"/>); what is freed later is kept again.</summary>
+    /// <returns>The bytes that were freed.</returns>
+    public long TrimKept() => _kept.MakeRoom(long.MaxValue);
 
     /// <summary>
     /// Allocates host memory that copies to and from a device go through at full speed, beside other work: its pages are
@@ -82,11 +139,36 @@ public sealed class HostDevice : Device
     /// <inheritdoc/>
     public override DeviceStream CreateStream() => new HostStream(this);
 
+    /// <summary>Takes memory back that nobody uses any more.</summary>
+    internal void GiveBack(NativePages.Region block)
+    {
+        if (block.IsMapped)
+        {
+            _kept.Give(block);
+        }
+        else
+        {
+            NativePages.Free(block);
+        }
+    }
+
     private NativePages.Region Allocate(long bytes, Func<long, NativePages.Region> allocate)
     {
         try
         {
-            return allocate(bytes);
+            if (NativePages.IsMapped(bytes))
+            {
+                _ = _kept.MakeRoom(bytes);
+            }
+
+            try
+            {
+                return allocate(bytes);
+            }
+            catch (Exception exception) when (exception is OutOfMemoryException or Win32Exception && TrimKept() > 0)
+            {
+                return allocate(bytes);
+            }
         }
         catch (Exception exception) when (exception is OutOfMemoryException or Win32Exception or OverflowException)
         {

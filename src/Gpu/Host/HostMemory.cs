@@ -93,7 +93,14 @@ public sealed unsafe class HostMemory : DeviceMemory
         }
         finally
         {
-            NativePages.Free(_block);
+            if (_pageLock is null)
+            {
+                ((HostDevice)Device).GiveBack(_block);
+            }
+            else
+            {
+                NativePages.Free(_block);
+            }
         }
     }
 
