@@ -61,9 +61,10 @@ public sealed record LoadOptions
     public bool ExactSlices { get; init; }
 
     /// <summary>
-    /// The most bytes that tensors which follow each other may have as views of one block of device memory, a slab: one allocation for
-    /// many small tensors instead of one each, freed when the last of them is disposed. 0, the default, gives each tensor memory of
-    /// its own. A larger tensor has its own in any case, and so has each tensor of a stream.
+    /// The most bytes that small tensors may have as views of one block of device memory, a slab, one behind the other in the order of the
+    /// plan: one allocation for many instead of one each, freed when the last of them is disposed. 0, the default, gives each tensor memory of
+    /// its own. A larger tensor has its own in any case, and so has each tensor of a stream. Who detaches a few tensors of a model and
+    /// drops the rest keeps the whole slabs that they lie in.
     /// </summary>
     public long SlabBytes { get; init; }
 

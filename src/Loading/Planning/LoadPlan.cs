@@ -20,6 +20,7 @@ public sealed class LoadPlan
         LoadOptions options,
         ImmutableArray<PlannedTensor> tensors,
         ImmutableArray<PlannedBlock> blocks,
+        ImmutableArray<long> slabs,
         ImmutableArray<ReadRun> runs,
         ImmutableArray<Placement> placements,
         StagingLayout staging)
@@ -28,10 +29,16 @@ public sealed class LoadPlan
         Options = options;
         Tensors = tensors;
         Blocks = blocks;
+        Slabs = slabs;
         Runs = runs;
         Placements = placements;
         Staging = staging;
-        BytesToRead = runs.Sum(run => (long)run.ByteLength);
+        foreach (ref readonly var run in runs.AsSpan())
+        {
+            BytesToRead += run.ByteLength;
+            BytesBetweenSegments += run.ByteLength - run.KeptByteLength;
+        }
+
         Dictionary<int, ImmutableArray<int>.Builder>? ties = null;
         for (var i = 0; i < tensors.Length; i++)
         {
@@ -61,6 +68,14 @@ public sealed class LoadPlan
             BytesNeeded = checked(BytesNeeded + block.BytesNeeded);
             DestinationBytes = checked(DestinationBytes + block.Memory.ByteLength);
         }
+
+        AllocatedBytes = DestinationBytes;
+        if (!slabs.IsEmpty)
+        {
+            SlabTensorCount = Enumerable.Range(0, tensors.Length).Count(i => SlabOf(i) is not null);
+            var inSlabs = tensors.Concat(blocks.Select(block => block.Memory)).Where(memory => memory.Slab is not null).Sum(memory => memory.ByteLength);
+            AllocatedBytes = checked(AllocatedBytes + slabs.Sum() - inSlabs);
+        }
     }
 
     /// <summary>The checkpoint that is read.</summary>
@@ -89,6 +104,12 @@ public sealed class LoadPlan
     /// </summary>
     public ImmutableArray<PlannedBlock> Blocks { get; }
 
+    /// <summary>
+    /// The sizes in bytes of the memories that several small tensors of a model, or blocks, lie in one behind the other
+    /// (<see cref="LoadOptions.SlabBytes"/>). A stream has none: each of its tensors has memory of its own.
+    /// </summary>
+    public ImmutableArray<long> Slabs { get; }
+
     /// <summary>The runs to read, in file order.</summary>
     public ImmutableArray<ReadRun> Runs { get; }
 
@@ -100,6 +121,12 @@ public sealed class LoadPlan
 
     /// <summary>The bytes that will be read; of gathered views, those of their elements, whatever lies between is read with them.</summary>
     public long BytesToRead { get; }
+
+    /// <summary>
+    /// The bytes that are read between segments of slices, since that is cheaper than a read for each segment;
+    /// <see cref="LoadOptions.ExactSlices"/> leaves them out.
+    /// </summary>
+    public long BytesBetweenSegments { get; }
 
     /// <summary>
     /// The bytes of the tensors, or of their slices, as they are stored; what is read beyond them is waste. Tied tensors and
@@ -116,13 +143,19 @@ public sealed class LoadPlan
     /// <summary>The bytes of all tensors on the device, on each of a group; tied tensors and blocks count once.</summary>
     public long DestinationBytes { get; }
 
+    /// <summary>The bytes that a model's tensors take of the device: <see cref="DestinationBytes"/> and what slabs have between tensors.</summary>
+    public long AllocatedBytes { get; }
+
+    /// <summary>How many tensors of a model lie in slabs.</summary>
+    public int SlabTensorCount { get; }
+
     /// <summary>How many tensors are loaded in part; 0 for a tensor-parallel rank where no name was recognised.</summary>
     public int SlicedCount { get; }
 
     /// <summary>How many tensors share the memory of another one.</summary>
     public int TiedCount { get; }
 
-    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of.</summary>
+    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of. What lies in its slab does not count.</summary>
     public long MemoryOf(PlannedTensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);
@@ -134,11 +167,11 @@ public sealed class LoadPlan
         Tensors.Where((tensor, i) => tensor.TiedTo is null && (tensor.Block is not { } block || Blocks[block].Tensors[0] == i)).OrderByDescending(MemoryOf).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
 
     /// <summary>What the plan takes of each device that it takes memory of, and what is free there now. Every member of a group takes the tensors once.</summary>
-    /// <param name="destinationBytes">What the tensors take at the same time; null for the whole of them, as when they are not streamed.</param>
+    /// <param name="destinationBytes">What the tensors take at the same time; null for all that a model of them takes.</param>
     /// <exception cref="OverflowException">The sum of the bytes does not fit a <see cref="long"/>.</exception>
     public ImmutableArray<MemoryNeed> MemoryNeeds(long? destinationBytes = null)
     {
-        var tensors = destinationBytes ?? DestinationBytes;
+        var tensors = destinationBytes ?? AllocatedBytes;
         var staging = Staging.Bytes + ScratchBytes;
         ImmutableArray<Device> holders = Device is DeviceGroup group ? group.Members : Device.Kind == DeviceKind.Meta ? [] : [Device];
         var needs = ImmutableArray.CreateBuilder<MemoryNeed>(holders.Length + 1);
@@ -192,6 +225,11 @@ public sealed class LoadPlan
             text.AppendLine(CultureInfo.InvariantCulture, $"{Blocks.Sum(block => block.Tensors.Length)} tensors are views of {Blocks.Length} blocks of memory");
         }
 
+        if (Slabs.Length > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"{SlabTensorCount} tensors in {Slabs.Length} slabs of memory");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $"memory {DestinationBytes} bytes for tensors, {Staging}");
         return text.ToString();
     }
@@ -229,6 +267,9 @@ public sealed class LoadPlan
 
     /// <summary>The destination whose memory a tensor has: its own, that of the tensor it is tied to, or a block.</summary>
     internal int DestinationOf(int tensor) => Tensors[tensor].Block is { } block ? Tensors.Length + block : Tensors[tensor].TiedTo ?? tensor;
+
+    /// <summary>The slab that a tensor of a model lies in; null for none.</summary>
+    internal SlabPlace? SlabOf(int tensor) => Destination(DestinationOf(tensor)).Slab;
 
     /// <summary>
     /// The tensors beside a tensor that have its memory, as indexes in the plan: those that are tied to it. Of a block all that are views of it.
@@ -276,7 +317,7 @@ public sealed class LoadPlan
             need.Device.Id,
             need.NeededBytes,
             need.FreeBytes,
-            $"The tensors take {DestinationBytes} and staging {Staging.Bytes + ScratchBytes}; the largest tensors are {largest}. "
+            $"The tensors take {AllocatedBytes} and staging {Staging.Bytes + ScratchBytes}; the largest tensors are {largest}. "
             + "Load fewer tensors (--include, --exclude), a smaller --dtype, or onto another device.");
     }
 }
