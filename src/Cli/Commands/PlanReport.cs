@@ -167,7 +167,7 @@ internal sealed class PlanReport
 
         if (!_plan.Slabs.IsEmpty)
         {
-            output.WriteLine($"  {Sizes.Count(_plan.SlabTensorCount, "small tensor")} in {Sizes.Count(_plan.Slabs.Length, "slab")} of memory, {Sizes.Format(_plan.Slabs.Sum())}");
+            output.WriteLine($"  {Sizes.Count(_plan.SlabTensorCount, "tensor")} in {Sizes.Count(_plan.Slabs.Length, "slab")} of memory, {Sizes.Format(_plan.Slabs.Sum())}");
         }
 
         var conversions = new TextTable("lrrlr");

@@ -48,7 +48,10 @@ public sealed record LoadOptions
     /// <summary>How many lanes read side by side; null for one a core, at most eight.</summary>
     public int? Lanes { get; init; }
 
-    /// <summary>The most memory that staging slots may take, in bytes. At least 64 KiB.</summary>
+    /// <summary>
+    /// The most memory that staging slots may take, all lanes together, in bytes; a hard cap. At least 64 KiB. What few plans take beside slots,
+    /// for views whose elements lie apart and parts inside blocks, is <see cref="LoadPlan.ScratchBytes"/>.
+    /// </summary>
     public long StagingBytes { get; init; } = DefaultStagingBytes;
 
     /// <summary>How bytes come from local files.</summary>

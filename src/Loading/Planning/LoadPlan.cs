@@ -15,6 +15,9 @@ public sealed class LoadPlan
     // Null where nothing is tied, as in most plans.
     private readonly Dictionary<int, ImmutableArray<int>>? _tied;
 
+    // The largest piece that is decoded beside its tensor, since a slice has only a part of it; 0 for none.
+    private readonly long _partBytes;
+
     internal LoadPlan(
         Checkpoint checkpoint,
         LoadOptions options,
@@ -61,6 +64,7 @@ public sealed class LoadPlan
             }
         }
 
+        _partBytes = MeasureParts();
         ScratchBytes = MeasureScratch();
         _tied = ties?.ToDictionary(tie => tie.Key, tie => tie.Value.ToImmutable());
         foreach (var block in blocks)
@@ -136,7 +140,8 @@ public sealed class LoadPlan
 
     /// <summary>
     /// The bytes of host memory that gathering views takes beside the staging slots: for each lane what it reads with the gaps between
-    /// elements, and of files in which some views can only be read forward what is kept of them.
+    /// elements, and of files in which some views can only be read forward what is kept of them; and for each lane what it decodes, on the
+    /// host, of a row of which a slice has a part that begins or ends inside a block.
     /// </summary>
     public long ScratchBytes { get; }
 
@@ -177,8 +182,8 @@ public sealed class LoadPlan
         var needs = ImmutableArray.CreateBuilder<MemoryNeed>(holders.Length + 1);
         foreach (var holder in holders)
         {
-            // What is staged is the host's, whether tensors are there too or not.
-            needs.Add(Need(holder, tensors, holder.IsHost ? staging : 0));
+            // What is staged is the host's, whether tensors are there too or not; what a device decodes from is its own.
+            needs.Add(Need(holder, tensors, holder.IsHost ? staging : StreamScratch(holder)));
         }
 
         if (staging > 0 && !holders.IsEmpty && !holders.Any(holder => holder.IsHost))
@@ -300,8 +305,30 @@ public sealed class LoadPlan
             }
         }
 
-        return (Staging.Lanes * largest) + kept.Values.Sum();
+        var decodesOnHost = Device.IsHost || (Device as DeviceGroup)?.Members.Any(member => member.IsHost) == true;
+        return (Staging.Lanes * (largest + (decodesOnHost ? _partBytes : 0))) + kept.Values.Sum();
     }
+
+    private long MeasureParts()
+    {
+        long largest = 0;
+        foreach (var tensor in Tensors)
+        {
+            if (tensor is { HasSegments: true, TiedTo: null } && tensor.DType != tensor.Source.DType && tensor.Segments is { CutsGroups: true } segments)
+            {
+                var stored = tensor.Source.DType;
+                largest = Math.Max(largest, tensor.DType.ByteCount(segments.ByteLength / stored.BlockSize * stored.BlockLength));
+            }
+        }
+
+        return largest;
+    }
+
+    // Each lane has a stream.
+    private long StreamScratch(Device holder) => Tensors.Any(tensor => tensor.DType != tensor.Source.DType)
+        && holder.ScratchBytesFor(Math.Max(1, Staging.SlotBytes)) is > 0 and var bytes
+            ? Staging.Lanes * (bytes + _partBytes)
+            : 0;
 
     private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Destination;
 

@@ -95,7 +95,7 @@ public sealed class PlanCommandTests
         Assert.Matches(@"^  tensors +42 B +42 +bytes on host$", lines[3]);
         Assert.Matches(@"^  staging +[\d.]+ MiB +[\d,]+ +bytes of the host: 4 slots of 1\.00 MiB a lane$", lines[4]);
         Assert.Matches(@"^  host: [\d.]+ MiB needed, [\d.]+ [MGT]iB free of [\d.]+ [MGT]iB: fits$", lines[5]);
-        Assert.Matches(@"^  5 small tensors in 1 slab of memory, [\d.]+ (KiB|B)$", lines[6]);
+        Assert.Matches(@"^  5 tensors in 1 slab of memory, [\d.]+ (KiB|B)$", lines[6]);
         Assert.Equal(["", "conversions"], lines[7..9]);
         Assert.Matches("^  BF16 to F32 +1 tensor +4 B +to +8 B$", lines[9]);
         Assert.Equal(["", "largest tensors"], lines[10..12]);
