@@ -8,6 +8,10 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>What every command that plans a load takes: where to, as what, and how.</summary>
 internal sealed class LoadArguments
 {
+    // The tool drops all tensors at once, so nothing speaks against slabs. From 4 MiB on larger ones have not been seen to load faster on
+    // the host; a GPU's allocations take longer, and this many tensors make few of them.
+    private const long SlabBytes = 64L << 20;
+
     private static readonly Dictionary<string, ReadMode> ReadModes = new(StringComparer.Ordinal)
     {
         ["auto"] = ReadMode.Auto,
@@ -130,6 +134,7 @@ internal sealed class LoadArguments
             DType = DTypeOption.Parse(DType(parsed)),
             Lanes = parsed.GetValue(_lanes),
             ReadMode = ReadModes[parsed.GetValue(_read)!],
+            SlabBytes = SlabBytes,
             Include = choice.Include,
             Exclude = choice.Exclude,
         };

@@ -65,7 +65,9 @@ internal sealed class PlanReport
             _plan.BytesNeeded,
             _plan.DestinationBytes,
             _plan.Staging.Bytes,
-            _plan.Blocks.IsEmpty ? null : _plan.Blocks.Length),
+            _plan.Blocks.IsEmpty ? null : _plan.Blocks.Length,
+            _plan.Slabs.IsEmpty ? null : _plan.Slabs.Length,
+            _plan.Slabs.IsEmpty ? null : _plan.SlabTensorCount),
         [.. Memory.Select(need => new PlannedMemory(
             need.Device.Id, need.NeededBytes, need.TensorBytes, need.StagingBytes, need.FreeBytes, need.TotalBytes, need.Fits))],
         _conversions,
@@ -113,6 +115,16 @@ internal sealed class PlanReport
             Sizes.Format(_plan.BytesNeeded),
             Sizes.Count(_plan.BytesNeeded),
             _plan.BytesNeeded <= _plan.BytesToRead ? "bytes of them" : $"bytes, which {_plan.Device.Id} does not read");
+        // As much as reading a rank's part may cost beyond it unless that is cheaper.
+        if (_plan.BytesBetweenSegments > _plan.BytesNeeded / 50)
+        {
+            table.Add(
+                "",
+                Sizes.Format(_plan.BytesBetweenSegments),
+                Sizes.Count(_plan.BytesBetweenSegments),
+                "bytes lie between short segments of slices: reading them costs less than a read for each segment (--exact-slices)");
+        }
+
         table.Add("tensors", Sizes.Format(_plan.DestinationBytes), Sizes.Count(_plan.DestinationBytes), $"bytes on {DeviceOption.Describe(_plan.Device)}");
         table.Add(
             "staging",
@@ -151,6 +163,11 @@ internal sealed class PlanReport
             output.WriteLine(
                 $"  {Sizes.Count(_plan.Blocks.Sum(block => block.Tensors.Length), "view")} of {Sizes.Count(_plan.Blocks.Length, "block")} of memory, "
                 + "each read and held once");
+        }
+
+        if (!_plan.Slabs.IsEmpty)
+        {
+            output.WriteLine($"  {Sizes.Count(_plan.SlabTensorCount, "tensor")} in {Sizes.Count(_plan.Slabs.Length, "slab")} of memory, {Sizes.Format(_plan.Slabs.Sum())}");
         }
 
         var conversions = new TextTable("lrrlr");

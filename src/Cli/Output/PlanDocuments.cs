@@ -18,7 +18,7 @@ internal sealed record PlannedRank(int WorldSize, int Rank);
 
 /// <summary>
 /// Sums. Sliced and whole tensors add up to all of them; tied ones take no bytes of their own, nor do views of blocks, whose number is there
-/// where there are any. The bytes are those of the device, or of each of several; <c>memory</c> has a line for each.
+/// where there are any, as is that of slabs and of the small tensors in them. The bytes are those of the device, or of each of several; <c>memory</c> has a line for each.
 /// </summary>
 internal sealed record PlannedTotals(
     int Tensors,
@@ -31,7 +31,9 @@ internal sealed record PlannedTotals(
     long BytesNeeded,
     long Bytes,
     long StagingBytes,
-    int? Blocks = null);
+    int? Blocks = null,
+    int? Slabs = null,
+    int? TensorsInSlabs = null);
 
 internal sealed record PlannedMemory(
     string Device, long NeededBytes, long TensorBytes, long StagingBytes, long FreeBytes, long TotalBytes, bool Fits);

@@ -80,6 +80,13 @@ public abstract class Device
     {
     }
 
+    /// <summary>
+    /// The bytes of the device's own memory that a stream takes, beside the tensors, while it decodes slots on the device; 0 where it needs none, as
+    /// on the host.
+    /// </summary>
+    /// <param name="slotBytes">The size of a slot in bytes.</param>
+    public virtual long ScratchBytesFor(int slotBytes) => 0;
+
     /// <summary>Whether another device has the same memory as this one: itself, or the same driver's device seen twice.</summary>
     protected internal virtual bool IsSameMemory(Device other) => ReferenceEquals(this, other) || (IsHost && other is { IsHost: true });
 

@@ -36,6 +36,11 @@ public sealed partial class IlgpuDevice
     }
 
     /// <inheritdoc/>
+    /// <remarks>The stored bytes of one slot, from where a kernel decodes them; allocations are rounded up.</remarks>
+    public override long ScratchBytesFor(int slotBytes) =>
+        ((long)slotBytes + IlgpuMemory.Granularity - 1) / IlgpuMemory.Granularity * IlgpuMemory.Granularity;
+
+    /// <inheritdoc/>
     protected internal override IDisposable? LockPages(nint address, long bytes)
     {
         ThrowIfDisposed();

@@ -36,7 +36,7 @@ public sealed class CheckpointLoader
         LoadPlan plan, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        plan.ThrowIfTooLarge(plan.DestinationBytes);
+        plan.ThrowIfTooLarge(plan.AllocatedBytes);
         var destinations = ModelDestinations.Allocate(plan, cancellationToken);
         try
         {

@@ -26,7 +26,7 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         Config = plan.Checkpoint.Config;
         _weightsRoot = plan.Checkpoint.WeightsRoot;
         Statistics = statistics;
-        HasTies = plan.TiedCount > 0 || plan.Blocks.Length > 0;
+        HasTies = plan.TiedCount > 0 || plan.Blocks.Length > 0 || plan.Slabs.Length > 0;
         _order = [.. plan.Tensors.Select(tensor => tensor.Name)];
         _storedOfConverted = plan.Tensors.Where(tensor => tensor.DType != tensor.Source.DType).ToDictionary(tensor => tensor.Name, tensor => tensor.Source.DType);
         _tensors = new Dictionary<string, Tensor>(tensors.Count);
@@ -92,7 +92,10 @@ public sealed class LoadedModel : IReadOnlyCollection<LoadedTensor>, IAsyncDispo
         _tensors.TryGetValue(name, out tensor)
         || (_weightsRoot is not null && _tensors.TryGetValue($"{_weightsRoot}.{name}", out tensor));
 
-    /// <summary>Takes a tensor out of the model, by a name as <see cref="TryGetTensor"/> knows it: the caller owns it from now on.</summary>
+    /// <summary>
+    /// Takes a tensor out of the model, by a name as <see cref="TryGetTensor"/> knows it: the caller owns it from now on. The memory that it
+    /// shares with others (ties, blocks, slabs) stays until the last of them is disposed.
+    /// </summary>
     /// <exception cref="TensorNotFoundException">There is none; the exception has the nearest names.</exception>
     public Tensor Detach(string name) =>
         _tensors.Remove(name, out var tensor)

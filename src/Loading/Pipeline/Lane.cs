@@ -28,6 +28,7 @@ internal sealed class Lane : IAsyncDisposable
     private readonly IDestinations _destinations;
     private readonly LoadPlan _plan;
     private readonly DeviceStream _stream;
+    private readonly RunPlacer _placer;
     private readonly StagingPool? _pool;
     private readonly Pipe? _pipe;
     private readonly SemaphoreSlim _gate;
@@ -47,6 +48,7 @@ internal sealed class Lane : IAsyncDisposable
         var staging = _plan.Staging;
         _gate = new SemaphoreSlim(Math.Max(1, staging.SlotsPerLane));
         _stream = _plan.Device.CreateStream();
+        _placer = new RunPlacer(_plan, destinations, _stream, session.Clock);
         _hasher = session.CreateHasher();
         if (staging.SlotBytes == 0)
         {
@@ -207,7 +209,8 @@ internal sealed class Lane : IAsyncDisposable
             var placement = _plan.Placements[run.FirstPlacement];
             var planned = _plan.Tensors[placement.Destination];
             var first = planned.FirstElementAt(placement.DestinationOffset);
-            await StridedReader.ReadAsync(planned.Part, first, slot, cancellationToken).ConfigureAwait(false);
+            var readsExactly = planned.Slice is not null && _plan.Options.ExactSlices;
+            await StridedReader.ReadAsync(planned.Part, first, slot, readsExactly, cancellationToken).ConfigureAwait(false);
         }
         else
         {
@@ -273,7 +276,7 @@ internal sealed class Lane : IAsyncDisposable
                     var result = await reader.ReadAtLeastAsync(end, stop.Token).ConfigureAwait(false);
                     var bytes = result.Buffer.Slice(_inFlightBytes, run.KeptByteLength).FirstSpan;
                     Debug.Assert(bytes.Length == run.KeptByteLength, "A run fills one slot.");
-                    PlaceRun(run, bytes);
+                    _placer.Place(run, bytes);
                     _inFlight.Enqueue((run, _stream.Record()));
                     _inFlightBytes = end;
                     await GiveBackAsync(reader, result.Buffer, stop.Token).ConfigureAwait(false);
@@ -340,46 +343,6 @@ internal sealed class Lane : IAsyncDisposable
         {
             // Behind the slots' return: the reader asks for one at once.
             _ = _gate.Release(slots);
-        }
-    }
-
-    private void PlaceRun(in ReadRun run, ReadOnlySpan<byte> bytes)
-    {
-        for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
-        {
-            var placement = _plan.Placements[i];
-            var planned = _plan.Destination(placement.Destination);
-            var segments = planned.HasSegments ? planned.Segments : default;
-            var tensor = _destinations[placement.Destination];
-            var stored = planned.Source.DType;
-            var position = tensor.ByteOffset + placement.DestinationOffset;
-            var elements = segments.CutsGroups
-                ? placement.ByteLength / segments.ByteLength * segments.KeptElements
-                : placement.ByteLength / (long)stored.BlockSize * stored.BlockLength;
-            _session.Clock.AddFirstTouch(tensor.Memory.Populate(position, tensor.DType.ByteCount(elements * planned.ValuesPerElement)));
-            var started = Stopwatch.GetTimestamp();
-            var staged = bytes.Slice(placement.RunOffset, placement.ByteLength);
-            if (segments.CutsGroups)
-            {
-                PlaceParts(staged, stored, segments, tensor, position);
-            }
-            else
-            {
-                _stream.Place(staged, stored, tensor.Memory, position, tensor.DType);
-            }
-
-            _session.Clock.AddPlacing(Stopwatch.GetElapsedTime(started));
-        }
-    }
-
-    private void PlaceParts(ReadOnlySpan<byte> staged, DType stored, in SliceSegments segments, Tensor tensor, long position)
-    {
-        var length = (int)segments.ByteLength;
-        var kept = tensor.DType.ByteCount(segments.KeptElements);
-        for (; !staged.IsEmpty; staged = staged[length..], position += kept)
-        {
-            _stream.PlacePart(
-                staged[..length], stored, segments.SkippedElements, segments.KeptElements, tensor.Memory, position, tensor.DType);
         }
     }
 }

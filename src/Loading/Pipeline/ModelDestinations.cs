@@ -29,12 +29,19 @@ internal sealed class ModelDestinations : IDestinations
     {
         var tensors = new Tensor[plan.Tensors.Length];
         var blocks = new Tensor[plan.Blocks.Length];
+        var slabs = new DeviceMemory[plan.Slabs.Length];
         try
         {
+            for (var i = 0; i < slabs.Length; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                slabs[i] = plan.Device.Allocate(plan.Slabs[i]);
+            }
+
             for (var i = 0; i < blocks.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                blocks[i] = Tensor.Empty(plan.Blocks[i].Memory.DType, plan.Blocks[i].Memory.Shape, plan.Device);
+                blocks[i] = Make(plan.Blocks[i].Memory);
             }
 
             for (var i = 0; i < tensors.Length; i++)
@@ -42,8 +49,9 @@ internal sealed class ModelDestinations : IDestinations
                 cancellationToken.ThrowIfCancellationRequested();
                 var planned = plan.Tensors[i];
                 tensors[i] = planned.Block is { } block ? planned.ViewOf(blocks[block])
-                    : planned.TiedTo is { } first ? new Tensor(tensors[first].Memory, planned.DType, planned.Shape)
-                    : Tensor.Empty(planned.DType, planned.Shape, plan.Device);
+                    : planned.TiedTo is { } first
+                    ? new Tensor(tensors[first].Memory, planned.DType, planned.Shape, default, tensors[first].ByteOffset)
+                    : Make(planned);
             }
 
             return new ModelDestinations(tensors, blocks, plan);
@@ -57,6 +65,18 @@ internal sealed class ModelDestinations : IDestinations
 
             throw;
         }
+        finally
+        {
+            // Each tensor in it has a reference of its own.
+            foreach (var slab in slabs)
+            {
+                slab?.Dispose();
+            }
+        }
+
+        Tensor Make(PlannedTensor planned) => planned.Slab is { } place
+            ? new Tensor(slabs[place.Slab], planned.DType, planned.Shape, default, place.ByteOffset)
+            : Tensor.Empty(planned.DType, planned.Shape, plan.Device);
     }
 
     /// <summary>Uses the tensors of a model that was loaded by an equal plan; they stay the model's.</summary>
@@ -84,7 +104,7 @@ internal sealed class ModelDestinations : IDestinations
             tensors[i] = tensor;
         }
 
-        if ((plan.TiedCount > 0 || plan.Blocks.Length > 0 || model.HasTies) && FindOtherTie(plan, tensors) is { } difference)
+        if ((plan.TiedCount > 0 || plan.Blocks.Length > 0 || plan.Slabs.Length > 0 || model.HasTies) && FindOtherTie(plan, tensors) is { } difference)
         {
             throw new ArgumentException($"{difference}: it was not loaded by an equal plan.", nameof(model));
         }
@@ -96,7 +116,8 @@ internal sealed class ModelDestinations : IDestinations
             for (var i = 0; i < blocks.Length; i++)
             {
                 var block = plan.Blocks[i];
-                blocks[i] = new Tensor(tensors[block.Tensors[0]].Memory, block.Memory.DType, block.Memory.Shape);
+                blocks[i] = new Tensor(
+                    tensors[block.Tensors[0]].Memory, block.Memory.DType, block.Memory.Shape, default, block.Memory.Slab?.ByteOffset ?? 0);
             }
         }
         catch
@@ -155,29 +176,28 @@ internal sealed class ModelDestinations : IDestinations
         }
     }
 
-    // Two tensors that share memory must be two that the plan ties, or one would overwrite the other.
+    // Two tensors that share memory must be two that the plan lets share it, in the places that it gives them, or one would overwrite the other.
     private static string? FindOtherTie(LoadPlan plan, Tensor[] tensors)
     {
         var used = new Dictionary<DeviceMemory, int>();
+        var firstInSlab = new int?[plan.Slabs.Length];
         for (var i = 0; i < tensors.Length; i++)
         {
-            var planned = plan.Tensors[i];
-            var owner = plan.DestinationOf(i);
+            var (planned, owner) = (plan.Tensors[i], plan.DestinationOf(i));
+            var slab = plan.Destination(owner).Slab;
             var first = used.TryAdd(tensors[i].Memory, i) ? i : used[tensors[i].Memory];
-            if (plan.IsBlock(owner) && tensors[i].ByteOffset != planned.BlockByteOffset)
+            var expected = slab is not null ? firstInSlab[slab.Slab] ??= i
+                : plan.IsBlock(owner) ? plan.Sharing(owner)[0]
+                : owner;
+            if (first == expected && tensors[i].ByteOffset == (slab?.ByteOffset ?? 0) + planned.BlockByteOffset)
             {
-                return $"{Quoted.Name(planned.Name)} begins elsewhere in the memory that it shares";
+                continue;
             }
 
-            var expected = plan.IsBlock(owner) ? plan.Sharing(owner)[0] : owner;
-            if (first != expected)
-            {
-                return plan.IsBlock(owner)
-                    ? $"{Quoted.Name(planned.Name)} shares its memory with others in the plan than in the model"
-                    : planned.TiedTo is { } tied
-                    ? $"{Quoted.Name(planned.Name)} is tied to {Quoted.Name(plan.Tensors[tied].Name)} in the plan and not in the model"
-                    : $"{Quoted.Name(planned.Name)} shares the memory of {Quoted.Name(plan.Tensors[first].Name)} in the model and not in the plan";
-            }
+            return first == expected ? $"{Quoted.Name(planned.Name)} begins elsewhere in the memory that it shares"
+                : plan.IsBlock(owner) || slab is not null ? $"{Quoted.Name(planned.Name)} shares its memory with others in the plan than in the model"
+                : planned.TiedTo is { } tied ? $"{Quoted.Name(planned.Name)} is tied to {Quoted.Name(plan.Tensors[tied].Name)} in the plan and not in the model"
+                : $"{Quoted.Name(planned.Name)} shares the memory of {Quoted.Name(plan.Tensors[first].Name)} in the model and not in the plan";
         }
 
         return null;

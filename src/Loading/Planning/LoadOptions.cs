@@ -48,7 +48,10 @@ public sealed record LoadOptions
     /// <summary>How many lanes read side by side; null for one a core, at most eight.</summary>
     public int? Lanes { get; init; }
 
-    /// <summary>The most memory that staging slots may take, in bytes. At least 64 KiB.</summary>
+    /// <summary>
+    /// The most memory that staging slots may take, all lanes together, in bytes; a hard cap. At least 64 KiB. What few plans take beside slots,
+    /// for views whose elements lie apart and parts inside blocks, is <see cref="LoadPlan.ScratchBytes"/>.
+    /// </summary>
     public long StagingBytes { get; init; } = DefaultStagingBytes;
 
     /// <summary>How bytes come from local files.</summary>
@@ -61,9 +64,10 @@ public sealed record LoadOptions
     public bool ExactSlices { get; init; }
 
     /// <summary>
-    /// The most bytes that tensors which follow each other may have as views of one block of device memory, a slab: one allocation for
-    /// many small tensors instead of one each, freed when the last of them is disposed. 0, the default, gives each tensor memory of
-    /// its own. A larger tensor has its own in any case, and so has each tensor of a stream.
+    /// The most bytes that small tensors may have as views of one block of device memory, a slab, one behind the other in the order of the
+    /// plan: one allocation for many instead of one each, freed when the last of them is disposed. 0, the default, gives each tensor memory of
+    /// its own. A larger tensor has its own in any case, and so has each tensor of a stream. Who detaches a few tensors of a model and
+    /// drops the rest keeps the whole slabs that they lie in.
     /// </summary>
     public long SlabBytes { get; init; }
 

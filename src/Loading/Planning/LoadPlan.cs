@@ -15,11 +15,15 @@ public sealed class LoadPlan
     // Null where nothing is tied, as in most plans.
     private readonly Dictionary<int, ImmutableArray<int>>? _tied;
 
+    // The largest piece that is decoded beside its tensor, since a slice has only a part of it; 0 for none.
+    private readonly long _partBytes;
+
     internal LoadPlan(
         Checkpoint checkpoint,
         LoadOptions options,
         ImmutableArray<PlannedTensor> tensors,
         ImmutableArray<PlannedBlock> blocks,
+        ImmutableArray<long> slabs,
         ImmutableArray<ReadRun> runs,
         ImmutableArray<Placement> placements,
         StagingLayout staging)
@@ -28,10 +32,16 @@ public sealed class LoadPlan
         Options = options;
         Tensors = tensors;
         Blocks = blocks;
+        Slabs = slabs;
         Runs = runs;
         Placements = placements;
         Staging = staging;
-        BytesToRead = runs.Sum(run => (long)run.ByteLength);
+        foreach (ref readonly var run in runs.AsSpan())
+        {
+            BytesToRead += run.ByteLength;
+            BytesBetweenSegments += run.ByteLength - run.KeptByteLength;
+        }
+
         Dictionary<int, ImmutableArray<int>.Builder>? ties = null;
         for (var i = 0; i < tensors.Length; i++)
         {
@@ -54,12 +64,21 @@ public sealed class LoadPlan
             }
         }
 
+        _partBytes = MeasureParts();
         ScratchBytes = MeasureScratch();
         _tied = ties?.ToDictionary(tie => tie.Key, tie => tie.Value.ToImmutable());
         foreach (var block in blocks)
         {
             BytesNeeded = checked(BytesNeeded + block.BytesNeeded);
             DestinationBytes = checked(DestinationBytes + block.Memory.ByteLength);
+        }
+
+        AllocatedBytes = DestinationBytes;
+        if (!slabs.IsEmpty)
+        {
+            SlabTensorCount = Enumerable.Range(0, tensors.Length).Count(i => SlabOf(i) is not null);
+            var inSlabs = tensors.Concat(blocks.Select(block => block.Memory)).Where(memory => memory.Slab is not null).Sum(memory => memory.ByteLength);
+            AllocatedBytes = checked(AllocatedBytes + slabs.Sum() - inSlabs);
         }
     }
 
@@ -89,6 +108,12 @@ public sealed class LoadPlan
     /// </summary>
     public ImmutableArray<PlannedBlock> Blocks { get; }
 
+    /// <summary>
+    /// The sizes in bytes of the memories that several small tensors of a model, or blocks, lie in one behind the other
+    /// (<see cref="LoadOptions.SlabBytes"/>). A stream has none: each of its tensors has memory of its own.
+    /// </summary>
+    public ImmutableArray<long> Slabs { get; }
+
     /// <summary>The runs to read, in file order.</summary>
     public ImmutableArray<ReadRun> Runs { get; }
 
@@ -102,6 +127,12 @@ public sealed class LoadPlan
     public long BytesToRead { get; }
 
     /// <summary>
+    /// The bytes that are read between segments of slices, since that is cheaper than a read for each segment;
+    /// <see cref="LoadOptions.ExactSlices"/> leaves them out.
+    /// </summary>
+    public long BytesBetweenSegments { get; }
+
+    /// <summary>
     /// The bytes of the tensors, or of their slices, as they are stored; what is read beyond them is waste. Tied tensors and
     /// blocks count once.
     /// </summary>
@@ -109,12 +140,19 @@ public sealed class LoadPlan
 
     /// <summary>
     /// The bytes of host memory that gathering views takes beside the staging slots: for each lane what it reads with the gaps between
-    /// elements, and of files in which some views can only be read forward what is kept of them.
+    /// elements, and of files in which some views can only be read forward what is kept of them; and for each lane what it decodes, on the
+    /// host, of a row of which a slice has a part that begins or ends inside a block.
     /// </summary>
     public long ScratchBytes { get; }
 
     /// <summary>The bytes of all tensors on the device, on each of a group; tied tensors and blocks count once.</summary>
     public long DestinationBytes { get; }
+
+    /// <summary>The bytes that a model's tensors take of the device: <see cref="DestinationBytes"/> and what slabs have between tensors.</summary>
+    public long AllocatedBytes { get; }
+
+    /// <summary>How many tensors of a model lie in slabs.</summary>
+    public int SlabTensorCount { get; }
 
     /// <summary>How many tensors are loaded in part; 0 for a tensor-parallel rank where no name was recognised.</summary>
     public int SlicedCount { get; }
@@ -122,7 +160,7 @@ public sealed class LoadPlan
     /// <summary>How many tensors share the memory of another one.</summary>
     public int TiedCount { get; }
 
-    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of.</summary>
+    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of. What lies in its slab does not count.</summary>
     public long MemoryOf(PlannedTensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);
@@ -134,18 +172,18 @@ public sealed class LoadPlan
         Tensors.Where((tensor, i) => tensor.TiedTo is null && (tensor.Block is not { } block || Blocks[block].Tensors[0] == i)).OrderByDescending(MemoryOf).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
 
     /// <summary>What the plan takes of each device that it takes memory of, and what is free there now. Every member of a group takes the tensors once.</summary>
-    /// <param name="destinationBytes">What the tensors take at the same time; null for the whole of them, as when they are not streamed.</param>
+    /// <param name="destinationBytes">What the tensors take at the same time; null for all that a model of them takes.</param>
     /// <exception cref="OverflowException">The sum of the bytes does not fit a <see cref="long"/>.</exception>
     public ImmutableArray<MemoryNeed> MemoryNeeds(long? destinationBytes = null)
     {
-        var tensors = destinationBytes ?? DestinationBytes;
+        var tensors = destinationBytes ?? AllocatedBytes;
         var staging = Staging.Bytes + ScratchBytes;
         ImmutableArray<Device> holders = Device is DeviceGroup group ? group.Members : Device.Kind == DeviceKind.Meta ? [] : [Device];
         var needs = ImmutableArray.CreateBuilder<MemoryNeed>(holders.Length + 1);
         foreach (var holder in holders)
         {
-            // What is staged is the host's, whether tensors are there too or not.
-            needs.Add(Need(holder, tensors, holder.IsHost ? staging : 0));
+            // What is staged is the host's, whether tensors are there too or not; what a device decodes from is its own.
+            needs.Add(Need(holder, tensors, holder.IsHost ? staging : StreamScratch(holder)));
         }
 
         if (staging > 0 && !holders.IsEmpty && !holders.Any(holder => holder.IsHost))
@@ -192,6 +230,11 @@ public sealed class LoadPlan
             text.AppendLine(CultureInfo.InvariantCulture, $"{Blocks.Sum(block => block.Tensors.Length)} tensors are views of {Blocks.Length} blocks of memory");
         }
 
+        if (Slabs.Length > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"{SlabTensorCount} tensors in {Slabs.Length} slabs of memory");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $"memory {DestinationBytes} bytes for tensors, {Staging}");
         return text.ToString();
     }
@@ -230,6 +273,9 @@ public sealed class LoadPlan
     /// <summary>The destination whose memory a tensor has: its own, that of the tensor it is tied to, or a block.</summary>
     internal int DestinationOf(int tensor) => Tensors[tensor].Block is { } block ? Tensors.Length + block : Tensors[tensor].TiedTo ?? tensor;
 
+    /// <summary>The slab that a tensor of a model lies in; null for none.</summary>
+    internal SlabPlace? SlabOf(int tensor) => Destination(DestinationOf(tensor)).Slab;
+
     /// <summary>
     /// The tensors beside a tensor that have its memory, as indexes in the plan: those that are tied to it. Of a block all that are views of it.
     /// </summary>
@@ -259,8 +305,30 @@ public sealed class LoadPlan
             }
         }
 
-        return (Staging.Lanes * largest) + kept.Values.Sum();
+        var decodesOnHost = Device.IsHost || (Device as DeviceGroup)?.Members.Any(member => member.IsHost) == true;
+        return (Staging.Lanes * (largest + (decodesOnHost ? _partBytes : 0))) + kept.Values.Sum();
     }
+
+    private long MeasureParts()
+    {
+        long largest = 0;
+        foreach (var tensor in Tensors)
+        {
+            if (tensor is { HasSegments: true, TiedTo: null } && tensor.DType != tensor.Source.DType && tensor.Segments is { CutsGroups: true } segments)
+            {
+                var stored = tensor.Source.DType;
+                largest = Math.Max(largest, tensor.DType.ByteCount(segments.ByteLength / stored.BlockSize * stored.BlockLength));
+            }
+        }
+
+        return largest;
+    }
+
+    // Each lane has a stream.
+    private long StreamScratch(Device holder) => Tensors.Any(tensor => tensor.DType != tensor.Source.DType)
+        && holder.ScratchBytesFor(Math.Max(1, Staging.SlotBytes)) is > 0 and var bytes
+            ? Staging.Lanes * (bytes + _partBytes)
+            : 0;
 
     private int FirstTensor(in ReadRun run) => Placements[run.FirstPlacement].Destination;
 
@@ -276,7 +344,7 @@ public sealed class LoadPlan
             need.Device.Id,
             need.NeededBytes,
             need.FreeBytes,
-            $"The tensors take {DestinationBytes} and staging {Staging.Bytes + ScratchBytes}; the largest tensors are {largest}. "
+            $"The tensors take {AllocatedBytes} and staging {Staging.Bytes + ScratchBytes}; the largest tensors are {largest}. "
             + "Load fewer tensors (--include, --exclude), a smaller --dtype, or onto another device.");
     }
 }

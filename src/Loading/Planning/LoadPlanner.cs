@@ -53,7 +53,7 @@ internal sealed class LoadPlanner
 
     private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
-        var tensors = ImmutableArray.CreateBuilder<PlannedTensor>();
+        var tensors = ImmutableArray.CreateBuilder<PlannedTensor>(_checkpoint.Tensors.Length);
         var hasViews = false;
         foreach (var tensor in _checkpoint.Tensors)
         {
@@ -66,10 +66,11 @@ internal sealed class LoadPlanner
 
         TiedStorage.Tie(tensors);
         var blocks = hasViews ? StorageBlocks.Form(tensors) : [];
+        var slabs = FormSlabs(tensors, ref blocks);
         var lanes = _options.Lanes ?? StagingLayout.DefaultLanes;
         if (_options.Device.Kind == DeviceKind.Meta)
         {
-            return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), blocks, [], [], new StagingLayout(lanes, 0, 0));
+            return new LoadPlan(_checkpoint, _options, tensors.DrainToImmutable(), blocks, slabs, [], [], new StagingLayout(lanes, 0, 0));
         }
 
         var staging = StagingLayout.Fit(lanes, SlotBytes(hasViews ? tensors : []), _options.StagingBytes);
@@ -81,7 +82,20 @@ internal sealed class LoadPlanner
         }
 
         staging = staging with { Lanes = Math.Clamp(runs.Length, 1, staging.Lanes) };
-        return new LoadPlan(_checkpoint, _options, tensors.ToImmutable(), blocks, runs, placements, staging);
+        return new LoadPlan(_checkpoint, _options, tensors.DrainToImmutable(), blocks, slabs, runs, placements, staging);
+    }
+
+    private ImmutableArray<long> FormSlabs(ImmutableArray<PlannedTensor>.Builder tensors, ref ImmutableArray<PlannedBlock> blocks)
+    {
+        if (_options.SlabBytes == 0)
+        {
+            return [];
+        }
+
+        var memories = blocks.ToBuilder();
+        var slabs = new SlabLayout(tensors, memories, _options.SlabBytes).Form();
+        blocks = memories.ToImmutable();
+        return slabs;
     }
 
     private (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) FindRuns(
@@ -92,24 +106,28 @@ internal sealed class LoadPlanner
             _options.Device.IsHost,
             Math.Min(slotBytes, _options.Device.PreferredSlotBytes),
             slotBytes,
-            keepsTensorsWhole: _options.Manifest is not null);
-        for (var i = 0; i < tensors.Count; i++)
+            keepsTensorsWhole: _options.Manifest is not null,
+            readsExactly: _options.ExactSlices);
+        return builder.Build(AddAll);
+
+        void AddAll(RunBuilder runs)
         {
-            if (tensors[i].Place?.Block is { } block)
+            for (var i = 0; i < tensors.Count; i++)
             {
-                // Its first tensor stands for it; the others are there with it.
-                if (blocks[block].Tensors[0] == i)
+                if (tensors[i].Place?.Block is { } block)
                 {
-                    builder.Add(tensors.Count + block, blocks[block].Memory, fileIndexes[tensors[i].Source.File]);
+                    // Its first tensor stands for it; the others are there with it.
+                    if (blocks[block].Tensors[0] == i)
+                    {
+                        runs.Add(tensors.Count + block, blocks[block].Memory, fileIndexes[tensors[i].Source.File]);
+                    }
+                }
+                else if (tensors[i].TiedTo is null)
+                {
+                    runs.Add(i, tensors[i], fileIndexes[tensors[i].Source.File]);
                 }
             }
-            else if (tensors[i].TiedTo is null)
-            {
-                builder.Add(i, tensors[i], fileIndexes[tensors[i].Source.File]);
-            }
         }
-
-        return builder.Build();
     }
 
     // The host decodes from slots that its caches hold. A gathered view has larger ones: they are fewer passes over its storage.
@@ -139,6 +157,11 @@ internal sealed class LoadPlanner
         }
 
         StagingLayout.CheckLanes(_options.Lanes, nameof(LoadOptions.Lanes));
+        if (_options.SlabBytes < 0)
+        {
+            throw new ArgumentException($"Slabs have 0 bytes, which is none, or more; they cannot have {_options.SlabBytes}.", nameof(LoadOptions.SlabBytes));
+        }
+
         _options.TensorParallel?.Validate(nameof(LoadOptions.TensorParallel));
         if (_options.Manifest is not null && (_options.TensorParallel is not null || _options.Device.Kind == DeviceKind.Meta))
         {

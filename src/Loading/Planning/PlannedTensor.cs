@@ -25,6 +25,12 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
     /// </summary>
     public BlockPlace? Place { get; init; }
 
+    /// <summary>
+    /// The place in a slab where a model has the tensor's own memory; null where that is an allocation of its own, and for what has the memory of
+    /// another tensor or of a block. A stream has no slabs.
+    /// </summary>
+    public SlabPlace? Slab { get; init; }
+
     /// <summary>The index in the plan of the block that the tensor is a view of; null for none.</summary>
     public int? Block => Place?.Block;
 
@@ -53,8 +59,8 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
     internal long BlockByteOffset => DType.ByteCount(Place?.Offset ?? 0);
 
     /// <summary>The tensor as a view of its block's memory.</summary>
-    /// <param name="block">The block as one row, which begins its memory.</param>
-    internal Tensor ViewOf(Tensor block) => new(block.Memory, DType, Shape, Strides, BlockByteOffset);
+    /// <param name="block">The block as one row.</param>
+    internal Tensor ViewOf(Tensor block) => new(block.Memory, DType, Shape, Strides, block.ByteOffset + BlockByteOffset);
 
     /// <summary>Values of the dtype for one stored element: 2 where complex numbers become pairs.</summary>
     internal int ValuesPerElement => DType == Source.DType ? 1 : Codecs.Of(Source.DType).ValuesPerElement;

@@ -11,13 +11,17 @@ namespace IlgpuLoader.Loading;
 /// <param name="slotBytes">How much of a staging slot a run fills.</param>
 /// <param name="viewBytes">How much of it a run of a gathered view fills, whose pieces may be larger.</param>
 /// <param name="keepsTensorsWhole">Whether a run that holds a part of a tensor holds nothing else, as hashing needs it.</param>
-internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, bool keepsTensorsWhole)
+/// <param name="readsExactly">Whether segments of a slice are read apart however short they are.</param>
+internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, bool keepsTensorsWhole, bool readsExactly)
 {
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
     private const int InPlaceRunBytes = 16 << 20;
 
-    private readonly ImmutableArray<ReadRun>.Builder _runs = ImmutableArray.CreateBuilder<ReadRun>();
-    private readonly ImmutableArray<Placement>.Builder _placements = ImmutableArray.CreateBuilder<Placement>();
+    // Null while they are only counted.
+    private ImmutableArray<ReadRun>.Builder? _runs;
+    private ImmutableArray<Placement>.Builder? _placements;
+    private int _runCount;
+    private int _placementCount;
 
     // The staged run that is being filled: not in _runs yet.
     private ReadRun _open;
@@ -54,11 +58,18 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
         }
     }
 
-    /// <summary>Ends the last run and gives all of them.</summary>
-    public (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) Build()
+    /// <summary>Finds all runs, in arrays that are made once and in their size: there may be millions.</summary>
+    /// <param name="addAll">Adds the runs of all tensors, called twice: they are counted first.</param>
+    public (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) Build(Action<RunBuilder> addAll)
     {
+        addAll(this);
         CloseRun();
-        return (_runs.ToImmutable(), _placements.ToImmutable());
+        _runs = ImmutableArray.CreateBuilder<ReadRun>(_runCount);
+        _placements = ImmutableArray.CreateBuilder<Placement>(_placementCount);
+        (_runCount, _placementCount) = (0, 0);
+        addAll(this);
+        CloseRun();
+        return (_runs.MoveToImmutable(), _placements.MoveToImmutable());
     }
 
     private bool CanBeInPlace(PlannedTensor tensor) => readsInPlace && tensor.DType == tensor.Source.DType;
@@ -83,8 +94,8 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
         for (long added = 0; added < length; added += InPlaceRunBytes)
         {
             var part = (int)Math.Min(InPlaceRunBytes, length - added);
-            _runs.Add(new ReadRun(file, offset + added, part, part, _placements.Count, 1, RunKind.InPlace));
-            _placements.Add(new Placement(index, 0, part, done + added));
+            AddRun(new ReadRun(file, offset + added, part, part, _placementCount, 1, RunKind.InPlace));
+            AddPlacement(new Placement(index, 0, part, done + added));
         }
     }
 
@@ -114,10 +125,10 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
             var part = (int)Math.Min(room, length - added);
             if (_open.PlacementCount == 0)
             {
-                _open = new ReadRun(file, offset + added, 0, 0, _placements.Count, 0, RunKind.Staged);
+                _open = new ReadRun(file, offset + added, 0, 0, _placementCount, 0, RunKind.Staged);
             }
 
-            _placements.Add(new Placement(index, _open.ByteLength, part, DestinationOffset(tensor, done + added)));
+            AddPlacement(new Placement(index, _open.ByteLength, part, DestinationOffset(tensor, done + added)));
             var bytes = _open.ByteLength + part;
             _open = _open with { ByteLength = bytes, KeptByteLength = bytes, PlacementCount = _open.PlacementCount + 1 };
             added += part;
@@ -131,7 +142,7 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
 
     // Segments apart cost a read each; in one read they cost the bytes between them. So they are read apart where they
     // are so long that a read's own cost does not count (and not a byte is wasted), and where the gap between two is
-    // longer than a read costs; otherwise a read takes in as many of them as a slot holds with their gaps.
+    // longer than a read costs, or where the caller asks for it; otherwise a read takes in as many of them as a slot holds with their gaps.
     private void AddSegments(int index, PlannedTensor tensor, int file, SliceSegments segments)
     {
         var isLong = segments.ByteLength >= ReadCost.Bytes;
@@ -161,7 +172,7 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
 
         CloseRun();
         var length = (int)segments.ByteLength;
-        var apart = isLong || segments.StrideBytes - segments.ByteLength >= ReadCost.Bytes;
+        var apart = isLong || readsExactly || segments.StrideBytes - segments.ByteLength >= ReadCost.Bytes;
         var mostInRun = apart ? slotBytes / length : ((slotBytes - length) / segments.StrideBytes) + 1;
         for (long i = 0; i < segments.Count; i += mostInRun)
         {
@@ -170,9 +181,9 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
             var read = apart ? kept : (int)((count - 1) * segments.StrideBytes) + length;
             var kind = count == 1 ? RunKind.Staged : apart ? RunKind.Gathered : RunKind.Sieved;
             var offset = tensor.Source.DataOffset + segments.FirstByte + (i * segments.StrideBytes);
-            _runs.Add(new ReadRun(file, offset, read, kept, _placements.Count, 1, kind));
+            AddRun(new ReadRun(file, offset, read, kept, _placementCount, 1, kind));
             var destination = segments.CutsGroups ? tensor.DType.ByteCount(i * segments.KeptElements) : DestinationOffset(tensor, i * length);
-            _placements.Add(new Placement(index, 0, kept, destination));
+            AddPlacement(new Placement(index, 0, kept, destination));
         }
     }
 
@@ -184,8 +195,8 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
         for (long done = 0; done < part.DataByteLength; done += most)
         {
             var length = (int)Math.Min(most, part.DataByteLength - done);
-            _runs.Add(new ReadRun(file, part.DataOffset, length, length, _placements.Count, 1, RunKind.Viewed));
-            _placements.Add(new Placement(index, 0, length, DestinationOffset(tensor, done)));
+            AddRun(new ReadRun(file, part.DataOffset, length, length, _placementCount, 1, RunKind.Viewed));
+            AddPlacement(new Placement(index, 0, length, DestinationOffset(tensor, done)));
         }
     }
 
@@ -215,9 +226,21 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
     {
         if (_open.PlacementCount > 0)
         {
-            _runs.Add(_open);
+            AddRun(_open);
         }
 
         _open = default;
+    }
+
+    private void AddRun(in ReadRun run)
+    {
+        _runCount = checked(_runCount + 1);
+        _runs?.Add(run);
+    }
+
+    private void AddPlacement(in Placement placement)
+    {
+        _placementCount = checked(_placementCount + 1);
+        _placements?.Add(placement);
     }
 }

@@ -29,9 +29,23 @@ internal static class StridedReader
     /// <exception cref="IOException">The bytes cannot be read; says which tensor, file and offset.</exception>
     /// <exception cref="InvalidCheckpointException">The file was cut or replaced; says which tensor, file and offset.</exception>
     public static ValueTask ReadAsync(TensorInfo tensor, long firstElement, Memory<byte> destination, CancellationToken cancellationToken) =>
+        ReadAsync(tensor, firstElement, destination, readsExactly: false, cancellationToken);
+
+    /// <summary>Reads stored elements.</summary>
+    /// <param name="tensor">The tensor, with any strides.</param>
+    /// <param name="firstElement">Where to begin in row-major order: at a block's first element.</param>
+    /// <param name="destination">Filled whole.</param>
+    /// <param name="readsExactly">
+    /// Whether nothing between elements is read with them, at the price of a read for each stretch; where the source can only be read forward, it is
+    /// all the same.
+    /// </param>
+    /// <param name="cancellationToken">Cancels before each read and, where the source can, in it.</param>
+    /// <inheritdoc cref="ReadAsync(TensorInfo, long, Memory{byte}, CancellationToken)" path="/exception"/>
+    public static ValueTask ReadAsync(
+        TensorInfo tensor, long firstElement, Memory<byte> destination, bool readsExactly, CancellationToken cancellationToken) =>
         !destination.IsEmpty && tensor.File.Source.IsSequentialAt(tensor.DataOffset)
             ? SequentialViews.Of(tensor.File.Source).ReadAsync(tensor, firstElement, destination, cancellationToken)
-            : ReadAsync(tensor, firstElement, destination, ScratchBytes, ReadCost.Bytes, cancellationToken);
+            : ReadAsync(tensor, firstElement, destination, ScratchBytes, readsExactly ? 1 : ReadCost.Bytes, cancellationToken);
 
     /// <summary>Reads stored elements from where they are, with any sizes: in tests small views meet every limit.</summary>
     /// <param name="tensor">The tensor.</param>

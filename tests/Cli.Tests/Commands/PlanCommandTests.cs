@@ -34,7 +34,10 @@ public sealed class PlanCommandTests
         Assert.Equal((bytes, 21L, Number(totals, "runs")), (
             files.Sum(file => Number(file, "bytesToRead")), files.Sum(file => Number(file, "tensors")), files.Sum(file => Number(file, "runs"))));
         var memory = Assert.Single(document.GetProperty("memory").EnumerateArray().ToArray());
-        Assert.Equal((bytes, 1L << 20, bytes + (1L << 20)), (Number(memory, "tensorBytes"), Number(memory, "stagingBytes"), Number(memory, "neededBytes")));
+        // One slab, in which each tensor begins at a multiple of 256 bytes.
+        Assert.Equal((1L, 21L), (Number(totals, "slabs"), Number(totals, "tensorsInSlabs")));
+        var slab = tensors[..^1].Sum(tensor => (Number(tensor, "bytes") + 255) / 256 * 256) + Number(tensors[^1], "bytes");
+        Assert.Equal((slab, 1L << 20, slab + (1L << 20)), (Number(memory, "tensorBytes"), Number(memory, "stagingBytes"), Number(memory, "neededBytes")));
         Assert.InRange(Number(memory, "freeBytes"), 1, Number(memory, "totalBytes"));
         Assert.Empty(document.GetProperty("conversions").EnumerateArray());
         Assert.False(document.TryGetProperty("tensorParallel", out _));
@@ -92,13 +95,14 @@ public sealed class PlanCommandTests
         Assert.Matches(@"^  tensors +42 B +42 +bytes on host$", lines[3]);
         Assert.Matches(@"^  staging +[\d.]+ MiB +[\d,]+ +bytes of the host: 4 slots of 1\.00 MiB a lane$", lines[4]);
         Assert.Matches(@"^  host: [\d.]+ MiB needed, [\d.]+ [MGT]iB free of [\d.]+ [MGT]iB: fits$", lines[5]);
-        Assert.Equal(["", "conversions"], lines[6..8]);
-        Assert.Matches("^  BF16 to F32 +1 tensor +4 B +to +8 B$", lines[8]);
-        Assert.Equal(["", "largest tensors"], lines[9..11]);
-        Assert.Matches(@"^  16 B +block\.1\.i64 +I64 +\[2\]$", lines[11]);
-        Assert.Equal(["", "files"], lines[16..18]);
-        Assert.Matches(@"^  mixed\.safetensors +5 tensors +1 run +38 B$", lines[18]);
-        Assert.Equal(19, lines.Length);
+        Assert.Matches(@"^  5 tensors in 1 slab of memory, [\d.]+ (KiB|B)$", lines[6]);
+        Assert.Equal(["", "conversions"], lines[7..9]);
+        Assert.Matches("^  BF16 to F32 +1 tensor +4 B +to +8 B$", lines[9]);
+        Assert.Equal(["", "largest tensors"], lines[10..12]);
+        Assert.Matches(@"^  16 B +block\.1\.i64 +I64 +\[2\]$", lines[12]);
+        Assert.Equal(["", "files"], lines[17..19]);
+        Assert.Matches(@"^  mixed\.safetensors +5 tensors +1 run +38 B$", lines[19]);
+        Assert.Equal(20, lines.Length);
     }
 
     [Fact]

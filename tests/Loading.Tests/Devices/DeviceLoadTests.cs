@@ -65,6 +65,26 @@ public abstract class DeviceLoadTests(TestDevice kind) : IDisposable
         Assert.Equal(0, device.LiveAllocations);
     }
 
+    [DeviceTheory]
+    [InlineData(null)]
+    [InlineData(DType.BF16)]
+    public async Task Slabs_hold_the_same_bits_in_fewer_allocations(DType? dtype)
+    {
+        await using var checkpoint = await Checkpoint.OpenAsync(Path.Combine(RepositoryPaths.Root, "samples", "tiny-llama"));
+        var device = TestDevices.Get(kind);
+        var options = new LoadOptions { Device = device, DType = dtype, SlabBytes = 64 << 10, Lanes = 2 };
+        using var expected = await LoadAsync(checkpoint, new LoadOptions { DType = dtype });
+        using (var model = await LoadAsync(checkpoint, options))
+        {
+            Assert.True(device.LiveAllocations < model.Count, $"{device.LiveAllocations} allocations hold {model.Count} tensors.");
+            CompareTensors(checkpoint.Path, expected, model);
+            await new CheckpointLoader().LoadIntoAsync(new CheckpointLoader().Plan(checkpoint, options), model);
+            CompareTensors(checkpoint.Path, expected, model);
+        }
+
+        Assert.Equal(0, device.LiveAllocations);
+    }
+
     [DeviceFact]
     public async Task A_cancelled_load_frees_the_device()
     {

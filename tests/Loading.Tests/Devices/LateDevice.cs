@@ -23,6 +23,8 @@ public sealed class LateDevice : Device
     private readonly ConcurrentQueue<string> _violations = new();
     private readonly ConcurrentQueue<(string What, int RentsBefore)> _prepared = new();
     private long _peakBytes;
+    private long _staging;
+    private long _peakStaging;
     private int _allocations;
     private int _fences;
     private int _rents;
@@ -67,6 +69,12 @@ public sealed class LateDevice : Device
     /// <summary>The largest number of bytes that were allocated at a time.</summary>
     public long PeakBytes => Interlocked.Read(ref _peakBytes);
 
+    /// <summary>The largest number of bytes that pools of slots had at a time.</summary>
+    public long PeakStagingBytes => Interlocked.Read(ref _peakStaging);
+
+    /// <summary>Whether it says that its streams decode from memory of its own.</summary>
+    public bool TakesScratch { get; init; }
+
     /// <summary>How often a slot was handed out.</summary>
     public int Rents => Volatile.Read(ref _rents);
 
@@ -94,7 +102,13 @@ public sealed class LateDevice : Device
         return memory;
     }
 
-    public override StagingPool CreateStagingPool(int slotBytes, int slotCount) => new LatePool(this, slotBytes, slotCount);
+    public override StagingPool CreateStagingPool(int slotBytes, int slotCount)
+    {
+        InterlockedMax(ref _peakStaging, Interlocked.Add(ref _staging, (long)slotBytes * slotCount));
+        return new LatePool(this, slotBytes, slotCount);
+    }
+
+    public override long ScratchBytesFor(int slotBytes) => TakesScratch ? slotBytes : 0;
 
     public override DeviceStream CreateStream() => new LateStream(this);
 
@@ -130,6 +144,8 @@ public sealed class LateDevice : Device
     }
 
     internal void CountReturn() => Interlocked.Decrement(ref _rented);
+
+    internal void CountPoolEnd(long bytes) => Interlocked.Add(ref _staging, -bytes);
 
     internal bool IsFailingFence() => Interlocked.Increment(ref _fences) == FailingFence;
 
@@ -199,5 +215,7 @@ internal sealed class LatePool : StagingPool
         {
             _device.Note($"a pool was disposed with {RentedCount} slots out");
         }
+
+        _device.CountPoolEnd((long)SlotBytes * SlotCount);
     }
 }
