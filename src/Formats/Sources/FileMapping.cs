@@ -21,9 +21,10 @@ namespace IlgpuLoader.Formats;
 /// </remarks>
 public sealed unsafe partial class FileMapping : IDisposable
 {
-    // mmap(2) and madvise(2); of these numbers Linux and macOS have the same, but for the last, which Linux alone has, from 5.14 on.
+    // mmap(2), where Linux and macOS have the same numbers, and madvise(2) of Linux; the last came with Linux 5.14.
     private const int ProtectRead = 0x1;
     private const int MapPrivate = 0x02;
+    private const int AdviseDontNeed = 4;
     private const int AdvisePopulateRead = 22;
     private const int BadAddress = 14;
     private const int InvalidArgument = 22;
@@ -147,6 +148,23 @@ public sealed unsafe partial class FileMapping : IDisposable
             default:
                 // A lack of memory for page tables, a signal: the touch decides.
                 return;
+        }
+    }
+
+    /// <summary>
+    /// Takes the whole pages of a range out of this process's memory, where the system counts them as long as nothing else needs them. They
+    /// stay in the page cache, and come from there when they are touched again. A hint: where the system has no such call nothing happens.
+    /// </summary>
+    /// <inheritdoc cref="AsSpan"/>
+    public void Forget(long offset, long length)
+    {
+        CheckRange(offset, length);
+        var pageMask = (nint)Environment.SystemPageSize - 1;
+        var first = ((nint)(_pointer + offset) + pageMask) & ~pageMask;
+        var end = (nint)(_pointer + offset + length) & ~pageMask;
+        if (OperatingSystem.IsLinux() && end > first)
+        {
+            _ = Advise(first, (nuint)(end - first), AdviseDontNeed);
         }
     }
 

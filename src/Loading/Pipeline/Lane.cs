@@ -211,6 +211,7 @@ internal sealed class Lane : IAsyncDisposable
         if (!_plan.Destination(_plan.Placements[run.FirstPlacement].Destination).IsMapped)
         {
             PlaceRun(run, bytes);
+            _session.Files.Forget(run);
         }
     }
 

@@ -39,8 +39,10 @@ internal sealed class MappedFiles : IDisposable
 
     /// <summary>The bytes of a run of kind <see cref="RunKind.Mapped"/>, brought into memory.</summary>
     /// <inheritdoc cref="Read(FileRange, int)"/>
-    public ReadOnlySpan<byte> Read(in ReadRun run) =>
-        Read(_checkpoint.Files[run.File].Source.FindFileRange(run.Offset, run.ByteLength) ?? throw new InvalidOperationException("The run is of no local file."), run.ByteLength);
+    public ReadOnlySpan<byte> Read(in ReadRun run) => Read(RangeOf(run), run.ByteLength);
+
+    /// <summary>Says that the bytes of a run were used, and will not be again: they need not count as this process's memory.</summary>
+    public void Forget(in ReadRun run) => Forget(RangeOf(run), run.ByteLength);
 
     /// <summary>The bytes of a range, which is one of a local file, brought into memory.</summary>
     /// <exception cref="InvalidCheckpointException">The file was changed or replaced.</exception>
@@ -51,6 +53,9 @@ internal sealed class MappedFiles : IDisposable
         mapping.Populate(range.Offset, length);
         return mapping.AsSpan(range.Offset, length);
     }
+
+    /// <summary>Says that the bytes of a range were used, and will not be again.</summary>
+    public void Forget(FileRange range, int length) => MappingOf(range.File).Forget(range.Offset, length);
 
     /// <summary>Makes the memory of a tensor or of a block: a view of its file where the plan says so, else new on the plan's device.</summary>
     /// <exception cref="DeviceMemoryException">The device has not enough memory.</exception>
@@ -99,6 +104,9 @@ internal sealed class MappedFiles : IDisposable
 
         _mappings.Clear();
     }
+
+    private FileRange RangeOf(in ReadRun run) =>
+        _checkpoint.Files[run.File].Source.FindFileRange(run.Offset, run.ByteLength) ?? throw new InvalidOperationException("The run is of no local file.");
 
     private static FileRange RangeOf(PlannedTensor mapped) =>
         mapped.Range is var (offset, length) && mapped.Source.File.Source.FindFileRange(offset, length) is { } range

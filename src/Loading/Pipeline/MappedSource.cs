@@ -54,6 +54,7 @@ internal class MappedSource : ISequentialByteSource
         }
 
         _files.Read(range, destination.Length).CopyTo(destination);
+        _files.Forget(range, destination.Length);
         return true;
     }
 
