@@ -20,7 +20,7 @@ internal sealed class LoadCommand : CommandBase
 
     private readonly Option<int> _repeat = new("--repeat")
     {
-        Description = "Load this many times more, into the same memory.",
+        Description = "Load this many times more, into the same memory; anew where tensors are views of mapped files.",
         HelpName = "N",
     };
 
@@ -96,7 +96,7 @@ internal sealed class LoadCommand : CommandBase
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     loads.Add(await ProgressDisplay
-                        .RunAsync(console, $"again {i}", progress => loader.LoadIntoAsync(plan, model, progress, cancellationToken))
+                        .RunAsync(console, $"again {i}", progress => LoadAgainAsync(loader, plan, model, progress, cancellationToken))
                         .ConfigureAwait(false));
                 }
 
@@ -110,6 +110,19 @@ internal sealed class LoadCommand : CommandBase
         }
 
         return ExitCodes.Success;
+    }
+
+    // There is no memory to load into where tensors are views of mapped files: the files are mapped once more.
+    private static async Task<LoadStatistics> LoadAgainAsync(
+        CheckpointLoader loader, LoadPlan plan, LoadedModel model, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (plan.MappedCount == 0)
+        {
+            return await loader.LoadIntoAsync(plan, model, progress, cancellationToken).ConfigureAwait(false);
+        }
+
+        using var again = await loader.LoadAsync(plan, progress, cancellationToken).ConfigureAwait(false);
+        return again.Statistics;
     }
 
     private static Task<bool> CheckFiniteAsync(LoadedModel model, CommandConsole console, CancellationToken cancellationToken) =>
@@ -147,13 +160,15 @@ internal sealed class LoadCommand : CommandBase
                     PerLane(load.Reading, load).TotalSeconds,
                     verifies ? PerLane(load.Hashing, load).TotalSeconds : null,
                     PerLane(load.Placing, load).TotalSeconds))],
-                peak);
+                peak,
+                plan.MappedCount > 0 ? plan.MappedBytes : null);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.LoadDocument);
             return;
         }
 
+        var mapped = plan.MappedCount > 0 ? $"{Sizes.Format(plan.MappedBytes)} mapped, " : "";
         console.Out.WriteLine(
-            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read, "
+            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {mapped}{Sizes.Format(plan.BytesToRead)} read, "
             + $"{Sizes.Format(plan.DestinationBytes)} on {DeviceOption.Describe(plan.Device)}{_load.Become(parsed)}, {Sizes.Count(plan.Staging.Lanes, "lane")}");
         var table = new TextTable("lrrrrrr");
         table.Add(["", "seconds", "GB/s", "first touch s", "reads s", .. HashColumn("hashing s"), "placing s"]);

@@ -67,7 +67,9 @@ internal sealed class PlanReport
             _plan.Staging.Bytes,
             _plan.Blocks.IsEmpty ? null : _plan.Blocks.Length,
             _plan.Slabs.IsEmpty ? null : _plan.Slabs.Length,
-            _plan.Slabs.IsEmpty ? null : _plan.SlabTensorCount),
+            _plan.Slabs.IsEmpty ? null : _plan.SlabTensorCount,
+            _plan.MappedCount > 0 ? _plan.MappedCount : null,
+            _plan.MappedCount > 0 ? _plan.MappedBytes : null),
         [.. Memory.Select(need => new PlannedMemory(
             need.Device.Id, need.NeededBytes, need.TensorBytes, need.StagingBytes, need.FreeBytes, need.TotalBytes, need.Fits))],
         _conversions,
@@ -85,7 +87,8 @@ internal sealed class PlanReport
             tensor.TiedTo is { } first ? _plan.Tensors[first].Name : null,
             tensor.Place is { } place
                 ? new PlannedView(place.Block, place.Offset, place.Strides.IsDefault ? tensor.Shape.RowMajorStrides() : place.Strides)
-                : null))]);
+                : null,
+            tensor.IsMapped ? true : null))]);
 
     /// <summary>The text for people.</summary>
     /// <param name="output">Where it goes.</param>
@@ -126,6 +129,12 @@ internal sealed class PlanReport
         }
 
         table.Add("tensors", Sizes.Format(_plan.DestinationBytes), Sizes.Count(_plan.DestinationBytes), $"bytes on {DeviceOption.Describe(_plan.Device)}");
+        if (_plan.MappedCount > 0)
+        {
+            table.Add(
+                "mapped", Sizes.Format(_plan.MappedBytes), Sizes.Count(_plan.MappedBytes), $"bytes that {Sizes.Count(_plan.MappedCount, "tensor")} see in the files");
+        }
+
         table.Add(
             "staging",
             Sizes.Format(_plan.Staging.Bytes),
@@ -193,7 +202,7 @@ internal sealed class PlanReport
                 tensor.Slice is { } slice ? $"{Part(slice, tensor.Source.Shape)} of {tensor.Source.Shape}" : Views(tensor));
         }
 
-        WriteSection(output, "largest tensors", largest, _plan.Tensors.Length);
+        WriteSection(output, "largest tensors", largest, _plan.Tensors.Length - _plan.MappedCount);
     }
 
     // A block that several of the tensors are views of is converted once.

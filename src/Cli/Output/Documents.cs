@@ -117,7 +117,8 @@ internal sealed record LoadDocument(
     int? FiniteTensors,
     double OpenSeconds,
     IReadOnlyList<TimedLoad> Loads,
-    long PeakMemoryBytes) : Document("ilgpu-loader/load/1");
+    long PeakMemoryBytes,
+    long? MappedBytes = null) : Document("ilgpu-loader/load/1");
 
 internal sealed record TimedLoad(
     double Seconds, double GigabytesPerSecond, double FirstTouchSeconds, double ReadSeconds, double? HashSeconds, double PlaceSeconds);

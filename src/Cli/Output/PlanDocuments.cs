@@ -18,7 +18,8 @@ internal sealed record PlannedRank(int WorldSize, int Rank);
 
 /// <summary>
 /// Sums. Sliced and whole tensors add up to all of them; tied ones take no bytes of their own, nor do views of blocks, whose number is there
-/// where there are any, as is that of slabs and of the small tensors in them. The bytes are those of the device, or of each of several; <c>memory</c> has a line for each.
+/// where there are any, as is that of slabs and of the small tensors in them; <c>mapped</c> tensors, views of mapped files, take none either.
+/// The bytes are those of the device, or of each of several; <c>memory</c> has a line for each.
 /// </summary>
 internal sealed record PlannedTotals(
     int Tensors,
@@ -33,7 +34,9 @@ internal sealed record PlannedTotals(
     long StagingBytes,
     int? Blocks = null,
     int? Slabs = null,
-    int? TensorsInSlabs = null);
+    int? TensorsInSlabs = null,
+    int? Mapped = null,
+    long? MappedBytes = null);
 
 internal sealed record PlannedMemory(
     string Device, long NeededBytes, long TensorBytes, long StagingBytes, long FreeBytes, long TotalBytes, bool Fits);
@@ -56,7 +59,8 @@ internal sealed record ListedPlannedTensor(
     long StoredBytes,
     PlannedSlice? Slice,
     string? TiedTo,
-    PlannedView? View = null);
+    PlannedView? View = null,
+    bool? Mapped = null);
 
 /// <summary>Where a tensor lies in a block of memory that it is a view of: the block's number, offset and strides in elements.</summary>
 internal sealed record PlannedView(int Block, long Offset, IReadOnlyList<long> Strides);

@@ -7,7 +7,7 @@ namespace IlgpuLoader.Formats;
 /// thus one file and one range of bytes, whatever form its bytes had. Owns the file and the sections; as safe for parallel
 /// readers as they are.
 /// </summary>
-internal class AppendedSource : ISequentialByteSource
+internal class AppendedSource : ISequentialByteSource, IMappableByteSource
 {
     private readonly IByteSource[] _parts;
 
@@ -58,6 +58,13 @@ internal class AppendedSource : ISequentialByteSource
     {
         var (part, start) = PartAt(offset);
         return _parts[part].IsSequentialAt(offset - start);
+    }
+
+    /// <inheritdoc/>
+    public FileRange? FindFileRange(long offset, long length)
+    {
+        var (part, start) = PartAt(offset);
+        return length <= _ends[part] - offset ? _parts[part].FindFileRange(offset - start, length) : null;
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A source whose numbers come out with their bytes turned round, wherever a read begins and ends: what a big-endian file
 /// is to everything that expects little-endian bytes. Owns the source it reads from; as safe for parallel readers as that.
 /// </summary>
-internal class ByteOrderSource : ISequentialByteSource
+internal class ByteOrderSource : ISequentialByteSource, IMappableByteSource
 {
     // The largest number, in bytes.
     private const int LargestNumber = 8;
@@ -41,6 +41,14 @@ internal class ByteOrderSource : ISequentialByteSource
 
     /// <inheritdoc/>
     public bool IsSequentialAt(long offset) => Inner.IsSequentialAt(offset);
+
+    /// <inheritdoc/>
+    /// <remarks>Ranges in which nothing is turned round are as they are in the file.</remarks>
+    public FileRange? FindFileRange(long offset, long length)
+    {
+        var next = FirstEndingBehind(offset);
+        return next < _ranges.Length && _ranges[next].Offset - offset < length ? null : Inner.FindFileRange(offset, length);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)

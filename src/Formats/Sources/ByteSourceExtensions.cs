@@ -1,6 +1,6 @@
 namespace IlgpuLoader.Formats;
 
-/// <summary>Reads that must be complete.</summary>
+/// <summary>Reads that must be complete, and what not every source can do.</summary>
 public static class ByteSourceExtensions
 {
     /// <summary>
@@ -44,6 +44,14 @@ public static class ByteSourceExtensions
     /// <param name="offset">An offset in bytes from the start.</param>
     public static bool IsSequentialAt(this IByteSource source, long offset) =>
         source is ISequentialByteSource sequential && sequential.IsSequentialAt(offset);
+
+    /// <summary>Finds the bytes of a range in a local file; nothing is read or mapped.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="offset">The first byte, from the start of the source.</param>
+    /// <param name="length">The number of bytes.</param>
+    /// <returns>The place; null where some of the bytes are not those of a local file, or where there are none.</returns>
+    public static FileRange? FindFileRange(this IByteSource source, long offset, long length) =>
+        (source as IMappableByteSource)?.FindFileRange(offset, length);
 
     private static async ValueTask ReadInPartsAsync(
         IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken)

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A local file, read by position. Safe for parallel readers. It is opened once; under an <see cref="OpenFileLimit"/>
 /// it may be closed while idle and opened again, and is then refused if it is no longer the same file.
 /// </summary>
-public sealed class LocalFileSource : ISynchronousByteSource
+public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSource
 {
     private readonly OpenFileLimit? _limit;
     private readonly LinkedListNode<LocalFileSource> _node;
@@ -14,6 +14,7 @@ public sealed class LocalFileSource : ISynchronousByteSource
     private readonly Lock _lock = new();
     private SafeFileHandle? _handle;
     private int _users;
+    private int _mappings;
     private bool _disposed;
 
     /// <summary>Opens a file.</summary>
@@ -57,6 +58,34 @@ public sealed class LocalFileSource : ISynchronousByteSource
     /// <inheritdoc/>
     public long Length { get; }
 
+    /// <summary>Mappings of the file that are not unmapped yet, for tests and metrics; they may outlive the source.</summary>
+    public int LiveMappings => Volatile.Read(ref _mappings);
+
+    /// <summary>Maps the file as it was opened, so that a file that was renamed over it is not what is mapped.</summary>
+    /// <returns>All bytes of the file, with one reference that the caller releases. It may outlive the source.</returns>
+    /// <exception cref="InvalidCheckpointException">The file was changed or replaced since it was opened.</exception>
+    /// <exception cref="IOException">The file system maps no files, or the process has too many mappings.</exception>
+    public FileMapping Map()
+    {
+        var handle = Acquire();
+        try
+        {
+            ThrowIfChanged(handle);
+            return FileMapping.Create(handle, this);
+        }
+        finally
+        {
+            Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public FileRange? FindFileRange(long offset, long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        return length > 0 && offset <= Length - length ? new FileRange(this, offset) : null;
+    }
+
     /// <inheritdoc/>
     public int Read(long offset, Span<byte> destination)
     {
@@ -88,16 +117,7 @@ public sealed class LocalFileSource : ISynchronousByteSource
     /// <inheritdoc/>
     public ValueTask EnsureUnchangedAsync(CancellationToken cancellationToken = default)
     {
-        var handle = Acquire();
-        try
-        {
-            ThrowIfChanged(handle);
-        }
-        finally
-        {
-            Release();
-        }
-
+        ThrowIfChanged();
         return ValueTask.CompletedTask;
     }
 
@@ -113,6 +133,21 @@ public sealed class LocalFileSource : ISynchronousByteSource
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    internal void CountMapping(int change) => Interlocked.Add(ref _mappings, change);
+
+    internal void ThrowIfChanged()
+    {
+        var handle = Acquire();
+        try
+        {
+            ThrowIfChanged(handle);
+        }
+        finally
+        {
+            Release();
+        }
     }
 
     // Closes the file unless a read is under way. Takes the file's lock under the limit's lock, never the other way round.

@@ -37,10 +37,10 @@ public abstract class Device
     /// </summary>
     public virtual bool UsesPageLockedMemory => false;
 
-    /// <summary>Allocations that are not freed yet, for tests and metrics.</summary>
+    /// <summary>Allocations that are not freed yet, for tests and metrics; each view of a mapped file (<see cref="HostDevice.Map"/>) is one.</summary>
     public long LiveAllocations => Interlocked.Read(ref _liveAllocations);
 
-    /// <summary>Bytes that are not freed yet, for tests and metrics.</summary>
+    /// <summary>Bytes that are not freed yet, for tests and metrics; those of mapped files are the page cache's, and do not count.</summary>
     public long LiveBytes => Interlocked.Read(ref _liveBytes);
 
     /// <summary>Whether the host reads and writes this device's memory by address.</summary>

@@ -7,17 +7,25 @@ namespace IlgpuLoader.Gpu;
 /// </summary>
 public abstract class DeviceMemory : IDisposable
 {
+    private readonly long _countedBytes;
     private int _references = 1;
 
     /// <summary>Counts an allocation on its device.</summary>
     /// <param name="device">The device.</param>
     /// <param name="length">The size in bytes.</param>
     protected DeviceMemory(Device device, long length)
+        : this(device, length, length)
+    {
+    }
+
+    /// <summary>Counts an allocation on its device, and of its bytes only those that the device gave.</summary>
+    private protected DeviceMemory(Device device, long length, long countedBytes)
     {
         ArgumentNullException.ThrowIfNull(device);
         Device = device;
         Length = length;
-        device.CountAllocation(length);
+        _countedBytes = countedBytes;
+        device.CountAllocation(countedBytes);
     }
 
     /// <summary>The device that the memory is on.</summary>
@@ -28,6 +36,12 @@ public abstract class DeviceMemory : IDisposable
 
     /// <summary>Whether the memory was freed.</summary>
     public bool IsFreed => Volatile.Read(ref _references) == 0;
+
+    /// <summary>
+    /// Whether the bytes can only be read, as those of a mapped file (<see cref="HostDevice.Map"/>): whatever would write them is refused
+    /// with an <see cref="InvalidOperationException"/>.
+    /// </summary>
+    public virtual bool IsReadOnly => false;
 
     /// <summary>Adds a reference; release it with <see cref="Release"/>.</summary>
     /// <exception cref="ObjectDisposedException">The memory is already freed.</exception>
@@ -73,7 +87,7 @@ public abstract class DeviceMemory : IDisposable
 
         if (current == 1)
         {
-            Device.CountRelease(Length);
+            Device.CountRelease(_countedBytes);
             Free();
         }
     }
@@ -98,6 +112,12 @@ public abstract class DeviceMemory : IDisposable
 
     /// <summary>Says that every page is present, so that <see cref="Populate"/> has nothing more to do.</summary>
     public virtual void MarkPopulated()
+    {
+    }
+
+    /// <summary>Refuses to write memory that can only be read: the processor would end the process.</summary>
+    /// <exception cref="InvalidOperationException">It can only be read.</exception>
+    internal virtual void ThrowIfReadOnly()
     {
     }
 

@@ -5,7 +5,8 @@ namespace IlgpuLoader.Gpu;
 
 /// <summary>
 /// Work of one lane on a device, done in the order it was given. The host does it at once; a GPU does it later, and a
-/// <see cref="Fence"/> tells when. One thread at a time may use a stream.
+/// <see cref="Fence"/> tells when. One thread at a time may use a stream. What would write memory that can only be read
+/// (<see cref="DeviceMemory.IsReadOnly"/>) throws an <see cref="InvalidOperationException"/>.
 /// </summary>
 [SuppressMessage("Naming", "CA1711:Identifiers should not have incorrect suffix", Justification = "A stream of work, as CUDA and ILGPU call it.")]
 public abstract class DeviceStream : IDisposable

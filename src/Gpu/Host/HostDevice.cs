@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
 
@@ -129,6 +130,31 @@ public sealed class HostDevice : Device
         catch
         {
             NativePages.Free(block);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Bytes of a mapped file as memory that can only be read. It takes none of the host's: the pages are those of the page cache. It is
+    /// counted as an allocation without bytes (<see cref="Device.LiveAllocations"/>), since it keeps the mapping.
+    /// </summary>
+    /// <param name="mapping">The mapping; the caller keeps its own reference.</param>
+    /// <param name="offset">The first byte, from the start of the file; of any alignment.</param>
+    /// <param name="length">The size in bytes.</param>
+    /// <returns>Memory with one reference, which the caller releases by disposing it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not within the file.</exception>
+    /// <exception cref="ObjectDisposedException">The file is unmapped.</exception>
+    public HostMemory Map(FileMapping mapping, long offset, long length)
+    {
+        ArgumentNullException.ThrowIfNull(mapping);
+        mapping.AddReference();
+        try
+        {
+            return new HostMemory(this, mapping, offset, length);
+        }
+        catch
+        {
+            mapping.Dispose();
             throw;
         }
     }

@@ -53,6 +53,7 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
     /// <inheritdoc/>
     public override void Copy(in StridedView source, in StridedView destination)
     {
+        destination.Memory.ThrowIfReadOnly();
         if (source.Shape != destination.Shape && (source.Shape.ElementCount != 1 || destination.Shape.ElementCount != 1))
         {
             throw new ArgumentException($"A tensor of shape {source.Shape} cannot be copied into one of shape {destination.Shape}.");
@@ -69,8 +70,11 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
     }
 
     /// <inheritdoc/>
-    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element) =>
+    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element)
+    {
+        destination.Memory.ThrowIfReadOnly();
         StridedFill.Fill(AddressOf(destination), destination, element);
+    }
 
     /// <inheritdoc/>
     public override void FillUniform(
@@ -114,7 +118,7 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
         {
             var first = (long)chunk * Moments.ChunkLength;
             var length = (int)Math.Min(Moments.ChunkLength, count - first) * dtype.BlockSize;
-            ChunkMoments.OfChunks(memory.AsSpan(offset + (first * dtype.BlockSize), length), dtype, chunks.Slice(chunk, 1));
+            ChunkMoments.OfChunks(memory.AsReadOnlySpan(offset + (first * dtype.BlockSize), length), dtype, chunks.Slice(chunk, 1));
         }
     }
 

@@ -14,6 +14,7 @@ internal sealed partial class IlgpuStream
             throw new ArgumentException($"A tensor of shape {source.Shape} cannot be copied into one of shape {destination.Shape}.");
         }
 
+        destination.Memory.ThrowIfReadOnly();
         if (source.Shape.ElementCount == 0)
         {
             return;

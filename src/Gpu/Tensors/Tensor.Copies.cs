@@ -12,6 +12,7 @@ public sealed partial class Tensor
     /// </summary>
     /// <param name="source">The same shape, or one element where this has one element; must not overlap this tensor.</param>
     /// <exception cref="ArgumentException">The shapes differ, there is no conversion, or elements of this tensor share places.</exception>
+    /// <exception cref="InvalidOperationException">This tensor can only be read (<see cref="IsReadOnly"/>).</exception>
     /// <exception cref="ObjectDisposedException">Either tensor was disposed.</exception>
     public void CopyFrom(Tensor source)
     {
@@ -27,6 +28,7 @@ public sealed partial class Tensor
             throw new ArgumentException($"{source} has no elements to copy.", nameof(source));
         }
 
+        Memory.ThrowIfReadOnly();
         TensorLayout.CheckNoPlaceTwice(to);
 
         if (!ReferenceEquals(source.Device, Device)

@@ -18,16 +18,19 @@ public sealed partial class Tensor
     /// <exception cref="ArgumentOutOfRangeException">
     /// The type does not hold the value; an unsigned type refuses negative ones, which PyTorch wraps round.
     /// </exception>
+    /// <exception cref="InvalidOperationException">The tensor can only be read (<see cref="IsReadOnly"/>).</exception>
     /// <exception cref="ObjectDisposedException">The tensor was disposed.</exception>
     public void Fill(double value) => Fill(ElementValue.Encode(DType, value));
 
     /// <summary>Gives every element the same bytes.</summary>
     /// <param name="element">The bytes of one element, of a block, or of the smallest group that fills whole bytes (F4, F6).</param>
     /// <exception cref="ArgumentException">These are not as many bytes as an element or group has.</exception>
+    /// <exception cref="InvalidOperationException">The tensor can only be read (<see cref="IsReadOnly"/>).</exception>
     /// <exception cref="ObjectDisposedException">The tensor was disposed.</exception>
     public void Fill(ReadOnlySpan<byte> element)
     {
         var view = AsStridedView();
+        Memory.ThrowIfReadOnly();
         view.CheckElement(element);
         using var stream = Device.CreateStream();
         stream.Fill(view, element);
@@ -43,6 +46,7 @@ public sealed partial class Tensor
     /// <param name="high">The bound above; rounding to few bits can give the bound itself.</param>
     /// <exception cref="ArgumentException">The dtype is not one of <see cref="Codecs.Targets"/>, or elements share places.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The bounds are not finite and in order.</exception>
+    /// <exception cref="InvalidOperationException">The tensor can only be read (<see cref="IsReadOnly"/>).</exception>
     /// <exception cref="ObjectDisposedException">The tensor was disposed.</exception>
     /// <exception cref="DeviceMemoryException">The tensor is not contiguous, and the device has no memory for a part of it.</exception>
     public void FillUniform(ulong seed, float low, float high)
@@ -53,6 +57,7 @@ public sealed partial class Tensor
 
     /// <summary>Reverses the bytes of every number: of each component where it is complex; a number of one byte has nothing to reverse.</summary>
     /// <exception cref="ArgumentException">The elements are blocks, which have no byte order of their own, or share places.</exception>
+    /// <exception cref="InvalidOperationException">The tensor can only be read (<see cref="IsReadOnly"/>).</exception>
     /// <exception cref="ObjectDisposedException">The tensor was disposed.</exception>
     /// <exception cref="DeviceMemoryException">The tensor is not contiguous, and the device has no memory for a part of it.</exception>
     public void SwapBytes()
@@ -67,6 +72,7 @@ public sealed partial class Tensor
         if (size == 1 || DType.IsSubByte)
         {
             ObjectDisposedException.ThrowIf(IsDisposed, this);
+            Memory.ThrowIfReadOnly();
             return;
         }
 
@@ -79,6 +85,7 @@ public sealed partial class Tensor
     private void WriteInParts(bool readsBefore, PartWriter write)
     {
         var view = AsStridedView();
+        Memory.ThrowIfReadOnly();
         TensorLayout.CheckNoPlaceTwice(view);
         if (ElementCount == 0)
         {

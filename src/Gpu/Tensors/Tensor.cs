@@ -61,6 +61,12 @@ public sealed partial class Tensor : IDisposable
     /// <summary>The size of the elements in bytes, without what lies between them.</summary>
     public long ByteLength => DType.ByteCount(ElementCount);
 
+    /// <summary>
+    /// Whether the elements can only be read, as those of a mapped file: what would write them throws an
+    /// <see cref="InvalidOperationException"/>. Every copy (<see cref="To(Formats.DType)"/>) can be written.
+    /// </summary>
+    public bool IsReadOnly => _view.Memory.IsReadOnly;
+
     /// <summary>Whether the elements lie side by side in row-major order.</summary>
     public bool IsContiguous => _view.IsContiguous;
 
@@ -100,16 +106,21 @@ public sealed partial class Tensor : IDisposable
 
     /// <summary>The elements of a contiguous host tensor, valid until the memory is freed.</summary>
     /// <typeparam name="T">A type of the element's size, or byte.</typeparam>
-    /// <exception cref="InvalidOperationException">The tensor is not on the host, not contiguous, or longer than a span can be.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The tensor is not on the host, not contiguous, longer than a span can be, or can only be read (<see cref="AsReadOnlySpan{T}"/>).
+    /// </exception>
     /// <exception cref="ArgumentException">The size of <typeparamref name="T"/> is not that of an element.</exception>
     public Span<T> AsSpan<T>()
-        where T : unmanaged
-    {
-        var count = ByteLength / Unsafe.SizeOf<T>();
-        return count <= int.MaxValue
-            ? GetSpan<T>(0, (int)count)
-            : throw new InvalidOperationException($"{this} is longer than a span can be; take it in parts with {nameof(GetSpan)}.");
-    }
+        where T : unmanaged =>
+        GetSpan<T>(0, CountInSpan<T>(nameof(GetSpan)));
+
+    /// <summary>The elements of a contiguous host tensor to be read, also those of a mapped file; valid until the memory is freed.</summary>
+    /// <typeparam name="T">A type of the element's size, or byte.</typeparam>
+    /// <exception cref="InvalidOperationException">The tensor is not on the host, not contiguous, or longer than a span can be.</exception>
+    /// <exception cref="ArgumentException">The size of <typeparamref name="T"/> is not that of an element.</exception>
+    public ReadOnlySpan<T> AsReadOnlySpan<T>()
+        where T : unmanaged =>
+        GetReadOnlySpan<T>(0, CountInSpan<T>(nameof(GetReadOnlySpan)));
 
     /// <summary>A part of the elements of a contiguous host tensor, valid until the memory is freed.</summary>
     /// <param name="start">The first element, counted in <typeparamref name="T"/>.</param>
@@ -117,6 +128,44 @@ public sealed partial class Tensor : IDisposable
     /// <inheritdoc cref="AsSpan{T}"/>
     /// <exception cref="ArgumentOutOfRangeException">The part is not within the tensor.</exception>
     public unsafe Span<T> GetSpan<T>(long start, int length)
+        where T : unmanaged
+    {
+        var address = AddressOf<T>(start, length);
+        Memory.ThrowIfReadOnly();
+        return new Span<T>((void*)address, length);
+    }
+
+    /// <summary>A part of the elements of a contiguous host tensor to be read, valid until the memory is freed.</summary>
+    /// <param name="start">The first element, counted in <typeparamref name="T"/>.</param>
+    /// <param name="length">How many.</param>
+    /// <inheritdoc cref="AsReadOnlySpan{T}"/>
+    /// <exception cref="ArgumentOutOfRangeException">The part is not within the tensor.</exception>
+    public unsafe ReadOnlySpan<T> GetReadOnlySpan<T>(long start, int length)
+        where T : unmanaged =>
+        new((void*)AddressOf<T>(start, length), length);
+
+    /// <summary>Releases this tensor's reference to its memory. Safe to call again.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            Memory.Release();
+        }
+    }
+
+    /// <summary>Dtype, shape and device.</summary>
+    public override string ToString() => $"{DType.Name} {Shape} on {Device}";
+
+    private int CountInSpan<T>(string inParts)
+        where T : unmanaged
+    {
+        var count = ByteLength / Unsafe.SizeOf<T>();
+        return count <= int.MaxValue
+            ? (int)count
+            : throw new InvalidOperationException($"{this} is longer than a span can be; take it in parts with {inParts}.");
+    }
+
+    private nint AddressOf<T>(long start, int length)
         where T : unmanaged
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
@@ -132,20 +181,8 @@ public sealed partial class Tensor : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, (ByteLength / Unsafe.SizeOf<T>()) - length);
         // By address, since a span of bytes would end at 2 GiB; that of a view need not be aligned, which the processors we
         // run on allow.
-        return new Span<T>((byte*)memory.Address + ByteOffset + (start * Unsafe.SizeOf<T>()), length);
+        return (nint)(memory.Address + ByteOffset + (start * Unsafe.SizeOf<T>()));
     }
-
-    /// <summary>Releases this tensor's reference to its memory. Safe to call again.</summary>
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0)
-        {
-            Memory.Release();
-        }
-    }
-
-    /// <summary>Dtype, shape and device.</summary>
-    public override string ToString() => $"{DType.Name} {Shape} on {Device}";
 
     internal static void CheckElementType<T>(DType dtype)
         where T : unmanaged

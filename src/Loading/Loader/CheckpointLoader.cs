@@ -37,10 +37,11 @@ public sealed class CheckpointLoader
     {
         ArgumentNullException.ThrowIfNull(plan);
         plan.ThrowIfTooLarge(plan.AllocatedBytes);
-        var destinations = ModelDestinations.Allocate(plan, cancellationToken);
+        using var files = new MappedFiles(plan);
+        var destinations = ModelDestinations.Allocate(plan, files, cancellationToken);
         try
         {
-            var session = new LoadSession(plan, destinations, progress);
+            var session = new LoadSession(plan, destinations, files, progress);
             await session.RunAsync(cancellationToken).ConfigureAwait(false);
             destinations.ReleaseBlocks();
             return new LoadedModel(plan, destinations.Tensors, session.Statistics);
@@ -58,6 +59,9 @@ public sealed class CheckpointLoader
     /// </summary>
     /// <returns>What was done and how long it took.</returns>
     /// <exception cref="ArgumentException">The model was not loaded by an equal plan.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Tensors of the plan or of the model are views of mapped files (<see cref="ReadMode.Mapped"/>): there is no memory to load into.
+    /// </exception>
     /// <inheritdoc cref="LoadAsync"/>
     /// <param name="plan">The plan.</param>
     /// <param name="model">The model; stays the caller's.</param>
@@ -71,7 +75,8 @@ public sealed class CheckpointLoader
         var destinations = ModelDestinations.Reuse(plan, model);
         try
         {
-            var session = new LoadSession(plan, destinations, progress);
+            using var files = new MappedFiles(plan);
+            var session = new LoadSession(plan, destinations, files, progress);
             await session.RunAsync(cancellationToken).ConfigureAwait(false);
             return session.Statistics;
         }
@@ -95,12 +100,19 @@ public sealed class CheckpointLoader
         var largest = plan.Tensors.Select(plan.MemoryOf).DefaultIfEmpty().Max();
         plan.ThrowIfTooLarge(Math.Min(plan.DestinationBytes, Math.Max(largest, plan.Options.StreamWindowBytes)));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var destinations = new StreamDestinations(plan);
-        var loading = RunAsync(new LoadSession(plan, destinations, progress), destinations, stop.Token);
+        using var files = new MappedFiles(plan);
+        using var destinations = new StreamDestinations(plan, files);
+        var loading = RunAsync(new LoadSession(plan, destinations, files, progress), destinations, stop.Token);
         try
         {
             await foreach (var tensor in destinations.Completed.ReadAllAsync(cancellationToken).ConfigureAwait(false))
             {
+                if (plan.Tensors[tensor].IsMapped)
+                {
+                    // It may have waited for long.
+                    await MappedFiles.EnsureUnchangedAsync(plan.Destination(plan.DestinationOf(tensor)), cancellationToken).ConfigureAwait(false);
+                }
+
                 yield return new LoadedTensor(plan.Tensors[tensor].Name, destinations.HandOver(tensor));
             }
         }

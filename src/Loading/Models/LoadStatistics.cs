@@ -21,6 +21,9 @@ public sealed record LoadStatistics(
     TimeSpan Placing,
     int Lanes)
 {
+    /// <summary>Bytes of tensors that are views of mapped files, which were neither read nor placed.</summary>
+    public long BytesMapped { get; init; }
+
     /// <summary>Bytes read a second.</summary>
     public double ReadBytesPerSecond => Elapsed > TimeSpan.Zero ? BytesRead / Elapsed.TotalSeconds : 0;
 }

@@ -9,7 +9,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// One reader with its pipe, its staging slots and its device stream. Runs that need no decoding on the host are read
-/// straight into their place; the others are read into a slot and handed through the pipe to the stream, and the slot
+/// straight into their place, those of a mapped file are decoded from there; the others are read into a slot and handed through the pipe to the stream, and the slot
 /// comes back behind the stream's fence.
 /// </summary>
 /// <remarks>
@@ -144,6 +144,10 @@ internal sealed class Lane : IAsyncDisposable
             {
                 await ReadInPlaceAsync(run, cancellationToken).ConfigureAwait(false);
             }
+            else if (run.Kind == RunKind.Mapped)
+            {
+                PlaceFromMapping(run);
+            }
             else
             {
                 await ReadIntoSlotAsync(run, cancellationToken).ConfigureAwait(false);
@@ -155,7 +159,7 @@ internal sealed class Lane : IAsyncDisposable
             throw _session.Explain(exception, run);
         }
 
-        if (run.IsInPlace)
+        if (!run.IsStaged)
         {
             await _session.RunPlacedAsync(run, cancellationToken).ConfigureAwait(false);
         }
@@ -166,7 +170,7 @@ internal sealed class Lane : IAsyncDisposable
         var placement = _plan.Placements[run.FirstPlacement];
         var tensor = _destinations[placement.Destination];
         var memory = (HostMemory)tensor.Memory;
-        var source = _plan.Checkpoint.Files[run.File].Source;
+        var source = _session.Files.SourceOf(run.File);
         for (var done = 0; done < run.ByteLength; done += TouchAheadBytes)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -193,12 +197,32 @@ internal sealed class Lane : IAsyncDisposable
         }
     }
 
+    // On the host, whose stream has done its work when it returns: the mapping need not outlast the run.
+    private void PlaceFromMapping(in ReadRun run)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var bytes = _session.Files.Read(run);
+        _session.Clock.AddReading(Stopwatch.GetElapsedTime(started));
+        if (_hasher is not null)
+        {
+            started = Stopwatch.GetTimestamp();
+            _hasher.AppendRun(run, bytes);
+            _session.Clock.AddHashing(Stopwatch.GetElapsedTime(started));
+        }
+
+        if (!_plan.Destination(_plan.Placements[run.FirstPlacement].Destination).IsMapped)
+        {
+            _placer.Place(run, bytes);
+            _session.Files.Forget(run);
+        }
+    }
+
     private async ValueTask ReadIntoSlotAsync(ReadRun run, CancellationToken cancellationToken)
     {
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         // A whole slot is asked for each time, so that what is left of the last one is never used: one run, one slot.
         var slot = _pipe!.Writer.GetMemory(_plan.Staging.SlotBytes)[..run.ByteLength];
-        var source = _plan.Checkpoint.Files[run.File].Source;
+        var source = _session.Files.SourceOf(run.File);
         var started = Stopwatch.GetTimestamp();
         if (run.Kind == RunKind.Gathered)
         {
@@ -210,7 +234,8 @@ internal sealed class Lane : IAsyncDisposable
             var planned = _plan.Tensors[placement.Destination];
             var first = planned.FirstElementAt(placement.DestinationOffset);
             var readsExactly = planned.Slice is not null && _plan.Options.ExactSlices;
-            await StridedReader.ReadAsync(planned.Part, first, slot, readsExactly, cancellationToken).ConfigureAwait(false);
+            await StridedReader
+                .ReadAsync(_session.Files.Of(planned.Part, run.File), first, slot, readsExactly, cancellationToken).ConfigureAwait(false);
         }
         else
         {

@@ -20,20 +20,24 @@ internal sealed class LoadSession
     private int _tensorsLoaded;
     private LoadProgress _reported;
 
-    public LoadSession(LoadPlan plan, IDestinations destinations, IProgress<LoadProgress>? progress)
+    public LoadSession(LoadPlan plan, IDestinations destinations, MappedFiles files, IProgress<LoadProgress>? progress)
     {
         Plan = plan;
         _destinations = destinations;
+        Files = files;
         _progress = progress;
         _check = ManifestCheck.Of(plan);
         _remaining = new long[plan.DestinationCount];
         for (var i = 0; i < _remaining.Length; i++)
         {
-            _remaining[i] = plan.Device.Kind == DeviceKind.Meta ? 0 : plan.Destination(i).SourceByteLength;
+            _remaining[i] = plan.Device.Kind == DeviceKind.Meta || !plan.IsRead(plan.Destination(i)) ? 0 : plan.Destination(i).SourceByteLength;
         }
     }
 
     public LoadPlan Plan { get; }
+
+    /// <summary>What lanes read from.</summary>
+    public MappedFiles Files { get; }
 
     public LaneClock Clock { get; } = new();
 
@@ -46,7 +50,7 @@ internal sealed class LoadSession
         Clock.Reading,
         Clock.Hashing,
         Clock.Placing,
-        Plan.Staging.Lanes);
+        Plan.Staging.Lanes) { BytesMapped = Plan.MappedBytes };
 
     /// <summary>Carries the plan out.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; every lane has ended.</exception>
@@ -54,7 +58,7 @@ internal sealed class LoadSession
     /// <exception cref="IOException">A read failed; the message names tensor, file and offset.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        CompleteEmptyTensors();
+        CompleteUnread();
         if (Plan.Runs.Length > 0)
         {
             Plan.Device.Prepare(Conversions());
@@ -62,6 +66,7 @@ internal sealed class LoadSession
             await EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         }
 
+        await Files.EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         _check?.ThrowIfDifferent();
         Report();
     }
@@ -134,14 +139,14 @@ internal sealed class LoadSession
         }
     }
 
-    // Tensors without elements have no run that could complete them; on the meta device none has.
-    private void CompleteEmptyTensors()
+    // Tensors without elements have no run that could complete them, nor have views of mapped files; on the meta device none has.
+    private void CompleteUnread()
     {
         for (var i = 0; i < _remaining.Length; i++)
         {
             if (_remaining[i] == 0 && Plan.IsDestination(i))
             {
-                // On the meta device, where blocks are empty too, nothing is checked.
+                // On the meta device, where blocks are empty too, nothing is checked; and what is checked is read of a mapped file.
                 _check?.CheckEmpty(i);
                 Complete(i);
             }

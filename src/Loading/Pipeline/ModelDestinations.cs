@@ -25,7 +25,7 @@ internal sealed class ModelDestinations : IDestinations
     public Tensor this[int destination] => _plan.IsBlock(destination) ? _blocks[destination - Tensors.Length] : Tensors[destination];
 
     /// <summary>Allocates every tensor of a plan; frees what it has if one fails.</summary>
-    public static ModelDestinations Allocate(LoadPlan plan, CancellationToken cancellationToken)
+    public static ModelDestinations Allocate(LoadPlan plan, MappedFiles files, CancellationToken cancellationToken)
     {
         var tensors = new Tensor[plan.Tensors.Length];
         var blocks = new Tensor[plan.Blocks.Length];
@@ -76,14 +76,22 @@ internal sealed class ModelDestinations : IDestinations
 
         Tensor Make(PlannedTensor planned) => planned.Slab is { } place
             ? new Tensor(slabs[place.Slab], planned.DType, planned.Shape, default, place.ByteOffset)
-            : Tensor.Empty(planned.DType, planned.Shape, plan.Device);
+            : files.Allocate(planned, plan.Device);
     }
 
     /// <summary>Uses the tensors of a model that was loaded by an equal plan; they stay the model's.</summary>
     /// <exception cref="ArgumentException">A tensor is missing, or differs in dtype, shape, strides, device or what it is tied to.</exception>
+    /// <exception cref="InvalidOperationException">The plan maps files, or a tensor can only be read.</exception>
     /// <exception cref="ObjectDisposedException">The model, or a tensor of it, was disposed.</exception>
     public static ModelDestinations Reuse(LoadPlan plan, LoadedModel model)
     {
+        // A tensor would stay a view of the file that it is a view of, which may be another one than the plan's.
+        if (plan.MappedCount > 0)
+        {
+            throw new InvalidOperationException(
+                $"{plan.MappedCount} tensors of the plan are views of mapped files, into which nothing is loaded: load the plan anew, or read the files instead of mapping them.");
+        }
+
         var tensors = new Tensor[plan.Tensors.Length];
         for (var i = 0; i < tensors.Length; i++)
         {
@@ -101,6 +109,12 @@ internal sealed class ModelDestinations : IDestinations
             }
 
             ObjectDisposedException.ThrowIf(tensor.IsDisposed, tensor);
+            if (tensor.IsReadOnly)
+            {
+                throw new InvalidOperationException(
+                    $"{Quoted.Name(planned.Name)} of the model is a view of a mapped file and can only be read, so that nothing can be loaded into it: load the plan into memory of its own.");
+            }
+
             tensors[i] = tensor;
         }
 

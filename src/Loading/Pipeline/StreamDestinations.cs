@@ -10,9 +10,9 @@ namespace IlgpuLoader.Loading;
 /// <remarks>
 /// Runs are taken in file order under one lock, so that a tensor's later runs never wait for room that its own
 /// completion would make. Where nothing that is under way could make room any more, the window is exceeded: by a tensor
-/// larger than it, or by the tensors that share a run with one.
+/// larger than it, or by the tensors that share a run with one. Views of mapped files take no room: they are all there at once.
 /// </remarks>
-internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDisposable
+internal sealed class StreamDestinations(LoadPlan plan, MappedFiles files) : IDestinations, IDisposable
 {
     // Those of the plan, and behind them the memory of each block as one row, until its tensors are made.
     private readonly Tensor?[] _tensors = new Tensor?[plan.DestinationCount];
@@ -48,7 +48,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
                 var index = plan.Placements[i].Destination;
                 if (_tensors[index] is null)
                 {
-                    await WaitForRoomAsync(plan.Destination(index).ByteLength, cancellationToken).ConfigureAwait(false);
+                    await WaitForRoomAsync(LoadPlan.OwnBytes(plan.Destination(index)), cancellationToken).ConfigureAwait(false);
                     _tensors[index] = Allocate(index);
                 }
             }
@@ -69,7 +69,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
 
     public void Complete(int destination)
     {
-        // A tensor without elements has had no run.
+        // A tensor without elements, or one of a mapped file, has had no run.
         var complete = _tensors[destination] ??= Allocate(destination);
 
         // The consumer may dispose a tensor as soon as it is announced: those that share its memory hold their references before.
@@ -111,7 +111,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
             _tensors[destination] = null;
             lock (_lock)
             {
-                _heldBytes -= plan.Destination(destination).ByteLength;
+                _heldBytes -= LoadPlan.OwnBytes(plan.Destination(destination));
             }
 
             _changed.Release();
@@ -142,7 +142,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
         var isLast = sharing.IsEmpty || sharing[^1] == tensor;
         lock (_lock)
         {
-            _heldBytes -= isLast ? plan.Destination(destination).ByteLength : 0;
+            _heldBytes -= isLast ? LoadPlan.OwnBytes(plan.Destination(destination)) : 0;
             _waitingForConsumer--;
         }
 
@@ -162,7 +162,7 @@ internal sealed class StreamDestinations(LoadPlan plan) : IDestinations, IDispos
         _changed.Dispose();
     }
 
-    private Tensor Allocate(int index) => Tensor.Empty(plan.Destination(index).DType, plan.Destination(index).Shape, plan.Device);
+    private Tensor Allocate(int index) => files.Allocate(plan.Destination(index), plan.Device);
 
     private async ValueTask WaitForRoomAsync(long bytes, CancellationToken cancellationToken)
     {

@@ -46,6 +46,7 @@ public sealed class LoadPlan
         for (var i = 0; i < tensors.Length; i++)
         {
             SlicedCount += tensors[i].Slice is null ? 0 : 1;
+            MappedCount += tensors[i].IsMapped ? 1 : 0;
             if (tensors[i].TiedTo is { } first)
             {
                 TiedCount++;
@@ -59,8 +60,7 @@ public sealed class LoadPlan
             }
             else if (tensors[i].Place is null)
             {
-                BytesNeeded = checked(BytesNeeded + tensors[i].SourceByteLength);
-                DestinationBytes = checked(DestinationBytes + tensors[i].ByteLength);
+                Count(tensors[i], tensors[i].SourceByteLength);
             }
         }
 
@@ -69,8 +69,14 @@ public sealed class LoadPlan
         _tied = ties?.ToDictionary(tie => tie.Key, tie => tie.Value.ToImmutable());
         foreach (var block in blocks)
         {
-            BytesNeeded = checked(BytesNeeded + block.BytesNeeded);
-            DestinationBytes = checked(DestinationBytes + block.Memory.ByteLength);
+            Count(block.Memory, block.BytesNeeded);
+        }
+
+        void Count(PlannedTensor memory, long bytesNeeded)
+        {
+            BytesNeeded = checked(BytesNeeded + (IsRead(memory) ? bytesNeeded : 0));
+            DestinationBytes = checked(DestinationBytes + OwnBytes(memory));
+            MappedBytes = checked(MappedBytes + memory.ByteLength - OwnBytes(memory));
         }
 
         AllocatedBytes = DestinationBytes;
@@ -134,9 +140,9 @@ public sealed class LoadPlan
 
     /// <summary>
     /// The bytes of the tensors, or of their slices, as they are stored; what is read beyond them is waste. Tied tensors and
-    /// blocks count once.
+    /// blocks count once, views of mapped files only where a manifest has them hashed.
     /// </summary>
-    public long BytesNeeded { get; }
+    public long BytesNeeded { get; private set; }
 
     /// <summary>
     /// The bytes of host memory that gathering views takes beside the staging slots: for each lane what it reads with the gaps between
@@ -145,8 +151,10 @@ public sealed class LoadPlan
     /// </summary>
     public long ScratchBytes { get; }
 
-    /// <summary>The bytes of all tensors on the device, on each of a group; tied tensors and blocks count once.</summary>
-    public long DestinationBytes { get; }
+    /// <summary>
+    /// The bytes of all tensors on the device, on each of a group; tied tensors and blocks count once, views of mapped files not at all.
+    /// </summary>
+    public long DestinationBytes { get; private set; }
 
     /// <summary>The bytes that a model's tensors take of the device: <see cref="DestinationBytes"/> and what slabs have between tensors.</summary>
     public long AllocatedBytes { get; }
@@ -160,16 +168,22 @@ public sealed class LoadPlan
     /// <summary>How many tensors share the memory of another one.</summary>
     public int TiedCount { get; }
 
-    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of. What lies in its slab does not count.</summary>
+    /// <summary>How many tensors are views of mapped files (<see cref="ReadMode.Mapped"/>): they take no memory, and can only be read.</summary>
+    public int MappedCount { get; }
+
+    /// <summary>The bytes that they see; tied tensors and blocks count once.</summary>
+    public long MappedBytes { get; private set; }
+
+    /// <summary>The bytes of memory that a tensor keeps: its own, or those of the block that it is a view of; none of a mapped file. What lies in its slab does not count.</summary>
     public long MemoryOf(PlannedTensor tensor)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        return tensor.Block is { } block ? Blocks[block].Memory.ByteLength : tensor.ByteLength;
+        return OwnBytes(tensor.Block is { } block ? Blocks[block].Memory : tensor);
     }
 
-    /// <summary>The tensors that keep most memory of the device, largest first; of tied ones and of a block the first.</summary>
+    /// <summary>The tensors that keep most memory of the device, largest first; of tied ones and of a block the first, of mapped files none.</summary>
     public IEnumerable<PlannedTensor> LargestTensors(int count) =>
-        Tensors.Where((tensor, i) => tensor.TiedTo is null && (tensor.Block is not { } block || Blocks[block].Tensors[0] == i)).OrderByDescending(MemoryOf).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
+        Tensors.Where((tensor, i) => tensor is { TiedTo: null, IsMapped: false } && (tensor.Block is not { } block || Blocks[block].Tensors[0] == i)).OrderByDescending(MemoryOf).ThenBy(tensor => tensor.Name, StringComparer.Ordinal).Take(count);
 
     /// <summary>What the plan takes of each device that it takes memory of, and what is free there now. Every member of a group takes the tensors once.</summary>
     /// <param name="destinationBytes">What the tensors take at the same time; null for all that a model of them takes.</param>
@@ -235,6 +249,11 @@ public sealed class LoadPlan
             text.AppendLine(CultureInfo.InvariantCulture, $"{SlabTensorCount} tensors in {Slabs.Length} slabs of memory");
         }
 
+        if (MappedCount > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"{MappedCount} tensors are views of mapped files, {MappedBytes} bytes");
+        }
+
         text.Append(CultureInfo.InvariantCulture, $"memory {DestinationBytes} bytes for tensors, {Staging}");
         return text.ToString();
     }
@@ -266,6 +285,12 @@ public sealed class LoadPlan
 
     /// <summary>What a placement fills: a tensor of the plan, or the memory of a block.</summary>
     internal PlannedTensor Destination(int destination) => IsBlock(destination) ? Blocks[destination - Tensors.Length].Memory : Tensors[destination];
+
+    /// <summary>Whether the bytes of a destination are read: not those of a mapped file, unless they are hashed.</summary>
+    internal bool IsRead(PlannedTensor destination) => !destination.IsMapped || Options.Manifest is not null;
+
+    /// <summary>The bytes that a destination takes of the device.</summary>
+    internal static long OwnBytes(PlannedTensor destination) => destination.IsMapped ? 0 : destination.ByteLength;
 
     /// <summary>Whether this is memory that is filled: not that of a tensor which has another's.</summary>
     internal bool IsDestination(int destination) => IsBlock(destination) || Tensors[destination] is { TiedTo: null, Place: null };

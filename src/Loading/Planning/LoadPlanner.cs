@@ -66,6 +66,12 @@ internal sealed class LoadPlanner
 
         TiedStorage.Tie(tensors);
         var blocks = hasViews ? StorageBlocks.Form(tensors) : [];
+        var maps = _options is { ReadMode: ReadMode.Mapped, Device: HostDevice };
+        if (maps)
+        {
+            blocks = MappedTensors.Mark(tensors, blocks);
+        }
+
         var slabs = FormSlabs(tensors, ref blocks);
         var lanes = _options.Lanes ?? StagingLayout.DefaultLanes;
         if (_options.Device.Kind == DeviceKind.Meta)
@@ -75,7 +81,12 @@ internal sealed class LoadPlanner
 
         var staging = StagingLayout.Fit(lanes, SlotBytes(hasViews ? tensors : []), _options.StagingBytes);
         var (runs, placements) = FindRuns(tensors, blocks, staging.SlotBytes);
-        if (runs.All(run => run.IsInPlace))
+        if (maps)
+        {
+            runs = MappedTensors.WithoutSlots(runs, _checkpoint.Files);
+        }
+
+        if (!runs.Any(run => run.IsStaged))
         {
             // Without staged runs the slots need not exist, and the cap on them need not cost lanes.
             staging = new StagingLayout(lanes, 0, 0);
@@ -117,18 +128,21 @@ internal sealed class LoadPlanner
                 if (tensors[i].Place?.Block is { } block)
                 {
                     // Its first tensor stands for it; the others are there with it.
-                    if (blocks[block].Tensors[0] == i)
+                    if (blocks[block].Tensors[0] == i && IsRead(blocks[block].Memory))
                     {
                         runs.Add(tensors.Count + block, blocks[block].Memory, fileIndexes[tensors[i].Source.File]);
                     }
                 }
-                else if (tensors[i].TiedTo is null)
+                else if (tensors[i].TiedTo is null && IsRead(tensors[i]))
                 {
                     runs.Add(i, tensors[i], fileIndexes[tensors[i].Source.File]);
                 }
             }
         }
     }
+
+    // A view of a mapped file is looked at only where its hash is asked for.
+    private bool IsRead(PlannedTensor tensor) => !tensor.IsMapped || _options.Manifest is not null;
 
     // The host decodes from slots that its caches hold. A gathered view has larger ones: they are fewer passes over its storage.
     private int SlotBytes(IEnumerable<PlannedTensor> tensors)

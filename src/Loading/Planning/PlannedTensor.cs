@@ -31,6 +31,12 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
     /// </summary>
     public SlabPlace? Slab { get; init; }
 
+    /// <summary>
+    /// Whether the tensor will be a view of its mapped file, which can only be read: nothing of it is loaded, and it takes no memory. So is
+    /// what is tied to it, or a view of the same block.
+    /// </summary>
+    public bool IsMapped { get; init; }
+
     /// <summary>The index in the plan of the block that the tensor is a view of; null for none.</summary>
     public int? Block => Place?.Block;
 
@@ -79,6 +85,22 @@ public sealed record PlannedTensor(TensorInfo Source, DType DType, Shape Shape)
             Strides = Source.Strides,
             StorageOffset = checked(Source.StorageOffset + (slice.Start * Source.Strides[slice.Dimension])),
         };
+
+    /// <summary>The bytes that are loaded where they lie side by side, from the start of the file; else null.</summary>
+    internal (long Offset, long ByteLength)? Range
+    {
+        get
+        {
+            if (!HasSegments)
+            {
+                var part = Part;
+                return part.IsContiguous ? (part.DataOffset, part.DataByteLength) : null;
+            }
+
+            var segments = Segments;
+            return segments.Count == 1 && !segments.CutsGroups ? (Source.DataOffset + segments.FirstByte, segments.ByteLength) : null;
+        }
+    }
 
     /// <summary>Where a slice's bytes lie in the storage.</summary>
     internal SliceSegments Segments => SliceSegments.Of(

@@ -20,13 +20,17 @@ public enum ReadMode
     Direct,
 
     /// <summary>
-    /// The files are mapped into memory. On the host, tensors that are kept as they are stored are read-only views of the
-    /// mapping: nothing is copied, and pages come from the file when they are first touched. Everything else is read from the mapping.
+    /// The files are mapped into memory. On the host, tensors that are kept as they are stored, and whose bytes lie side by side, are
+    /// read-only views of the mapping (<see cref="Gpu.Tensor.IsReadOnly"/>): nothing is copied, and pages come from the file when they are
+    /// first touched. Everything else is decoded or copied from the mapping; what is no local file, or is inflated or turned round as it is
+    /// read, is read as always.
     /// </summary>
     /// <remarks>
     /// The caller's own choice: who shortens a file while it is mapped ends this process with SIGBUS when a page behind the new end is
-    /// touched, and who writes into it changes the tensors. Lengths are checked when a file is opened and when its tensors are handed over.
-    /// A file that is replaced by another (renamed over) stays what it was.
+    /// touched, and who writes into it changes the tensors. Length and time of the last write are checked when a file is mapped and when
+    /// its tensors are handed over; what a load itself reads from a mapping that is too short is an error where the system says so
+    /// beforehand (Linux 5.14). A file that is replaced by another (renamed over) stays what it was. The tensors keep the mapping, also
+    /// when the checkpoint is closed; nothing can be loaded into them again (<see cref="CheckpointLoader.LoadIntoAsync"/>).
     /// </remarks>
     Mapped,
 }

@@ -17,4 +17,7 @@ public readonly record struct ReadRun(
 {
     /// <summary>Whether the bytes are read straight into their place, without a staging slot.</summary>
     public bool IsInPlace => Kind == RunKind.InPlace;
+
+    /// <summary>Whether the bytes go through a staging slot.</summary>
+    public bool IsStaged => Kind is not (RunKind.InPlace or RunKind.Mapped);
 }

@@ -32,6 +32,12 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
     /// <param name="file">Its file's index in the checkpoint.</param>
     public void Add(int index, PlannedTensor tensor, int file)
     {
+        if (tensor.IsMapped)
+        {
+            AddMapped(index, tensor, file);
+            return;
+        }
+
         if (!tensor.HasSegments)
         {
             var part = tensor.Part;
@@ -96,6 +102,19 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
             var part = (int)Math.Min(InPlaceRunBytes, length - added);
             AddRun(new ReadRun(file, offset + added, part, part, _placementCount, 1, RunKind.InPlace));
             AddPlacement(new Placement(index, 0, part, done + added));
+        }
+    }
+
+    // Nothing of it is placed, but all of it is looked at, in parts that are as long as those of others.
+    private void AddMapped(int index, PlannedTensor tensor, int file)
+    {
+        CloseRun();
+        var (offset, length) = tensor.Range!.Value;
+        for (long added = 0; added < length; added += slotBytes)
+        {
+            var part = (int)Math.Min(slotBytes, length - added);
+            AddRun(new ReadRun(file, offset + added, part, part, _placementCount, 1, RunKind.Mapped));
+            AddPlacement(new Placement(index, 0, part, added));
         }
     }
 

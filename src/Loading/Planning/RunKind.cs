@@ -9,6 +9,12 @@ public enum RunKind : byte
     /// <summary>Side by side, straight into their place, without a staging slot.</summary>
     InPlace,
 
+    /// <summary>
+    /// Side by side in a mapped file, of a plan for the host: decoded from there into their place, without a staging slot. Of a tensor that
+    /// is a view of the mapping nothing is placed: its bytes are hashed.
+    /// </summary>
+    Mapped,
+
     /// <summary>Segments of a sliced tensor, each read by itself, into a slot one behind the other.</summary>
     Gathered,
 

@@ -33,12 +33,12 @@ internal sealed class SlabLayout(
                 // Its first tensor stands for it.
                 if (blocks[block].Tensors[0] == i)
                 {
-                    Add(tensors.Count + block, blocks[block].Memory.ByteLength);
+                    Add(tensors.Count + block, blocks[block].Memory);
                 }
             }
             else if (tensors[i].TiedTo is null)
             {
-                Add(i, tensors[i].ByteLength);
+                Add(i, tensors[i]);
             }
         }
 
@@ -46,10 +46,11 @@ internal sealed class SlabLayout(
         return _slabs.ToImmutable();
     }
 
-    private void Add(int destination, long byteLength)
+    private void Add(int destination, PlannedTensor memory)
     {
-        // Without bytes it has no place: any number of such would have the same.
-        if (byteLength == 0 || byteLength > slabBytes)
+        // Without bytes it has no place: any number of such would have the same. A view of a mapped file takes no memory.
+        var byteLength = memory.ByteLength;
+        if (byteLength == 0 || byteLength > slabBytes || memory.IsMapped)
         {
             return;
         }

@@ -17,7 +17,7 @@ internal sealed class HostMemorySource(HostMemory memory) : ISynchronousByteSour
     public int Read(long offset, Span<byte> destination)
     {
         var length = (int)Math.Clamp(memory.Length - offset, 0, destination.Length);
-        memory.AsSpan(offset, length).CopyTo(destination);
+        memory.AsReadOnlySpan(offset, length).CopyTo(destination);
         return length;
     }
 

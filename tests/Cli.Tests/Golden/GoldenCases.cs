@@ -152,6 +152,7 @@ internal static class GoldenCases
         GoldenCase.InBothForms("plan/all-ranks", "plan {samples}/tiny-llama --tp 2 --include *head* " + OnHost),
         GoldenCase.InBothForms("plan/ties", "plan {tmp}/tied.safetensors " + OnHost),
         GoldenCase.InBothForms("plan/meta", "plan {tmp}/enormous.safetensors --device meta --lanes 1"),
+        GoldenCase.InBothForms("plan/mapped", "plan {tmp}/tied.safetensors --read mapped " + OnHost),
         new("plan/warnings", "plan {tmp}/mixed.safetensors --tp 2 --rank 0 " + OnHost, "plan {tmp}/mixed.safetensors --include none " + OnHost),
     ];
 
@@ -159,6 +160,8 @@ internal static class GoldenCases
     [
         GoldenCase.InBothForms("load/as-stored", $"load {{samples}}/tiny-llama {OnHost}"),
         GoldenCase.InBothForms("load/as-f32", $"load {{tmp}}/mixed.safetensors --dtype f32 --repeat 2 {OnHost}"),
+        GoldenCase.InBothForms(
+            "load/mapped", $"load {{samples}}/tiny-llama --read mapped --repeat 1 {OnHost}", $"load {{tmp}}/mixed.safetensors --read mapped --dtype f32 {OnHost}"),
         new("load/verbose", $"load {{tmp}}/tied.safetensors --verbose {OnHost}"),
         GoldenCase.InBothForms("load/meta", "load {tmp}/enormous.safetensors --device meta --lanes 1"),
         GoldenCase.InBothForms(

@@ -21,7 +21,7 @@ internal static class TensorBytes
         for (var done = 0; done < bytes.Length; done += size)
         {
             var offset = tensor.ByteOffset + (size * index.Zip(tensor.Strides, (i, stride) => i * stride).Sum());
-            var element = tensor.Memory is LateMemory late ? late.Bytes.AsSpan((int)offset, size) : ((HostMemory)tensor.Memory).AsSpan(offset, size);
+            ReadOnlySpan<byte> element = tensor.Memory is LateMemory late ? late.Bytes.AsSpan((int)offset, size) : ((HostMemory)tensor.Memory).AsReadOnlySpan(offset, size);
             element.CopyTo(bytes.AsSpan(done));
             for (var d = shape.Length - 1; d >= 0 && ++index[d] == shape[d]; d--)
             {

@@ -79,6 +79,9 @@ public sealed class Sample
         return Checkpoint.OpenAsync(wrap is null ? memory : wrap(memory));
     }
 
+    /// <summary>The sample as a file of a folder, which can be mapped.</summary>
+    public Task<Checkpoint> OpenFileAsync(TemporaryFolder folder) => Checkpoint.OpenAsync(folder.Write("sample.safetensors", File));
+
     /// <summary>The bytes that a plan must make of a tensor: as they are stored, or decoded whole by the codec's scalar body.</summary>
     public byte[] Expected(PlannedTensor planned)
     {
@@ -108,7 +111,7 @@ public sealed class Sample
     public void AssertLoaded(PlannedTensor planned, Tensor tensor)
     {
         Assert.Equal((planned.DType, planned.Shape), (tensor.DType, tensor.Shape));
-        var bytes = tensor.Device.IsHost ? tensor.AsSpan<byte>().ToArray() : LateDevice.Read(tensor);
+        var bytes = tensor.Device.IsHost ? tensor.AsReadOnlySpan<byte>().ToArray() : LateDevice.Read(tensor);
         Assert.True(Expected(planned).AsSpan().SequenceEqual(bytes), $"{planned.Name} differs.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
 
 namespace IlgpuLoader.Loading.Tests;
 
@@ -73,6 +74,10 @@ public sealed class ViewSample
         return Checkpoint.OfTensors(file, [.. views.Select(view =>
             new TensorInfo(view.Name, view.DType ?? _dtype, new Shape(view.Shape), file, Before, _length) { Strides = view.Strides, StorageOffset = view.Start })]);
     }
+
+    /// <summary>The same as a file of a folder, which can be mapped.</summary>
+    public Checkpoint OpenFile(TemporaryFolder folder, params IEnumerable<ViewShape> views) =>
+        Open(_ => new LocalFileSource(folder.Write("views.bin", _file)), views);
 
     /// <summary>The elements of a tensor in row-major order, found one by one.</summary>
     public byte[] Bytes(TensorInfo tensor)
