@@ -153,7 +153,7 @@ public sealed unsafe class HostMemory : DeviceMemory
         {
             throw new InvalidOperationException(
                 $"The memory is {Quoted.Plain(_mapping.Name)} as it is mapped, and can only be read: "
-                + $"write into a copy ({nameof(Tensor)}.{nameof(Tensor.To)}), or read the file instead of mapping it.");
+                + "write into a copy of the tensor, or read the file instead of mapping it.");
         }
     }
 

@@ -50,7 +50,8 @@ internal sealed class LoadSession
         Clock.Reading,
         Clock.Hashing,
         Clock.Placing,
-        Plan.Staging.Lanes) { BytesMapped = Plan.MappedBytes };
+        Plan.Staging.Lanes)
+    { BytesMapped = Plan.MappedBytes };
 
     /// <summary>Carries the plan out.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; every lane has ended.</exception>
