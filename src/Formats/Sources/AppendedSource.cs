@@ -7,7 +7,7 @@ namespace IlgpuLoader.Formats;
 /// thus one file and one range of bytes, whatever form its bytes had. Owns the file and the sections; as safe for parallel
 /// readers as they are.
 /// </summary>
-internal class AppendedSource : ISequentialByteSource
+internal class AppendedSource : ISequentialByteSource, IFileByteSource
 {
     private readonly IByteSource[] _parts;
 
@@ -59,6 +59,10 @@ internal class AppendedSource : ISequentialByteSource
         var (part, start) = PartAt(offset);
         return _parts[part].IsSequentialAt(offset - start);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Sections begin elsewhere in the whole than in what they come from; the file begins with it.</remarks>
+    public LocalFileSource? FileAt(long offset) => PartAt(offset).Part == 0 ? _parts[0].FileAt(offset) : null;
 
     /// <inheritdoc/>
     public ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)

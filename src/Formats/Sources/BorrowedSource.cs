@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A source that stays its owner's: what is put over it can be disposed, and is, without closing it. As safe for parallel readers
 /// as the source itself.
 /// </summary>
-internal class BorrowedSource : IByteSource
+internal class BorrowedSource : IFileByteSource
 {
     private BorrowedSource(IByteSource inner) => Inner = inner;
 
@@ -24,6 +24,9 @@ internal class BorrowedSource : IByteSource
     [SuppressMessage("Reliability", "CA2000:Dispose objects before losing scope", Justification = "The caller owns what is returned.")]
     public static BorrowedSource Of(IByteSource inner) =>
         inner is ISynchronousByteSource synchronous ? new OnCallingThread(synchronous) : new BorrowedSource(inner);
+
+    /// <inheritdoc/>
+    public LocalFileSource? FileAt(long offset) => Inner.FileAt(offset);
 
     /// <inheritdoc/>
     public ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default) =>

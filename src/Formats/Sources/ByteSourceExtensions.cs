@@ -45,6 +45,11 @@ public static class ByteSourceExtensions
     public static bool IsSequentialAt(this IByteSource source, long offset) =>
         source is ISequentialByteSource sequential && sequential.IsSequentialAt(offset);
 
+    /// <summary>The local file that has the source's bytes from an offset on, at that same offset; null where there is none.</summary>
+    /// <param name="source">The source.</param>
+    /// <param name="offset">An offset in bytes from the start.</param>
+    public static LocalFileSource? FileAt(this IByteSource source, long offset) => (source as IFileByteSource)?.FileAt(offset);
+
     private static async ValueTask ReadInPartsAsync(
         IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken)
     {
