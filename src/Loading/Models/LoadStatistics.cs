@@ -21,6 +21,15 @@ public sealed record LoadStatistics(
     TimeSpan Placing,
     int Lanes)
 {
+    /// <summary>How many of the bytes were read past the page cache.</summary>
+    public long DirectBytes { get; init; }
+
+    /// <summary>How the bytes were read: <c>buffered</c>, <c>direct</c>, or <c>mixed</c> where some came so and some so.</summary>
+    public string ReadMode =>
+        DirectBytes == 0 ? ReadModes.NameOf(Loading.ReadMode.Buffered)
+        : DirectBytes == BytesRead ? ReadModes.NameOf(Loading.ReadMode.Direct)
+        : "mixed";
+
     /// <summary>Bytes read a second.</summary>
     public double ReadBytesPerSecond => Elapsed > TimeSpan.Zero ? BytesRead / Elapsed.TotalSeconds : 0;
 }

@@ -17,6 +17,7 @@ internal sealed class LoadSession
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly Lock _progressLock = new();
     private long _bytesRead;
+    private long _directBytes;
     private int _tensorsLoaded;
     private LoadProgress _reported;
 
@@ -46,7 +47,10 @@ internal sealed class LoadSession
         Clock.Reading,
         Clock.Hashing,
         Clock.Placing,
-        Plan.Staging.Lanes);
+        Plan.Staging.Lanes)
+    {
+        DirectBytes = Interlocked.Read(ref _directBytes),
+    };
 
     /// <summary>Carries the plan out.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; every lane has ended.</exception>
@@ -85,6 +89,15 @@ internal sealed class LoadSession
 
         _destinations.RunDone();
         Report();
+    }
+
+    /// <summary>Counts bytes that were read past the page cache, unless the file system has refused by now.</summary>
+    public void CountDirect(LocalFileSource file, long bytes)
+    {
+        if (!file.RefusesDirect)
+        {
+            Interlocked.Add(ref _directBytes, bytes);
+        }
     }
 
     /// <summary>Says which tensor, file and offset a failure concerns.</summary>
