@@ -154,7 +154,7 @@ internal sealed class LoadCommand : CommandBase
         }
 
         console.Out.WriteLine(
-            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read ({loads[0].ReadMode}), "
+            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {Sizes.Format(plan.BytesToRead)} read{(plan.BytesToRead > 0 ? $" ({loads[0].ReadMode})" : "")}, "
             + $"{Sizes.Format(plan.DestinationBytes)} on {DeviceOption.Describe(plan.Device)}{_load.Become(parsed)}, {Sizes.Count(plan.Staging.Lanes, "lane")}");
         var table = new TextTable("lrrrrrr");
         table.Add(["", "seconds", "GB/s", "first touch s", "reads s", .. HashColumn("hashing s"), "placing s"]);
