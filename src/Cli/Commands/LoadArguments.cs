@@ -25,7 +25,7 @@ internal sealed class LoadArguments
 
     private readonly Option<int?> _lanes = new("--lanes")
     {
-        Description = "How many lanes read side by side; by default one a core, at most eight.",
+        Description = "How many lanes read side by side; by default one a core, at most eight, and eight where files are read past the page cache.",
         HelpName = "N",
     };
 

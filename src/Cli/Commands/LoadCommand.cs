@@ -159,7 +159,8 @@ internal sealed class LoadCommand : CommandBase
                     PerLane(load.FirstTouch, load).TotalSeconds,
                     PerLane(load.Reading, load).TotalSeconds,
                     verifies ? PerLane(load.Hashing, load).TotalSeconds : null,
-                    PerLane(load.Placing, load).TotalSeconds))],
+                    PerLane(load.Placing, load).TotalSeconds,
+                    load.ReadMode))],
                 peak,
                 plan.MappedCount > 0 ? plan.MappedBytes : null);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.LoadDocument);
@@ -168,7 +169,7 @@ internal sealed class LoadCommand : CommandBase
 
         var mapped = plan.MappedCount > 0 ? $"{Sizes.Format(plan.MappedBytes)} mapped, " : "";
         console.Out.WriteLine(
-            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {mapped}{Sizes.Format(plan.BytesToRead)} read, "
+            $"{Quoted.Plain(plan.Checkpoint.Path)}: {Sizes.Count(plan.Tensors.Length, "tensor")}, {mapped}{Sizes.Format(plan.BytesToRead)} read{(plan.BytesToRead > 0 ? $" ({loads[0].ReadMode})" : "")}, "
             + $"{Sizes.Format(plan.DestinationBytes)} on {DeviceOption.Describe(plan.Device)}{_load.Become(parsed)}, {Sizes.Count(plan.Staging.Lanes, "lane")}");
         var table = new TextTable("lrrrrrr");
         table.Add(["", "seconds", "GB/s", "first touch s", "reads s", .. HashColumn("hashing s"), "placing s"]);

@@ -231,10 +231,15 @@ internal sealed class PlanReport
 
     private void WriteFiles(TextWriter output)
     {
-        var table = new TextTable("lrrr");
+        var table = new TextTable("lrrrl");
         foreach (var file in _files)
         {
-            table.Add(Quoted.Plain(file.Name), Sizes.Count(file.Tensors, "tensor"), Sizes.Count(file.Runs, "run"), Sizes.Format(file.BytesToRead));
+            table.Add(
+                Quoted.Plain(file.Name),
+                Sizes.Count(file.Tensors, "tensor"),
+                Sizes.Count(file.Runs, "run"),
+                Sizes.Format(file.BytesToRead),
+                file.ReadMode is null ? "" : $"{file.ReadMode}: {file.ReadModeReason}");
         }
 
         WriteSection(output, "files", table, _files.Count);
@@ -264,7 +269,9 @@ internal sealed class PlanReport
         {
             if (tensors.TryGetValue(file, out var count))
             {
-                yield return new PlannedFile(file.Name, file.Path, count, runs[index].Count, runs[index].Bytes);
+                var mode = runs[index].Count > 0 ? plan.FileModes[index] : null;
+                yield return new PlannedFile(
+                    file.Name, file.Path, count, runs[index].Count, runs[index].Bytes, mode?.ModeName, mode?.Reason);
             }
         }
     }

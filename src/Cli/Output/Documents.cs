@@ -120,8 +120,15 @@ internal sealed record LoadDocument(
     long PeakMemoryBytes,
     long? MappedBytes = null) : Document("ilgpu-loader/load/1");
 
+/// <summary>One of the loads; <c>readMode</c> is <c>buffered</c>, <c>direct</c>, or <c>mixed</c> where some bytes came so and some so.</summary>
 internal sealed record TimedLoad(
-    double Seconds, double GigabytesPerSecond, double FirstTouchSeconds, double ReadSeconds, double? HashSeconds, double PlaceSeconds);
+    double Seconds,
+    double GigabytesPerSecond,
+    double FirstTouchSeconds,
+    double ReadSeconds,
+    double? HashSeconds,
+    double PlaceSeconds,
+    string ReadMode);
 
 /// <summary>What <c>synth</c> wrote.</summary>
 internal sealed record SynthDocument(string Path, int Tensors, long Bytes, double Seconds) : Document("ilgpu-loader/synth/1");

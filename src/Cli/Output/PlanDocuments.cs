@@ -46,7 +46,9 @@ internal sealed record PlannedConversion(string From, string To, int Tensors, lo
 
 internal sealed record PlannedRankBytes(int Rank, long BytesToRead, long BytesNeeded, long Bytes);
 
-internal sealed record PlannedFile(string Name, string Path, int Tensors, int Runs, long BytesToRead);
+/// <summary>A file that tensors are taken from; how it is read, and why, where anything is.</summary>
+internal sealed record PlannedFile(
+    string Name, string Path, int Tensors, int Runs, long BytesToRead, string? ReadMode = null, string? ReadModeReason = null);
 
 /// <summary>A tensor that is made: dtype and shape on the device, what is stored for it, and the earlier one that it is tied to.</summary>
 internal sealed record ListedPlannedTensor(

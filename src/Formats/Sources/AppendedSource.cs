@@ -7,7 +7,7 @@ namespace IlgpuLoader.Formats;
 /// thus one file and one range of bytes, whatever form its bytes had. Owns the file and the sections; as safe for parallel
 /// readers as they are.
 /// </summary>
-internal class AppendedSource : ISequentialByteSource, IMappableByteSource
+internal class AppendedSource : ISequentialByteSource, IFileByteSource
 {
     private readonly IByteSource[] _parts;
 

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A source that stays its owner's: what is put over it can be disposed, and is, without closing it. As safe for parallel readers
 /// as the source itself.
 /// </summary>
-internal class BorrowedSource : IMappableByteSource
+internal class BorrowedSource : IFileByteSource
 {
     private BorrowedSource(IByteSource inner) => Inner = inner;
 

@@ -51,7 +51,7 @@ public static class ByteSourceExtensions
     /// <param name="length">The number of bytes.</param>
     /// <returns>The place; null where some of the bytes are not those of a local file, or where there are none.</returns>
     public static FileRange? FindFileRange(this IByteSource source, long offset, long length) =>
-        (source as IMappableByteSource)?.FindFileRange(offset, length);
+        (source as IFileByteSource)?.FindFileRange(offset, length);
 
     private static async ValueTask ReadInPartsAsync(
         IByteSource source, long offset, Memory<byte> destination, CancellationToken cancellationToken)

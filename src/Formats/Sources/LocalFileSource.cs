@@ -6,16 +6,24 @@ namespace IlgpuLoader.Formats;
 /// A local file, read by position. Safe for parallel readers. It is opened once; under an <see cref="OpenFileLimit"/>
 /// it may be closed while idle and opened again, and is then refused if it is no longer the same file.
 /// </summary>
-public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSource
+/// <remarks>
+/// On Linux it can also be read past the page cache (O_DIRECT), through a second descriptor that is opened by the first such read.
+/// Where the file system refuses, then or at a later read, that is remembered, and such reads go through the page cache.
+/// </remarks>
+public sealed class LocalFileSource : ISynchronousByteSource, IFileByteSource
 {
-    private readonly OpenFileLimit? _limit;
-    private readonly LinkedListNode<LocalFileSource> _node;
+    private readonly DirectCalls _calls;
     private readonly DateTime _lastWrite;
-    private readonly Lock _lock = new();
-    private SafeFileHandle? _handle;
-    private int _users;
+    private readonly LimitedHandle _file;
+    private readonly LimitedHandle _direct;
+
+    // One each, so that a read makes none.
+    private readonly Func<SafeFileHandle> _openAgain;
+
+    // Written under the lock of the descriptor, with what is the same each time, before anybody has that.
+    private DirectAlignment _alignment;
+    private volatile bool _refusesDirect;
     private int _mappings;
-    private bool _disposed;
 
     /// <summary>Opens a file.</summary>
     /// <param name="path">The path; symbolic links are followed.</param>
@@ -25,11 +33,19 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
     /// <exception cref="UnauthorizedAccessException">The file may not be read, or is a folder.</exception>
     /// <exception cref="UnsupportedCheckpointException">It is not a regular file but a pipe, a socket or a terminal.</exception>
     public LocalFileSource(string path, OpenFileLimit? limit = null)
+        : this(path, limit, DirectCalls.System)
+    {
+    }
+
+    /// <summary>Opens a file over other calls, so that tests can play a file system.</summary>
+    internal LocalFileSource(string path, OpenFileLimit? limit, DirectCalls calls)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         Name = path;
-        _limit = limit;
-        _node = new LinkedListNode<LocalFileSource>(this);
+        _calls = calls;
+        _file = new LimitedHandle(this, limit);
+        _direct = new LimitedHandle(this, limit);
+        _openAgain = OpenAgain;
         ThrowIfPipe(path);
         var handle = Open(path);
         try
@@ -48,8 +64,8 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
             throw;
         }
 
-        _handle = handle;
-        _limit?.Use(_node);
+        _ = _file.TryAcquire(() => handle);
+        _file.Release();
     }
 
     /// <inheritdoc/>
@@ -58,8 +74,18 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
     /// <inheritdoc/>
     public long Length { get; }
 
+    /// <summary>Whether the file system is known to refuse reads past the page cache. It may turn out to with any of them.</summary>
+    public bool RefusesDirect => _refusesDirect;
+
     /// <summary>Mappings of the file that are not unmapped yet, for tests and metrics; they may outlive the source.</summary>
     public int LiveMappings => Volatile.Read(ref _mappings);
+
+    /// <inheritdoc/>
+    public FileRange? FindFileRange(long offset, long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        return length > 0 && offset <= Length - length ? new FileRange(this, offset) : null;
+    }
 
     /// <summary>Maps the file as it was opened, so that a file that was renamed over it is not what is mapped.</summary>
     /// <returns>All bytes of the file, with one reference that the caller releases. It may outlive the source.</returns>
@@ -75,15 +101,105 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
         }
         finally
         {
-            Release();
+            _file.Release();
         }
     }
 
-    /// <inheritdoc/>
-    public FileRange? FindFileRange(long offset, long length)
+    /// <summary>What reads past the page cache are aligned to; opens the file for them.</summary>
+    /// <returns>The alignment, or null where the file system refuses them.</returns>
+    /// <exception cref="IOException">The file was closed meanwhile, and cannot be opened again.</exception>
+    /// <exception cref="InvalidCheckpointException">The file was replaced since it was opened.</exception>
+    public DirectAlignment? FindDirectAlignment()
+    {
+        if (AcquireDirect() is null)
+        {
+            return null;
+        }
+
+        _direct.Release();
+        return _alignment;
+    }
+
+    /// <summary>Finds out what a part of the file is like to read now. Takes some tens of microseconds, whatever its size.</summary>
+    /// <param name="offset">Where the part begins, in bytes from the start.</param>
+    /// <param name="length">How long it is; what lies behind the end of the file does not count.</param>
+    /// <inheritdoc cref="FindDirectAlignment" path="/exception"/>
+    public FileCondition Examine(long offset, long length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        return length > 0 && offset <= Length - length ? new FileRange(this, offset) : null;
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        var alignment = FindDirectAlignment();
+        var handle = Acquire();
+        try
+        {
+            return new FileCondition(
+                FileSystemKinds.Of(handle), alignment, PageCache.ResidentShare(handle, offset, Math.Min(length, Length - offset)));
+        }
+        finally
+        {
+            _file.Release();
+        }
+    }
+
+    /// <summary>
+    /// Reads bytes past the page cache into a buffer with room for the whole blocks that they lie in; where the file system refuses,
+    /// through the cache. Blocks.
+    /// </summary>
+    /// <param name="offset">The first byte, from the start of the file.</param>
+    /// <param name="length">How many bytes.</param>
+    /// <param name="room">
+    /// The buffer. <see cref="DirectAlignment.Margin"/> bytes more than <paramref name="length"/> are enough for any; whole blocks to an
+    /// aligned address need none more.
+    /// </param>
+    /// <returns>Where in the buffer the bytes begin.</returns>
+    /// <exception cref="ArgumentException">The buffer is too small.</exception>
+    /// <exception cref="IOException">The bytes cannot be read.</exception>
+    /// <exception cref="InvalidCheckpointException">The file ends before them, or was replaced since it was opened.</exception>
+    public unsafe int ReadExactlyDirect(long offset, int length, Span<byte> room)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        if (length > room.Length)
+        {
+            throw TooSmall();
+        }
+
+        if (length > 0 && AcquireDirect() is { } handle)
+        {
+            try
+            {
+                fixed (byte* start = room)
+                {
+                    var before = (int)(-(nint)start & (_alignment.Memory - 1));
+                    var (first, end) = (_alignment.Floor(offset), checked(offset + length));
+                    var blocks = _alignment.Ceiling(end) - first;
+                    if (before + blocks > room.Length)
+                    {
+                        throw TooSmall();
+                    }
+
+                    var begin = before + (int)(offset - first);
+                    var reached = ReadBlocks(handle, start + before, first, (int)blocks, end);
+                    if (reached < end)
+                    {
+                        // What is missing comes through the cache, or the file ends there, which is found and said by the same words.
+                        var rest = Math.Max(reached, offset);
+                        this.ReadExactly(rest, room.Slice(begin + (int)(rest - offset), (int)(end - rest)));
+                    }
+
+                    return begin;
+                }
+            }
+            finally
+            {
+                _direct.Release();
+            }
+        }
+
+        this.ReadExactly(offset, room[..length]);
+        return 0;
+
+        static ArgumentException TooSmall() => new("The buffer has no room for the whole blocks that the bytes lie in.", nameof(room));
     }
 
     /// <inheritdoc/>
@@ -96,7 +212,7 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
         }
         finally
         {
-            Release();
+            _file.Release();
         }
     }
 
@@ -110,7 +226,7 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
         }
         finally
         {
-            Release();
+            _file.Release();
         }
     }
 
@@ -124,14 +240,8 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
-        _limit?.Forget(_node);
-        lock (_lock)
-        {
-            _disposed = true;
-            _handle?.Dispose();
-            _handle = null;
-        }
-
+        _direct.Dispose();
+        _file.Dispose();
         return ValueTask.CompletedTask;
     }
 
@@ -146,23 +256,7 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
         }
         finally
         {
-            Release();
-        }
-    }
-
-    // Closes the file unless a read is under way. Takes the file's lock under the limit's lock, never the other way round.
-    internal bool TryCloseIdle()
-    {
-        lock (_lock)
-        {
-            if (_users > 0)
-            {
-                return false;
-            }
-
-            _handle?.Dispose();
-            _handle = null;
-            return true;
+            _file.Release();
         }
     }
 
@@ -190,43 +284,83 @@ public sealed class LocalFileSource : ISynchronousByteSource, IMappableByteSourc
     private static SafeFileHandle Open(string path) =>
         File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
-    private SafeFileHandle Acquire()
+    private SafeFileHandle Acquire() => _file.TryAcquire(_openAgain)!;
+
+    private SafeFileHandle OpenAgain()
     {
-        SafeFileHandle handle;
-        lock (_lock)
+        var opened = Open(Name);
+        try
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_handle is null)
-            {
-                var opened = Open(Name);
-                try
-                {
-                    ThrowIfChanged(opened);
-                }
-                catch
-                {
-                    opened.Dispose();
-                    throw;
-                }
-
-                _handle = opened;
-            }
-
-            handle = _handle;
-            _users++;
+            ThrowIfChanged(opened);
+            return opened;
         }
-
-        // On every read, not only where the file was opened: the limit closes the least recently used first.
-        _limit?.Use(_node);
-        return handle;
+        catch
+        {
+            opened.Dispose();
+            throw;
+        }
     }
 
-    private void Release()
+    private SafeFileHandle? AcquireDirect()
     {
-        lock (_lock)
+        if (_refusesDirect)
         {
-            _users--;
+            return null;
         }
+
+        if (_direct.TryAcquire(null) is { } open)
+        {
+            return open;
+        }
+
+        // Before the other one's lock is taken: acquiring takes the limit's, which comes first.
+        var file = Acquire();
+        try
+        {
+            return _direct.TryAcquire(() => OpenDirect(file));
+        }
+        finally
+        {
+            _file.Release();
+        }
+    }
+
+    private SafeFileHandle? OpenDirect(SafeFileHandle file)
+    {
+        if (_calls.TryOpen(file) is var (handle, alignment))
+        {
+            _alignment = alignment;
+            return handle;
+        }
+
+        _refusesDirect = true;
+        return null;
+    }
+
+    // Reads whole blocks until the bytes before the end that is wanted are there, and says how far it came: less than that where the
+    // file system refused, or the file ends.
+    private unsafe long ReadBlocks(SafeFileHandle handle, byte* destination, long first, int length, long end)
+    {
+        for (var reached = first; reached < end;)
+        {
+            // Behind a read that ended within a block, that block is read again.
+            var from = _alignment.Floor(reached);
+            var read = _calls.Read(handle, destination + (from - first), (int)(first + length - from), from);
+            if (read < 0)
+            {
+                _refusesDirect = true;
+                return reached;
+            }
+
+            if (from + read <= reached)
+            {
+                return reached;
+            }
+
+            reached = from + read;
+        }
+
+        return end;
     }
 
     private void ThrowIfChanged(SafeFileHandle handle)

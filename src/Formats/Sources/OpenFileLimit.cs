@@ -3,7 +3,7 @@ namespace IlgpuLoader.Formats;
 /// <summary>
 /// Keeps the number of open files of one checkpoint below a limit: a checkpoint of a thousand shards must not use up
 /// the process's file descriptors. Files beyond the limit are closed, least recently used first, and opened again when
-/// they are read. Thread-safe.
+/// they are read. One that is also read past the page cache has two descriptors, and counts twice. Thread-safe.
 /// </summary>
 /// <param name="maximum">How many files stay open at the same time, at least 1.</param>
 public sealed class OpenFileLimit(int maximum = OpenFileLimit.DefaultMaximum)
@@ -15,7 +15,7 @@ public sealed class OpenFileLimit(int maximum = OpenFileLimit.DefaultMaximum)
     public const int DefaultMaximum = 128;
 
     private readonly int _maximum = Math.Max(1, maximum);
-    private readonly LinkedList<LocalFileSource> _open = new();
+    private readonly LinkedList<LimitedHandle> _open = new();
     private readonly Lock _lock = new();
 
     /// <summary>How many files are open now.</summary>
@@ -31,7 +31,7 @@ public sealed class OpenFileLimit(int maximum = OpenFileLimit.DefaultMaximum)
     }
 
     // Called whenever a file is used; the node is the file's own, so that a hit costs no search.
-    internal void Use(LinkedListNode<LocalFileSource> node)
+    internal void Use(LinkedListNode<LimitedHandle> node)
     {
         lock (_lock)
         {
@@ -61,7 +61,7 @@ public sealed class OpenFileLimit(int maximum = OpenFileLimit.DefaultMaximum)
         }
     }
 
-    internal void Forget(LinkedListNode<LocalFileSource> node)
+    internal void Forget(LinkedListNode<LimitedHandle> node)
     {
         lock (_lock)
         {

@@ -24,6 +24,22 @@ public sealed record LoadStatistics(
     /// <summary>Bytes of tensors that are views of mapped files, which were neither read nor placed.</summary>
     public long BytesMapped { get; init; }
 
+    /// <summary>How many of the bytes were read past the page cache.</summary>
+    public long DirectBytes { get; init; }
+
+    /// <summary>
+    /// How the bytes were read: <c>buffered</c>, <c>direct</c>, <c>mapped</c>, or <c>mixed</c> where some came through the page cache and
+    /// some past it.
+    /// </summary>
+    public string ReadMode =>
+        IsMapped ? ReadModes.NameOf(Loading.ReadMode.Mapped)
+        : DirectBytes == 0 ? ReadModes.NameOf(Loading.ReadMode.Buffered)
+        : DirectBytes == BytesRead ? ReadModes.NameOf(Loading.ReadMode.Direct)
+        : "mixed";
+
+    /// <summary>Whether files were mapped.</summary>
+    internal bool IsMapped { get; init; }
+
     /// <summary>Bytes read a second.</summary>
     public double ReadBytesPerSecond => Elapsed > TimeSpan.Zero ? BytesRead / Elapsed.TotalSeconds : 0;
 }

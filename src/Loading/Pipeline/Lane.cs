@@ -20,10 +20,6 @@ namespace IlgpuLoader.Loading;
 /// </remarks>
 internal sealed class Lane : IAsyncDisposable
 {
-    // Fresh pages are made present this far ahead of the read that fills them: far enough to be one call for many pages,
-    // near enough for the zeroed page to be in the cache still.
-    private const int TouchAheadBytes = 2 << 20;
-
     private readonly LoadSession _session;
     private readonly IDestinations _destinations;
     private readonly LoadPlan _plan;
@@ -33,11 +29,12 @@ internal sealed class Lane : IAsyncDisposable
     private readonly Pipe? _pipe;
     private readonly SemaphoreSlim _gate;
     private readonly RunHasher? _hasher;
-    private readonly Channel<ReadRun> _runs = Channel.CreateUnbounded<ReadRun>(
+    private readonly InPlaceReader _inPlace;
+    private readonly Channel<StagedRun> _runs = Channel.CreateUnbounded<StagedRun>(
         new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
 
     // The placing side's own: runs whose slots the device may still be reading.
-    private readonly Queue<(ReadRun Run, Fence Fence)> _inFlight = new();
+    private readonly Queue<(StagedRun Staged, Fence Fence)> _inFlight = new();
     private long _inFlightBytes;
 
     public Lane(LoadSession session, IDestinations destinations)
@@ -50,6 +47,7 @@ internal sealed class Lane : IAsyncDisposable
         _stream = _plan.Device.CreateStream();
         _placer = new RunPlacer(_plan, destinations, _stream, session.Clock);
         _hasher = session.CreateHasher();
+        _inPlace = new InPlaceReader(session, destinations, _hasher, RentAsync);
         if (staging.SlotBytes == 0)
         {
             return;
@@ -142,7 +140,7 @@ internal sealed class Lane : IAsyncDisposable
         {
             if (run.IsInPlace)
             {
-                await ReadInPlaceAsync(run, cancellationToken).ConfigureAwait(false);
+                await _inPlace.ReadAsync(run, cancellationToken).ConfigureAwait(false);
             }
             else if (run.Kind == RunKind.Mapped)
             {
@@ -165,36 +163,11 @@ internal sealed class Lane : IAsyncDisposable
         }
     }
 
-    private async ValueTask ReadInPlaceAsync(ReadRun run, CancellationToken cancellationToken)
+    // A slot for reads that do not go through the pipe. It counts with the others; the gate opens again when it is disposed.
+    private async ValueTask<IMemoryOwner<byte>> RentAsync(CancellationToken cancellationToken)
     {
-        var placement = _plan.Placements[run.FirstPlacement];
-        var tensor = _destinations[placement.Destination];
-        var memory = (HostMemory)tensor.Memory;
-        var source = _session.Files.SourceOf(run.File);
-        for (var done = 0; done < run.ByteLength; done += TouchAheadBytes)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            var length = Math.Min(TouchAheadBytes, run.ByteLength - done);
-            var position = tensor.ByteOffset + placement.DestinationOffset + done;
-            _session.Clock.AddFirstTouch(memory.Populate(position, length));
-            var started = Stopwatch.GetTimestamp();
-            if (source is ISynchronousByteSource synchronous)
-            {
-                synchronous.ReadExactly(run.Offset + done, memory.AsSpan(position, length));
-            }
-            else
-            {
-                await source.ReadExactlyAsync(run.Offset + done, memory.AsMemory(position, length), cancellationToken).ConfigureAwait(false);
-            }
-
-            _session.Clock.AddReading(Stopwatch.GetElapsedTime(started));
-            if (_hasher is not null)
-            {
-                started = Stopwatch.GetTimestamp();
-                _hasher.Append(placement.Destination, memory.AsSpan(position, length));
-                _session.Clock.AddHashing(Stopwatch.GetElapsedTime(started));
-            }
-        }
+        await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return new GatedSlot(_pool!.Rent(), _gate);
     }
 
     // On the host, whose stream has done its work when it returns: the mapping need not outlast the run.
@@ -221,7 +194,9 @@ internal sealed class Lane : IAsyncDisposable
     {
         await _gate.WaitAsync(cancellationToken).ConfigureAwait(false);
         // A whole slot is asked for each time, so that what is left of the last one is never used: one run, one slot.
-        var slot = _pipe!.Writer.GetMemory(_plan.Staging.SlotBytes)[..run.ByteLength];
+        var memory = _pipe!.Writer.GetMemory(_plan.Staging.SlotBytes);
+        var slot = memory[..run.ByteLength];
+        var begin = 0;
         var source = _session.Files.SourceOf(run.File);
         var started = Stopwatch.GetTimestamp();
         if (run.Kind == RunKind.Gathered)
@@ -236,6 +211,12 @@ internal sealed class Lane : IAsyncDisposable
             var readsExactly = planned.Slice is not null && _plan.Options.ExactSlices;
             await StridedReader
                 .ReadAsync(_session.Files.Of(planned.Part, run.File), first, slot, readsExactly, cancellationToken).ConfigureAwait(false);
+        }
+        else if (_plan.DirectFileOf(run) is { } file)
+        {
+            begin = file.ReadExactlyDirect(run.Offset, run.ByteLength, memory.Span);
+            slot = memory.Slice(begin, run.ByteLength);
+            _session.CountDirect(file, run.ByteLength);
         }
         else
         {
@@ -257,8 +238,9 @@ internal sealed class Lane : IAsyncDisposable
             _session.Clock.AddHashing(Stopwatch.GetElapsedTime(started));
         }
 
-        _pipe.Writer.Advance(run.KeptByteLength);
-        _runs.Writer.TryWrite(run);
+        var staged = new StagedRun(run, begin);
+        _pipe.Writer.Advance(staged.ByteLength);
+        _runs.Writer.TryWrite(staged);
         await _pipe.Writer.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -295,14 +277,14 @@ internal sealed class Lane : IAsyncDisposable
         {
             while (await WaitForRunAsync(reader, stop.Token).ConfigureAwait(false))
             {
-                while (_runs.Reader.TryRead(out var run))
+                while (_runs.Reader.TryRead(out var staged))
                 {
-                    var end = checked((int)(_inFlightBytes + run.KeptByteLength));
+                    var end = checked((int)(_inFlightBytes + staged.ByteLength));
                     var result = await reader.ReadAtLeastAsync(end, stop.Token).ConfigureAwait(false);
-                    var bytes = result.Buffer.Slice(_inFlightBytes, run.KeptByteLength).FirstSpan;
-                    Debug.Assert(bytes.Length == run.KeptByteLength, "A run fills one slot.");
-                    _placer.Place(run, bytes);
-                    _inFlight.Enqueue((run, _stream.Record()));
+                    var bytes = result.Buffer.Slice(_inFlightBytes, staged.ByteLength).FirstSpan;
+                    Debug.Assert(bytes.Length == staged.ByteLength, "A run fills one slot.");
+                    _placer.Place(staged.Run, bytes[staged.Begin..]);
+                    _inFlight.Enqueue((staged, _stream.Record()));
                     _inFlightBytes = end;
                     await GiveBackAsync(reader, result.Buffer, stop.Token).ConfigureAwait(false);
                 }
@@ -356,8 +338,8 @@ internal sealed class Lane : IAsyncDisposable
         {
             await oldest.Fence.WaitAsync(cancellationToken).ConfigureAwait(false);
             _ = _inFlight.Dequeue();
-            await _session.RunPlacedAsync(oldest.Run, cancellationToken).ConfigureAwait(false);
-            passed += oldest.Run.KeptByteLength;
+            await _session.RunPlacedAsync(oldest.Staged.Run, cancellationToken).ConfigureAwait(false);
+            passed += oldest.Staged.ByteLength;
             slots++;
         }
 
@@ -368,6 +350,24 @@ internal sealed class Lane : IAsyncDisposable
         {
             // Behind the slots' return: the reader asks for one at once.
             _ = _gate.Release(slots);
+        }
+    }
+
+    // A run in its slot: a direct read brings what lies before it in its first block.
+    private readonly record struct StagedRun(ReadRun Run, int Begin)
+    {
+        // What the pipe carries of the slot.
+        public int ByteLength => Begin + Run.KeptByteLength;
+    }
+
+    private sealed class GatedSlot(IMemoryOwner<byte> slot, SemaphoreSlim gate) : IMemoryOwner<byte>
+    {
+        public Memory<byte> Memory => slot.Memory;
+
+        public void Dispose()
+        {
+            slot.Dispose();
+            _ = gate.Release();
         }
     }
 }

@@ -17,6 +17,7 @@ internal sealed class LoadSession
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly Lock _progressLock = new();
     private long _bytesRead;
+    private long _directBytes;
     private int _tensorsLoaded;
     private LoadProgress _reported;
 
@@ -51,7 +52,11 @@ internal sealed class LoadSession
         Clock.Hashing,
         Clock.Placing,
         Plan.Staging.Lanes)
-    { BytesMapped = Plan.MappedBytes };
+    {
+        BytesMapped = Plan.MappedBytes,
+        DirectBytes = Interlocked.Read(ref _directBytes),
+        IsMapped = Plan.Options.ReadMode == ReadMode.Mapped,
+    };
 
     /// <summary>Carries the plan out.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; every lane has ended.</exception>
@@ -91,6 +96,15 @@ internal sealed class LoadSession
 
         _destinations.RunDone();
         Report();
+    }
+
+    /// <summary>Counts bytes that were read past the page cache, unless the file system has refused by now.</summary>
+    public void CountDirect(LocalFileSource file, long bytes)
+    {
+        if (!file.RefusesDirect)
+        {
+            Interlocked.Add(ref _directBytes, bytes);
+        }
     }
 
     /// <summary>Says which tensor, file and offset a failure concerns.</summary>

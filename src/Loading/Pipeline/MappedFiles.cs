@@ -21,7 +21,7 @@ internal sealed class MappedFiles : IDisposable
     {
         _checkpoint = plan.Checkpoint;
         _files = plan.Options.ReadMode == ReadMode.Mapped
-            ? [.. plan.Checkpoint.Files.Select(file => file.Source is IMappableByteSource source ? new CheckpointFile(file.Name, file.Path, file.Format, MappedSource.Over(source, this)) : file)]
+            ? [.. plan.Checkpoint.Files.Select(file => file.Source is IFileByteSource source ? new CheckpointFile(file.Name, file.Path, file.Format, MappedSource.Over(source, this)) : file)]
             : plan.Checkpoint.Files;
     }
 

@@ -5,10 +5,10 @@ namespace IlgpuLoader.Loading;
 /// <summary>A source whose bytes come from the mappings of a load where they are those of a local file, and else as they always do. Owns nothing; safe for parallel readers.</summary>
 internal class MappedSource : ISequentialByteSource
 {
-    private readonly IMappableByteSource _inner;
+    private readonly IFileByteSource _inner;
     private readonly MappedFiles _files;
 
-    private MappedSource(IMappableByteSource inner, MappedFiles files)
+    private MappedSource(IFileByteSource inner, MappedFiles files)
     {
         _inner = inner;
         _files = files;
@@ -23,7 +23,7 @@ internal class MappedSource : ISequentialByteSource
     /// <summary>Puts mappings over a source. If it can read on the calling thread, the result can.</summary>
     /// <param name="inner">The source; it stays its owner's.</param>
     /// <param name="files">The mappings.</param>
-    public static MappedSource Over(IMappableByteSource inner, MappedFiles files) =>
+    public static MappedSource Over(IFileByteSource inner, MappedFiles files) =>
         inner is ISynchronousByteSource synchronous ? new OnCallingThread(inner, synchronous, files) : new MappedSource(inner, files);
 
     /// <inheritdoc/>
@@ -58,7 +58,7 @@ internal class MappedSource : ISequentialByteSource
         return true;
     }
 
-    private sealed class OnCallingThread(IMappableByteSource inner, ISynchronousByteSource synchronous, MappedFiles files)
+    private sealed class OnCallingThread(IFileByteSource inner, ISynchronousByteSource synchronous, MappedFiles files)
         : MappedSource(inner, files), ISynchronousByteSource
     {
         public int Read(long offset, Span<byte> destination) =>

@@ -45,7 +45,7 @@ public sealed record LoadOptions
     /// </summary>
     public TensorManifest? Manifest { get; init; }
 
-    /// <summary>How many lanes read side by side; null for one a core, at most eight.</summary>
+    /// <summary>How many lanes read side by side; null for one a core, at most eight, and eight where most bytes are read past the page cache.</summary>
     public int? Lanes { get; init; }
 
     /// <summary>

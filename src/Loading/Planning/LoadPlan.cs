@@ -126,6 +126,12 @@ public sealed class LoadPlan
     /// <summary>The parts of runs and where they go; each run owns a range of them.</summary>
     public ImmutableArray<Placement> Placements { get; }
 
+    /// <summary>
+    /// How each file of the checkpoint is read, by its index there, and why; empty on the meta device. Of a file that is read directly,
+    /// segments and views that do not lie side by side go through the page cache none the less.
+    /// </summary>
+    public ImmutableArray<FileReadMode> FileModes { get; internal init; } = [];
+
     /// <summary>Lanes and staging slots.</summary>
     public StagingLayout Staging { get; }
 
@@ -276,6 +282,15 @@ public sealed class LoadPlan
 
         return new RunRange(first, end - first);
     }
+
+    /// <summary>The file that a run's bytes are read from directly; null where they go through the page cache.</summary>
+    internal LocalFileSource? DirectFileOf(in ReadRun run) =>
+        FileModes[run.File].Mode == ReadMode.Direct
+        && run.Kind is RunKind.InPlace or RunKind.Staged or RunKind.Sieved
+        && Checkpoint.Files[run.File].Source.FindFileRange(run.Offset, run.ByteLength) is var (file, offset)
+        && offset == run.Offset
+            ? file
+            : null;
 
     /// <summary>How many memories are filled: the tensors, of which some have none of their own, and behind them the blocks.</summary>
     internal int DestinationCount => Tensors.Length + Blocks.Length;

@@ -73,27 +73,55 @@ internal sealed class LoadPlanner
         }
 
         var slabs = FormSlabs(tensors, ref blocks);
-        var lanes = _options.Lanes ?? StagingLayout.DefaultLanes;
         if (_options.Device.Kind == DeviceKind.Meta)
         {
-            return new LoadPlan(_checkpoint, _options, tensors.DrainToImmutable(), blocks, slabs, [], [], new StagingLayout(lanes, 0, 0));
+            var none = new StagingLayout(_options.Lanes ?? StagingLayout.DefaultLanes, 0, 0);
+            return new LoadPlan(_checkpoint, _options, tensors.DrainToImmutable(), blocks, slabs, [], [], none);
         }
 
-        var staging = StagingLayout.Fit(lanes, SlotBytes(hasViews ? tensors : []), _options.StagingBytes);
-        var (runs, placements) = FindRuns(tensors, blocks, staging.SlotBytes);
+        var files = new FileParts(_checkpoint);
+        foreach (var (_, memory) in Destinations(tensors, blocks))
+        {
+            files.Add(memory);
+        }
+
+        var modes = ReadModes.Choose(_checkpoint, _options.ReadMode, files.Parts, HostCopies() * files.DestinationBytes);
+        var isDirect = files.BytesOf(modes, ReadMode.Direct) > files.Bytes / 2;
+        var lanes = _options.Lanes ?? (isDirect ? StagingLayout.DefaultDirectLanes : StagingLayout.DefaultLanes);
+        // Disks give most where reads past the page cache are long, and what they bring is in no cache of a core.
+        var preferred = Math.Max(_options.Device.PreferredSlotBytes, isDirect ? StagingLayout.DirectSlotBytes : 0);
+        // A direct read takes in the whole of the first and the last block.
+        var margin = modes.Select(mode => mode.Alignment?.Margin ?? 0).DefaultIfEmpty().Max();
+        preferred = Math.Max(preferred, margin > 0 ? StagingLayout.SmallestSlot : 0);
+        var staging = StagingLayout.Fit(lanes, Math.Max(preferred, ViewSlotBytes(hasViews ? tensors : [])), _options.StagingBytes);
+        var room = staging.SlotBytes - margin;
+        var builder = new RunBuilder(
+            _options.Device.IsHost,
+            Math.Min(room, preferred),
+            room,
+            keepsTensorsWhole: _options.Manifest is not null,
+            readsExactly: _options.ExactSlices);
+        var (runs, placements) = builder.Build(found =>
+        {
+            foreach (var (index, memory) in Destinations(tensors, blocks))
+            {
+                found.Add(index, memory, files.IndexOf(memory));
+            }
+        });
         if (maps)
         {
             runs = MappedTensors.WithoutSlots(runs, _checkpoint.Files);
         }
 
-        if (!runs.Any(run => run.IsStaged))
+        if (!runs.Any(run => run.IsStaged || (run.IsInPlace && modes[run.File].Mode == ReadMode.Direct)))
         {
-            // Without staged runs the slots need not exist, and the cap on them need not cost lanes.
+            // Without staged runs the slots need not exist, and the cap on them need not cost lanes. Direct reads go through them:
+            // a tensor hardly ever begins where a block of the file does.
             staging = new StagingLayout(lanes, 0, 0);
         }
 
         staging = staging with { Lanes = Math.Clamp(runs.Length, 1, staging.Lanes) };
-        return new LoadPlan(_checkpoint, _options, tensors.DrainToImmutable(), blocks, slabs, runs, placements, staging);
+        return new LoadPlan(_checkpoint, _options, tensors.DrainToImmutable(), blocks, slabs, runs, placements, staging) { FileModes = modes };
     }
 
     private ImmutableArray<long> FormSlabs(ImmutableArray<PlannedTensor>.Builder tensors, ref ImmutableArray<PlannedBlock> blocks)
@@ -109,34 +137,22 @@ internal sealed class LoadPlanner
         return slabs;
     }
 
-    private (ImmutableArray<ReadRun> Runs, ImmutableArray<Placement> Placements) FindRuns(
-        ImmutableArray<PlannedTensor>.Builder tensors, ImmutableArray<PlannedBlock> blocks, int slotBytes)
+    // What is read, each with its index as a destination: of a block its first tensor stands for it, the others are there with it.
+    private IEnumerable<(int Index, PlannedTensor Memory)> Destinations(
+        ImmutableArray<PlannedTensor>.Builder tensors, ImmutableArray<PlannedBlock> blocks)
     {
-        var fileIndexes = _checkpoint.Files.Select((file, index) => (file, index)).ToDictionary(pair => pair.file, pair => pair.index);
-        var builder = new RunBuilder(
-            _options.Device.IsHost,
-            Math.Min(slotBytes, _options.Device.PreferredSlotBytes),
-            slotBytes,
-            keepsTensorsWhole: _options.Manifest is not null,
-            readsExactly: _options.ExactSlices);
-        return builder.Build(AddAll);
-
-        void AddAll(RunBuilder runs)
+        for (var i = 0; i < tensors.Count; i++)
         {
-            for (var i = 0; i < tensors.Count; i++)
+            if (tensors[i].Block is { } block)
             {
-                if (tensors[i].Place?.Block is { } block)
+                if (blocks[block].Tensors[0] == i && IsRead(blocks[block].Memory))
                 {
-                    // Its first tensor stands for it; the others are there with it.
-                    if (blocks[block].Tensors[0] == i && IsRead(blocks[block].Memory))
-                    {
-                        runs.Add(tensors.Count + block, blocks[block].Memory, fileIndexes[tensors[i].Source.File]);
-                    }
+                    yield return (tensors.Count + block, blocks[block].Memory);
                 }
-                else if (tensors[i].TiedTo is null && IsRead(tensors[i]))
-                {
-                    runs.Add(i, tensors[i], fileIndexes[tensors[i].Source.File]);
-                }
+            }
+            else if (tensors[i].TiedTo is null && IsRead(tensors[i]))
+            {
+                yield return (i, tensors[i]);
             }
         }
     }
@@ -144,22 +160,17 @@ internal sealed class LoadPlanner
     // A view of a mapped file is looked at only where its hash is asked for.
     private bool IsRead(PlannedTensor tensor) => !tensor.IsMapped || _options.Manifest is not null;
 
-    // The host decodes from slots that its caches hold. A gathered view has larger ones: they are fewer passes over its storage.
-    private int SlotBytes(IEnumerable<PlannedTensor> tensors)
-    {
-        var preferred = _options.Device.PreferredSlotBytes;
-        if (!_options.Device.IsHost)
-        {
-            return preferred;
-        }
+    // How many times the tensors will be in the host's memory.
+    private int HostCopies() => _options.Device is DeviceGroup group ? group.Members.Count(member => member.IsHost) : _options.Device.IsHost ? 1 : 0;
 
-        var largest = tensors
+    // The host decodes from slots that its caches hold. A gathered view has larger ones: they are fewer passes over its storage.
+    private int ViewSlotBytes(IEnumerable<PlannedTensor> tensors) => !_options.Device.IsHost ? 0 : (int)Math.Min(
+        TensorPieces.ViewPieceBytes,
+        tensors
             .Where(tensor => tensor is { TiedTo: null, Place: null, Source.IsContiguous: false })
             .Select(tensor => tensor.SourceByteLength)
             .DefaultIfEmpty()
-            .Max();
-        return Math.Max(preferred, (int)Math.Min(largest, TensorPieces.ViewPieceBytes));
-    }
+            .Max());
 
     private void CheckOptions()
     {

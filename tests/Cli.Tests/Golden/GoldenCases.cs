@@ -79,8 +79,8 @@ internal static class GoldenCases
             "plan {samples}/tiny-llama --tp 3"),
         GoldenCase.InBothForms(
             "errors/7-device-or-memory",
-            "load {tmp}/enormous.safetensors " + OnHost,
-            "plan {tmp}/enormous.safetensors " + OnHost),
+            "load {tmp}/enormous.safetensors --read buffered " + OnHost,
+            "plan {tmp}/enormous.safetensors --read buffered " + OnHost),
         new("errors/7-no-such-device", "load {tmp}/mixed.safetensors --device cuda:77", "load {tmp}/mixed.safetensors --device cuda:77 --json")
         {
             // GPUs where there are some; and why there are none, where drivers failed or ILGPU is missing.
