@@ -166,6 +166,7 @@ internal static class Tool
             new DiffCommand(),
             new PlanCommand(),
             new LoadCommand(),
+            new BenchCommand(),
             new ConvertCommand(),
             new SynthCommand(),
             new DevicesCommand(),

@@ -1,11 +1,11 @@
 using System.Text.Json;
-using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Harness;
 
 /// <summary>
 /// The tool converts a bf16 checkpoint in four shards to F8_E4M3 and to F32, in shards, as a process of its own; in
-/// interleaved pairs with plain reads of the input and plain writes of as many bytes, forced to disk like the output.
+/// interleaved rounds with plain reads of the input and plain writes of as many bytes, forced to disk like the output.
 /// </summary>
 internal sealed class ConvertScenario : IScenario
 {
@@ -18,67 +18,60 @@ internal sealed class ConvertScenario : IScenario
 
     public string Name => "convert";
 
-    public string Description => $"convert a bf16 checkpoint to f8_e4m3 and f32 shards: GB/s, peak memory; at most {MaximumRounds} rounds";
+    public string Description => $"convert a bf16 checkpoint to f8_e4m3 and f32 shards: speed, peak memory; at most {MaximumRounds} rounds";
 
-    public async Task<IReadOnlyList<Row>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
+    public bool IsDefault => false;
+
+    public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
-        var input = await Data.CheckpointAsync(options, cancellationToken);
-        var rows = new List<Row>();
+        var input = await TensorFiles.LlamaAsync(options, cancellationToken);
+        await using var file = await MeasuredFile.OpenAsync(options, input, cancellationToken);
+        var rows = new List<Measurement>();
         foreach (var dtype in (string[])["f8_e4m3", "f32"])
         {
-            rows.AddRange(await ConvertAsync(options, input, dtype, cancellationToken));
+            options.Log.WriteLine($"to {dtype}");
+            await ConvertAsync(options, input, file, dtype, rows, cancellationToken);
         }
 
         return rows;
     }
 
-    private static async Task<IEnumerable<Row>> ConvertAsync(
-        HarnessOptions options, string input, string dtype, CancellationToken cancellationToken)
+    private static async Task ConvertAsync(
+        HarnessOptions options, string input, MeasuredFile file, string dtype, List<Measurement> rows, CancellationToken cancellationToken)
     {
-        options.Log.WriteLine($"to {dtype}");
-        var output = Path.Combine(options.DataFolder, "converted");
-        await using var checkpoint = await Checkpoint.OpenAsync(input, null, cancellationToken);
-        using var read = new ReadYardstick(checkpoint.Files.Select(file => file.Path));
-        var best = read.FindBest();
+        var (output, plain) = (Path.Combine(options.DataFolder, "converted"), Path.Combine(options.DataFolder, "plain"));
+        var (reads, best) = (file.Limits.Reads, file.Limits.Best);
         // Once before it is measured: what it writes is what the yardstick writes.
         var (_, _, sizes) = await RunToolAsync(input, output, dtype, cancellationToken);
-        var lanes = LaneCounts.MinBy(count => WriteYardstick.Measure(Path.Combine(options.DataFolder, "plain"), [Math.Min(sizes[0], 512L << 20)], count));
-        var bytes = read.TotalBytes + sizes.Sum();
+        var lanes = LaneCounts.MinBy(count => WriteYardstick.Measure(plain, [Math.Min(sizes[0], 512L << 20)], count));
         var peaks = new List<double>();
-        var pairs = await Pairs.MeasureAsync(
+        var row = await InterleavedRounds.MeasureAsync(
+            $"convert to {dtype} shards, read + written",
             Math.Min(options.Rounds, MaximumRounds),
-            async () =>
+            async token =>
             {
-                Warm(sizes);
-                var (seconds, peak, _) = await RunToolAsync(input, output, dtype, cancellationToken);
+                Warm(sizes, token);
+                var (seconds, peak, _) = await RunToolAsync(input, output, dtype, token);
                 peaks.Add(peak);
                 return seconds;
             },
-            () =>
-            {
-                Warm(sizes);
-                return read.Measure(best.Lanes, best.BlockBytes) + WriteYardstick.Measure(Path.Combine(options.DataFolder, "plain"), sizes, lanes);
-            });
-        return
-        [
-            Pairs.RowOf(
-                $"convert to {dtype} shards, read + written",
-                bytes,
-                pairs,
-                $"plain reads, {best.Lanes} lanes x {best.BlockBytes >> 20} MiB, then plain writes, {lanes} lanes, forced to disk",
-                "≥ 0.8"),
-            new Row(
-                $"peak memory of the tool, to {dtype}",
-                $"{peaks.Max() / (1 << 20):0} MiB",
-                "",
-                "",
-                $"≤ {MaximumPeak >> 20} MiB"),
-        ];
+            [
+                Contestant.Limit($"{best}, then plain writes, {lanes} lanes, forced to disk", token =>
+                {
+                    Warm(sizes, token);
+                    return reads.Measure(best, token) + WriteYardstick.Measure(plain, sizes, lanes);
+                }) with
+                { Target = 0.8 },
+            ],
+            cancellationToken);
+        rows.Add(row with { Bytes = reads.TotalBytes + sizes.Sum() });
+        rows.Add(Measurement.Of($"peak memory of the tool, to {dtype}", MeasuredQuantity.Bytes, peaks) with { Budget = MaximumPeak });
     }
 
     // A virtual machine gives memory that nobody uses back to its host and gets it again page by page, slowly: whoever wrote
     // first would pay for the pages of both. Here each finds as many warm ones as it writes.
-    private static void Warm(IReadOnlyList<long> sizes) => MemoryYardsticks.FirstTouch(sizes.Sum(), Environment.ProcessorCount);
+    private static void Warm(IReadOnlyList<long> sizes, CancellationToken cancellationToken) =>
+        MemoryYardsticks.FirstTouch(sizes.Sum(), Environment.ProcessorCount, sizes.Sum(), cancellationToken);
 
     private static async Task<(double Seconds, double Peak, IReadOnlyList<long> Sizes)> RunToolAsync(
         string input, string output, string dtype, CancellationToken cancellationToken)

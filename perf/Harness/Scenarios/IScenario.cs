@@ -1,3 +1,5 @@
+using IlgpuLoader.Loading;
+
 namespace IlgpuLoader.Harness;
 
 /// <summary>One thing that is measured.</summary>
@@ -9,6 +11,9 @@ internal interface IScenario
     /// <summary>What it measures, in a line.</summary>
     string Description { get; }
 
+    /// <summary>Whether it runs where none is named: not what takes minutes by itself.</summary>
+    bool IsDefault => true;
+
     /// <summary>Measures it.</summary>
-    Task<IReadOnlyList<Row>> RunAsync(HarnessOptions options, CancellationToken cancellationToken);
+    Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken);
 }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Harness;
 
@@ -15,10 +17,10 @@ internal sealed class OpenScenario : IScenario
 
     public string Description => "open 10,000 tensors, and a vocabulary of 150,000: first, later, and from the start of the tool";
 
-    public async Task<IReadOnlyList<Row>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
-        var tensors = await Data.ManyTensorsAsync(options, ".safetensors", cancellationToken);
-        var vocabulary = await Data.VocabularyAsync(options, cancellationToken);
+        var tensors = await TensorFiles.ManyAsync(options, ".safetensors", cancellationToken);
+        var vocabulary = await TensorFiles.VocabularyAsync(options, cancellationToken);
         options.Log.WriteLine("opening in new processes");
         var (first, later) = await OpenAsync(options, tensors, cancellationToken);
         var (firstVocabulary, laterVocabulary) = await OpenAsync(options, vocabulary, cancellationToken);
@@ -27,21 +29,21 @@ internal sealed class OpenScenario : IScenario
         {
             var started = Stopwatch.GetTimestamp();
             await ToolProcess.RunAsync(["verify", tensors], cancellationToken);
-            tool.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            tool.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
 
         return
         [
-            new Row("open 10,000 tensors, first in a process", $"{first.ToString("0.0")} ms", "", "", "≤ 60 ms"),
-            new Row("open 10,000 tensors, 2nd to 20th", $"{later.ToString("0.0")} ms", "", "", "≤ 12 ms"),
-            new Row("open a vocabulary of 150,000 tokens, first in a process", $"{firstVocabulary.ToString("0.0")} ms", "", "", ""),
-            new Row("open a vocabulary of 150,000 tokens, 2nd to 20th", $"{laterVocabulary.ToString("0.0")} ms", "", "", "≤ 30 ms"),
-            new Row("tool, from start to exit of verify", $"{Statistic.Of(tool).ToString("0")} ms", "", "", "≤ 200 ms to opened"),
+            Measurement.Of("open 10,000 tensors, first in a process", MeasuredQuantity.Seconds, first) with { Budget = 0.060 },
+            Measurement.Of("open 10,000 tensors, 2nd to 20th", MeasuredQuantity.Seconds, later) with { Budget = 0.012 },
+            Measurement.Of("open a vocabulary of 150,000 tokens, first in a process", MeasuredQuantity.Seconds, firstVocabulary),
+            Measurement.Of("open a vocabulary of 150,000 tokens, 2nd to 20th", MeasuredQuantity.Seconds, laterVocabulary) with { Budget = 0.030 },
+            Measurement.Of("tool, from start to exit of verify", MeasuredQuantity.Seconds, tool) with { Budget = 0.200 },
         ];
     }
 
-    /// <summary>Opens a checkpoint twenty times in each of several new processes: milliseconds of the first, and of the later ones.</summary>
-    internal static async Task<(Statistic First, Statistic Later)> OpenAsync(HarnessOptions options, string path, CancellationToken cancellationToken)
+    /// <summary>Opens a checkpoint twenty times in each of several new processes: seconds of the first, and of the later ones.</summary>
+    internal static async Task<(List<double> First, List<double> Later)> OpenAsync(HarnessOptions options, string path, CancellationToken cancellationToken)
     {
         var first = new List<double>();
         var later = new List<double>();
@@ -49,13 +51,13 @@ internal sealed class OpenScenario : IScenario
         {
             var times = (await ToolProcess.RunSelfAsync([OpenChild.Argument, path], cancellationToken))
                 .Split('\n', StringSplitOptions.RemoveEmptyEntries)
-                .Select(line => double.Parse(line, System.Globalization.CultureInfo.InvariantCulture))
+                .Select(line => double.Parse(line, CultureInfo.InvariantCulture))
                 .ToArray();
             first.Add(times[0]);
-            later.Add(Statistic.Of(times.Skip(1)).Median);
+            later.Add(MeasuredStatistic.Of(times.Skip(1)).Median);
         }
 
-        return (Statistic.Of(first), Statistic.Of(later));
+        return (first, later);
     }
 
     /// <summary>The measuring process: nothing has been compiled or cached before its first open.</summary>
@@ -70,7 +72,7 @@ internal sealed class OpenScenario : IScenario
                 var started = Stopwatch.GetTimestamp();
                 await using (await Checkpoint.OpenAsync(path))
                 {
-                    Console.WriteLine(Stopwatch.GetElapsedTime(started).TotalMilliseconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                    Console.WriteLine(Stopwatch.GetElapsedTime(started).TotalSeconds.ToString("R", CultureInfo.InvariantCulture));
                 }
             }
         }

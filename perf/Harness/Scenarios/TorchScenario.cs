@@ -1,113 +1,88 @@
 using System.Diagnostics;
-using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Harness;
 
 /// <summary>
-/// One GiB of float32 in 256 tensors, as a PyTorch file and as safetensors: opening, loading in interleaved pairs with plain
-/// reads of the same bytes, and against <c>torch.load</c> where Python has it.
+/// Float32 in 256 tensors as a PyTorch file: opening, loading in interleaved rounds with the limits and with the same tensors as
+/// safetensors, and against <c>torch.load</c> of the same tensors in every form that Python's torch reads, each into fresh memory.
 /// </summary>
 internal sealed class TorchScenario : IScenario
 {
+    // Three times the best of what torch.load does: every form is held against that.
+    private const double Target = 3;
+
     public string Name => "torch";
 
-    public string Description => "open and load 1 GiB of float32 in 256 tensors from a PyTorch file: beside safetensors, plain reads and torch.load";
+    public string Description => "open and load a PyTorch file: beside safetensors, the limits, and torch.load of zip, legacy and mapped files";
 
-    public async Task<IReadOnlyList<Row>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
-        var torch = await Data.FloatsAsync(options, ".pt", cancellationToken);
-        var safetensors = await Data.FloatsAsync(options, ".safetensors", cancellationToken);
-        var many = await Data.ManyTensorsAsync(options, ".pt", cancellationToken);
+        var torch = await TensorFiles.FloatsAsync(options, ".pt", cancellationToken);
+        var many = await TensorFiles.ManyAsync(options, ".pt", cancellationToken);
         options.Log.WriteLine("opening in new processes");
         var (first, later) = await OpenScenario.OpenAsync(options, torch, cancellationToken);
         var (_, laterMany) = await OpenScenario.OpenAsync(options, many, cancellationToken);
-        var rows = new List<Row>
-        {
-            new("open a .pt of 1 GiB, 256 tensors, first in a process", $"{first.ToString("0.0")} ms", "", "", ""),
-            new("open a .pt of 1 GiB, 256 tensors, 2nd to 20th", $"{later.ToString("0.0")} ms", "", "", "≤ 20 ms"),
-            new("open a .pt of 10,000 tensors, 2nd to 20th", $"{laterMany.ToString("0.0")} ms", "", "", ""),
-        };
-        rows.AddRange(await LoadAsync(options, "safetensors", safetensors, cancellationToken));
-        rows.AddRange(await LoadAsync(options, ".pt", torch, cancellationToken));
-        rows.Add(await AgainstSafetensorsAsync(options, torch, safetensors, cancellationToken));
-        using var python = PythonTorch.Start();
-        if (python is null)
-        {
-            options.Log.WriteLine("no Python with torch here: not compared with torch.load");
-            return rows;
-        }
-
-        rows.Add(await AgainstPythonAsync(options, ".pt of 1 GiB", torch, python, cancellationToken));
-        rows.Add(await AgainstPythonAsync(options, ".pt of 10,000 tensors", many, python, cancellationToken));
+        List<Measurement> rows =
+        [
+            Measurement.Of("open a .pt of 256 tensors, first in a process", MeasuredQuantity.Seconds, first),
+            Measurement.Of("open a .pt of 256 tensors, 2nd to 20th", MeasuredQuantity.Seconds, later) with { Budget = 0.020 },
+            Measurement.Of("open a .pt of 10,000 tensors, 2nd to 20th", MeasuredQuantity.Seconds, laterMany),
+        ];
+        await LoadAsync(options, torch, rows, cancellationToken);
+        await AgainstPythonAsync(options, torch, many, rows, cancellationToken);
         return rows;
     }
 
-    private static async Task<IEnumerable<Row>> LoadAsync(HarnessOptions options, string format, string path, CancellationToken cancellationToken)
+    private static async Task LoadAsync(HarnessOptions options, string torch, List<Measurement> rows, CancellationToken cancellationToken)
     {
-        options.Log.WriteLine($"loading {format}");
-        await using var checkpoint = await Checkpoint.OpenAsync(path, null, cancellationToken);
-        using var read = new ReadYardstick([path]);
-        var best = read.FindBest();
-        var yardstick = $"plain reads, {best.Lanes} lanes x {best.BlockBytes >> 20} MiB";
-        double Read() => read.Measure(best.Lanes, best.BlockBytes);
-
+        var safetensors = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
+        await using var file = await MeasuredFile.OpenAsync(options, torch, cancellationToken);
+        await using var other = await IlgpuLoader.Formats.Checkpoint.OpenAsync(safetensors, null, cancellationToken);
+        options.Log.WriteLine("loading .pt");
         var loader = new CheckpointLoader();
-        var plan = loader.Plan(checkpoint);
-        await using var model = await loader.LoadAsync(plan, null, cancellationToken);
-        await loader.LoadIntoAsync(plan, model, null, cancellationToken);
-        var again = await Pairs.MeasureAsync(
-            options.Rounds, async () => (await loader.LoadIntoAsync(plan, model, null, cancellationToken)).Elapsed.TotalSeconds, Read);
-        model.Dispose();
-        var first = await Pairs.MeasureAsync(
-            options.Rounds,
-            async () =>
-            {
-                await using var fresh = await loader.LoadAsync(plan, null, cancellationToken);
-                return fresh.Statistics.Elapsed.TotalSeconds;
-            },
-            () => MemoryYardsticks.FirstTouch(plan.DestinationBytes, plan.Staging.Lanes) + Read());
-        return
-        [
-            Pairs.RowOf($"load 1 GiB {format}, reused memory", read.TotalBytes, again, yardstick, "≥ 0.85"),
-            Pairs.RowOf($"load 1 GiB {format}, first load", read.TotalBytes, first, "first touch + " + yardstick, "≥ 0.8"),
-        ];
-    }
-
-    // The two formats in turn, each into memory of its own that it has filled before.
-    private static async Task<Row> AgainstSafetensorsAsync(
-        HarnessOptions options, string torch, string safetensors, CancellationToken cancellationToken)
-    {
-        options.Log.WriteLine("one format against the other");
-        var loader = new CheckpointLoader();
-        await using var first = await Checkpoint.OpenAsync(torch, null, cancellationToken);
-        await using var second = await Checkpoint.OpenAsync(safetensors, null, cancellationToken);
-        var (plan, other) = (loader.Plan(first), loader.Plan(second));
-        await using var model = await loader.LoadAsync(plan, null, cancellationToken);
-        await using var otherModel = await loader.LoadAsync(other, null, cancellationToken);
-        var pairs = await Pairs.MeasureAsync(
-            options.Rounds,
-            async () => (await loader.LoadIntoAsync(plan, model, null, cancellationToken)).Elapsed.TotalSeconds,
-            () => loader.LoadIntoAsync(other, otherModel, null, cancellationToken).GetAwaiter().GetResult().Elapsed.TotalSeconds);
-        return Pairs.RowOf("load 1 GiB .pt beside safetensors", plan.DestinationBytes, pairs, "the same as safetensors", "1");
-    }
-
-    // Each opens and loads in turn.
-    private static async Task<Row> AgainstPythonAsync(
-        HarnessOptions options, string what, string path, PythonTorch python, CancellationToken cancellationToken)
-    {
-        options.Log.WriteLine("against torch.load");
-        var loader = new CheckpointLoader();
-        var pairs = await Pairs.MeasureAsync(
-            options.Rounds,
-            async () =>
+        var (plan, otherPlan) = (file.Plan(), loader.Plan(other));
+        await using (var model = await loader.LoadAsync(otherPlan, null, cancellationToken))
+        {
+            var beside = new Contestant("the same tensors as safetensors", MeasuredAgainst.Baseline, async token =>
             {
                 var started = Stopwatch.GetTimestamp();
-                await using var checkpoint = await Checkpoint.OpenAsync(path, null, cancellationToken);
-                await using var model = await loader.LoadAsync(loader.Plan(checkpoint), null, cancellationToken);
+                await loader.LoadIntoAsync(otherPlan, model, null, token);
                 return Stopwatch.GetElapsedTime(started).TotalSeconds;
-            },
-            () => python.Load(path));
-        return Pairs.RowOf($"open and load a {what}", new FileInfo(path).Length, pairs, "torch.load(weights_only=True)", "figure");
+            });
+            rows.Add(await LoadMeasurements.AgainAsync(
+                ".pt keep, reused memory", plan, options.Rounds, [file.Limits.Read(plan, 0.95), beside], cancellationToken));
+        }
+
+        rows.Add(await LoadMeasurements.FirstAsync(
+            ".pt keep, first load", plan, options.Rounds, [file.Limits.FirstTouchAndRead(plan, 0.9)], cancellationToken));
+    }
+
+    private static async Task AgainstPythonAsync(
+        HarnessOptions options, string torch, string many, List<Measurement> rows, CancellationToken cancellationToken)
+    {
+        options.Log.WriteLine("against torch.load");
+        using var plain = PeerScripts.TorchLoad("zip", "plain");
+        using var mapped = PeerScripts.TorchLoad("mmap=True", "mmap");
+        rows.Add(await FreshLoad.RowAsync(
+            "open and load a .pt of 256 tensors",
+            options.Rounds,
+            torch,
+            new FileInfo(torch).Length,
+            [plain.Loading(torch, Target), mapped.Loading(torch, Target), await LegacyAsync(torch)],
+            cancellationToken));
+        rows.Add(await FreshLoad.RowAsync(
+            "open and load a .pt of 10,000 tensors", options.Rounds, many, null, [plain.Loading(many)], cancellationToken));
+
+        // torch.load of the copy against ours of the same tensors; the process is the one that reads zip files.
+        async Task<Contestant> LegacyAsync(string path)
+        {
+            const string name = "torch.load legacy";
+            var copy = Path.ChangeExtension(path, ".legacy.pt");
+            var reason = plain.Missing ?? await PeerScripts.WriteLegacyAsync(path, copy, cancellationToken);
+            return reason is not null
+                ? Contestant.Missing(name, MeasuredAgainst.Peer, reason)
+                : plain.Loading(copy, Target) with { Name = name };
+        }
     }
 }

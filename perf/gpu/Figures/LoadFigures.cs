@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Harness;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Perf.Gpu;
@@ -94,7 +93,7 @@ internal sealed class LoadFigures(
         {
             Name = $"{name}, again",
             Against = "PyTorch's, in pairs",
-            Ratio = Statistic.Of(ours.Zip(theirs, (mine, other) => other / mine)).Median,
+            Ratio = MeasuredStatistic.Of(ours.Zip(theirs, (mine, other) => other / mine)).Median,
             Target = LeastOfTorch,
             Note = null,
         });
@@ -134,7 +133,7 @@ internal sealed class LoadFigures(
 
     private static FigureRow RowOf(string name, long bytes, IReadOnlyList<double> seconds)
     {
-        var rate = Statistic.Of(seconds.Select(each => bytes / each / 1e9));
+        var rate = MeasuredStatistic.Of(seconds.Select(each => bytes / each / 1e9));
         return new FigureRow(Group, name, "GB/s read", rate.Median, rate.Minimum, rate.Maximum);
     }
 }

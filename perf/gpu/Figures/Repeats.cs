@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using IlgpuLoader.Harness;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Perf.Gpu;
 
@@ -12,13 +12,13 @@ internal static class Repeats
     private const int MostLaunches = 2000;
 
     /// <summary>The seconds of one launch: the median, least and greatest of several series.</summary>
-    public static Statistic Measure(int rounds, Action launch, Action synchronise)
+    public static MeasuredStatistic Measure(int rounds, Action launch, Action synchronise)
     {
         // The first one compiles, and brings memory and clocks up.
         _ = Series(1, launch, synchronise);
         var once = Series(1, launch, synchronise);
         var launches = (int)Math.Clamp(Math.Ceiling(LeastSeconds / Math.Max(once, 1e-7)), 1, MostLaunches);
-        return Statistic.Of(Enumerable.Range(0, rounds).Select(_ => Series(launches, launch, synchronise)).ToArray());
+        return MeasuredStatistic.Of(Enumerable.Range(0, rounds).Select(_ => Series(launches, launch, synchronise)).ToArray());
     }
 
     private static double Series(int launches, Action launch, Action synchronise)

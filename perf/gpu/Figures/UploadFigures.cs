@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Harness;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Perf.Gpu;
 
@@ -34,7 +34,7 @@ internal sealed class UploadFigures(BenchDevice device, BenchOptions options)
         return [best with { Name = $"page-locked upload, the best: {best.Name}" }, .. rows];
     }
 
-    private Statistic Series(int slotBytes, int streamCount, long total)
+    private MeasuredStatistic Series(int slotBytes, int streamCount, long total)
     {
         const int slotsPerStream = 2;
         var slots = streamCount * slotsPerStream;
@@ -47,7 +47,7 @@ internal sealed class UploadFigures(BenchDevice device, BenchOptions options)
             // Pages are there before they are read.
             leases.ForEach(lease => lease.Memory.Span.Fill(1));
             _ = Once();
-            return Statistic.Of(Enumerable.Range(0, options.Rounds).Select(_ => Once()).ToArray());
+            return MeasuredStatistic.Of(Enumerable.Range(0, options.Rounds).Select(_ => Once()).ToArray());
         }
         finally
         {
@@ -71,6 +71,6 @@ internal sealed class UploadFigures(BenchDevice device, BenchOptions options)
         }
     }
 
-    private static FigureRow RowOf(string name, long bytes, Statistic seconds) =>
+    private static FigureRow RowOf(string name, long bytes, MeasuredStatistic seconds) =>
         new(Group, name, "GB/s", bytes / seconds.Median / 1e9, bytes / seconds.Maximum / 1e9, bytes / seconds.Minimum / 1e9);
 }

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using IlgpuLoader.Gpu;
-using IlgpuLoader.Harness;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Perf.Gpu;
 
@@ -11,7 +11,7 @@ internal static class MachineFacts
     public static IEnumerable<KeyValuePair<string, string>> Of(BenchDevice device, BenchOptions options)
     {
         yield return new("date", DateTime.UtcNow.ToString("yyyy-MM-dd HH:mm 'UTC'"));
-        yield return new("machine", $"{Machine.Describe()}, {Environment.ProcessorCount} cores");
+        yield return new("machine", $"{MachineDescription.Current}, {Environment.ProcessorCount} cores");
         yield return new("device", $"{device.Device.Id}: {device.Device.Name}, {device.Device.TotalMemory / (double)(1L << 30):0.0} GiB, {device.Device.FreeMemory / (double)(1L << 30):0.0} GiB free");
         foreach (var fact in device.Facts)
         {

@@ -12,35 +12,12 @@ internal sealed class LoadArguments
     // the host; a GPU's allocations take longer, and this many tensors make few of them.
     private const long SlabBytes = 64L << 20;
 
-    private static readonly Dictionary<string, ReadMode> ReadModes = new(StringComparer.Ordinal)
-    {
-        ["auto"] = ReadMode.Auto,
-        ["buffered"] = ReadMode.Buffered,
-        ["direct"] = ReadMode.Direct,
-        ["mapped"] = ReadMode.Mapped,
-    };
-
     private readonly Option<string> _device = DeviceOption.CreateForSeveral("Where the tensors go.");
     private readonly Option<string> _dtype = DTypeOption.Create();
 
-    private readonly Option<int?> _lanes = new("--lanes")
-    {
-        Description = "How many lanes read side by side; by default one a core, at most eight, and eight where files are read past the page cache.",
-        HelpName = "N",
-    };
-
-    private readonly Option<string?> _memory = new("--memory")
-    {
-        Description = "The most memory for staging, such as 64MiB; by default 256MiB.",
-        HelpName = "SIZE",
-    };
-
-    private readonly Option<string> _read = new("--read")
-    {
-        Description = "How bytes come from local files: 'buffered' through the page cache, 'direct' past it, 'mapped' without a copy where tensors are kept on the host; 'auto' reads directly what is not cached.",
-        HelpName = "MODE",
-        DefaultValueFactory = _ => "auto",
-    };
+    private readonly Option<int?> _lanes = LanesOption.Create();
+    private readonly Option<string?> _memory = StagingOption.Create();
+    private readonly Option<string> _read = ReadModeOption.Create();
 
     private readonly Option<bool> _npCache = new("--np-cache")
     {
@@ -54,7 +31,6 @@ internal sealed class LoadArguments
         command.Add(_dtype);
         command.Add(_lanes);
         command.Add(_memory);
-        _read.AcceptOnlyFromAmong([.. ReadModes.Keys]);
         command.Add(_read);
         command.Add(_npCache);
     }
@@ -133,19 +109,12 @@ internal sealed class LoadArguments
             Device = DeviceOption.OpenSeveral(console, parsed.GetValue(_device)!),
             DType = DTypeOption.Parse(DType(parsed)),
             Lanes = parsed.GetValue(_lanes),
-            ReadMode = ReadModes[parsed.GetValue(_read)!],
+            ReadMode = ReadModeOption.Parse(parsed.GetValue(_read)!),
             SlabBytes = SlabBytes,
             Include = choice.Include,
             Exclude = choice.Exclude,
         };
-        if (parsed.GetValue(_memory) is not { } memory)
-        {
-            return options;
-        }
-
-        return Sizes.TryParse(memory, out var bytes)
-            ? options with { StagingBytes = bytes }
-            : throw new UsageException($"--memory takes a size such as 64MiB, not '{memory}'.");
+        return StagingOption.Parse(parsed.GetValue(_memory)) is { } bytes ? options with { StagingBytes = bytes } : options;
     }
 
     /// <summary>Makes the plan; what the planner refuses among the options is what the user typed.</summary>

@@ -15,6 +15,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(ShowDocument))]
 [JsonSerializable(typeof(LoadDocument))]
 [JsonSerializable(typeof(PlanDocument))]
+[JsonSerializable(typeof(BenchDocument))]
 [JsonSerializable(typeof(SynthDocument))]
 [JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(DevicesDocument))]

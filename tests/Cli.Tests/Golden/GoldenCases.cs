@@ -7,7 +7,7 @@ internal static class GoldenCases
     private const string OnHost = "--device host --lanes 1 --memory 1MiB";
 
     private static readonly string[] Names =
-        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "convert", "synth", "devices", "completions"];
+        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "synth", "devices", "completions"];
 
     /// <summary>All cases, in no order that matters.</summary>
     public static IReadOnlyList<GoldenCase> All { get; } =
@@ -43,6 +43,9 @@ internal static class GoldenCases
             "load {tmp}/mixed.safetensors --lanes 0",
             "load {tmp}/mixed.safetensors --memory lots",
             "load {tmp}/mixed.safetensors --repeat=-1",
+            "bench {tmp}/mixed.safetensors --rounds 0",
+            "bench {tmp}/mixed.safetensors --device meta",
+            "bench {tmp}/mixed.safetensors --dtype q4_0",
             "plan {tmp}/mixed.safetensors --tp 2 --rank 2",
             "plan {tmp}/mixed.safetensors --rank 1",
             "hash {tmp}/mixed.safetensors --values f32 --write {tmp}/manifest.json",

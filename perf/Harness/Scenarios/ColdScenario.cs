@@ -1,0 +1,47 @@
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Harness;
+
+/// <summary>Files that are not in the page cache, memory reused: every way of reading against the best plain cold reads at any depth.</summary>
+internal sealed class ColdScenario : IScenario
+{
+    private static readonly (string Name, ReadMode Mode)[] Modes =
+        [("buffered", ReadMode.Buffered), ("direct", ReadMode.Direct), ("auto", ReadMode.Auto)];
+
+    public string Name => "cold";
+
+    public string Description => "load files that are not in the page cache, buffered, direct and auto, against the best plain cold reads";
+
+    public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
+    {
+        var path = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
+        await using var file = await MeasuredFile.OpenAsync(options, path, cancellationToken);
+        if (ColdFiles.TryDrop(file.Paths) is { } reason)
+        {
+            return [.. Modes.Select(mode => Measurement.LeftOut(NameOf(mode.Name), reason))];
+        }
+
+        options.Log.WriteLine("looking for the fastest plain cold reads");
+        var reads = file.Limits.Reads;
+        var settings = reads.HasDirect ? ReadSetting.Buffered.Concat(ReadSetting.Direct) : ReadSetting.Buffered;
+        var best = reads.FindBest(settings, 1, cancellationToken, () => ColdFiles.Drop(file.Paths));
+        var rows = new List<Measurement>();
+        foreach (var (name, mode) in Modes)
+        {
+            options.Log.WriteLine($"cold, {name}");
+            var plan = file.Plan(new LoadOptions { ReadMode = mode });
+            var limit = Contestant.Limit($"cold {best}", token =>
+            {
+                ColdFiles.Drop(file.Paths);
+                return reads.Measure(best, token, plan.BytesToRead);
+            }) with
+            { Target = mode == ReadMode.Buffered ? null : 0.9 };
+            rows.Add(await LoadMeasurements.AgainAsync(
+                NameOf(name), plan, options.Rounds, [limit], cancellationToken, () => ColdFiles.Drop(file.Paths)));
+        }
+
+        return rows;
+    }
+
+    private static string NameOf(string mode) => $"cold keep, {mode}, reused memory";
+}

@@ -1,0 +1,28 @@
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Harness;
+
+/// <summary>Read-only tensors over a mapped file: from the path to the tensors, and from the plan.</summary>
+internal sealed class ZeroCopyScenario : IScenario
+{
+    // For one GiB, but nothing of it depends on the size.
+    private const double Budget = 0.005;
+
+    public string Name => "zero-copy";
+
+    public string Description => "map a file of float32 in 256 tensors and view it as tensors, against numpy.load mapped";
+
+    public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
+    {
+        var path = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
+        var array = await TensorFiles.NumpyAsync(options, cancellationToken);
+        await using var file = await MeasuredFile.OpenAsync(options, path, cancellationToken);
+        var load = new LoadOptions { ReadMode = ReadMode.Mapped };
+        options.Log.WriteLine("mapping");
+        using var numpy = PeerScripts.NumpyLoad("numpy.load mapped, one array of the same size", "mmap");
+        var planned = await LoadMeasurements.FirstAsync("load keep, mapped, zero-copy", file.Plan(load), options.Rounds, [], cancellationToken);
+        var opened = await FreshLoad.RowAsync(
+            "open and load keep, mapped, zero-copy", options.Rounds, path, null, [numpy.Loading(array)], cancellationToken, load);
+        return [planned with { Bytes = null, Budget = Budget }, opened with { Budget = Budget }];
+    }
+}

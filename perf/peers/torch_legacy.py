@@ -1,0 +1,6 @@
+"""Writes a PyTorch file again in the format before zip archives: torch_legacy.py FROM TO."""
+import sys
+
+import torch
+
+torch.save(torch.load(sys.argv[1], map_location="cpu"), sys.argv[2], _use_new_zipfile_serialization=False)

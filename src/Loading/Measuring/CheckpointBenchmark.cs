@@ -1,0 +1,240 @@
+using System.Diagnostics;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Measures how fast a checkpoint is opened, planned and loaded on this machine, in interleaved pairs with what the machine can do by itself:
+/// plain reads of the same files, first touch, streaming fill, uploads. Besides the tensors and the staging slots it takes at most half of the
+/// memory that is free then for plain reads to go into. Measure on a machine that does nothing else; one benchmark at a time.
+/// </summary>
+public sealed class CheckpointBenchmark
+{
+    // What the process may take beside the tensors and the staging slots: the runtime, headers, one decoded block a lane.
+    private const long MemoryOverhead = 150L << 20;
+
+    // Opens, peak, limits, first load, again, mapped, cold.
+    private const int FixedSteps = 7;
+
+    private readonly string _path;
+    private readonly CheckpointBenchmarkOptions _options;
+    private readonly IProgress<BenchmarkProgress>? _progress;
+    private readonly CheckpointLoader _loader = new();
+    private readonly List<Measurement> _rows = [];
+    private int _step;
+
+    private CheckpointBenchmark(string path, CheckpointBenchmarkOptions options, IProgress<BenchmarkProgress>? progress) =>
+        (_path, _options, _progress) = (path, options, progress);
+
+    /// <summary>Measures a checkpoint of local files.</summary>
+    /// <param name="path">A file, folder or index.</param>
+    /// <param name="options">What is measured; null for the defaults.</param>
+    /// <param name="progress">Called before each step, from the thread that measures.</param>
+    /// <param name="cancellationToken">Ends the work within the time of one slot; everything is freed.</param>
+    /// <returns>The report. What could not be measured is in it, with the reason.</returns>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="CheckpointException">The checkpoint cannot be opened, or is not what it was when it was opened.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="DeviceMemoryException">There is no memory for what is needed to measure at all.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static Task<CheckpointBenchmarkReport> RunAsync(
+        string path,
+        CheckpointBenchmarkOptions? options = null,
+        IProgress<BenchmarkProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        options ??= new CheckpointBenchmarkOptions();
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Rounds, 1, nameof(options));
+        return options.Load.Device.Kind is DeviceKind.Meta or DeviceKind.Group
+            ? throw new ArgumentException($"A benchmark loads onto one device that has memory, not '{options.Load.Device.Id}'.", nameof(options))
+            : new CheckpointBenchmark(path, options, progress).RunAsync(cancellationToken);
+    }
+
+    private async Task<CheckpointBenchmarkReport> RunAsync(CancellationToken cancellationToken)
+    {
+        var date = DateTimeOffset.UtcNow;
+        await OpenAsync(cancellationToken).ConfigureAwait(false);
+        var checkpoint = await Checkpoint.OpenAsync(_path, _options.Checkpoint, cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            var keep = Plan(checkpoint, null);
+            MeasurePlan(checkpoint, cancellationToken);
+            // Before any yardstick takes memory.
+            await TryAsync("peak memory of a load", name => PeakAsync(name, keep, cancellationToken)).ConfigureAwait(false);
+            var converted = _options.DTypes.Distinct()
+                .Select(dtype => (DType: dtype, Plan: Plan(checkpoint, dtype)))
+                .Where(plan => plan.Plan.Tensors.Any(tensor => tensor.DType != tensor.Source.DType)).ToArray();
+            Begin("limits", converted.Length);
+            var largest = converted.Select(plan => plan.Plan.DestinationBytes).Append(keep.DestinationBytes).Max();
+            var paths = checkpoint.Files.Select(file => file.Path).Distinct().ToArray();
+            var room = HostDevice.Shared.FreeMemory - (keep.Device.IsHost ? largest : 0) - keep.Staging.Bytes;
+            using var yardsticks = new Yardsticks(paths, keep.Device, keep.Staging.Lanes, room / 2, cancellationToken);
+            var limits = await yardsticks.MeasureAsync(_options.Rounds, cancellationToken).ConfigureAwait(false);
+            await MeasureLoadsAsync(keep, converted, yardsticks, paths, cancellationToken).ConfigureAwait(false);
+            return new CheckpointBenchmarkReport(
+                checkpoint.Path,
+                checkpoint.Format,
+                keep.Tensors.Length,
+                keep.BytesToRead,
+                MachineDescription.Current,
+                keep.Device.Id,
+                date,
+                _options.Rounds,
+                keep.Staging.Lanes,
+                keep.Staging.Bytes,
+                _options.Load.ReadMode,
+                yardsticks.Reads.BufferBytes,
+                yardsticks.Reads.IsBounded,
+                [.. limits],
+                [.. _rows]);
+        }
+    }
+
+    private async Task MeasureLoadsAsync(
+        LoadPlan keep, (DType DType, LoadPlan Plan)[] converted, Yardsticks yardsticks, string[] paths, CancellationToken cancellationToken)
+    {
+        var rounds = _options.Rounds;
+        Begin("first load", converted.Length);
+        await TryAsync("load keep, first load", name => LoadMeasurements.FirstAsync(
+            name,
+            keep,
+            rounds,
+            keep.Device.IsHost ? [yardsticks.FirstTouchAndRead(keep)] : [yardsticks.Read(keep), yardsticks.Upload(keep)!],
+            cancellationToken)).ConfigureAwait(false);
+        Begin("load again", converted.Length);
+        await TryAsync("load keep, reused memory", name => LoadMeasurements.AgainAsync(
+            name, keep, rounds, keep.Device.IsHost ? [yardsticks.Read(keep)] : [yardsticks.Read(keep), yardsticks.Upload(keep)!], cancellationToken))
+            .ConfigureAwait(false);
+        foreach (var (dtype, plan) in converted)
+        {
+            Begin($"load to {dtype.Name.ToLowerInvariant()}", converted.Length);
+            await TryAsync($"load to {dtype.Name.ToLowerInvariant()}, reused memory", name => LoadMeasurements.AgainAsync(
+                name, plan, rounds, plan.Device.IsHost ? [yardsticks.ReadAndFill(plan)] : [yardsticks.Read(plan), yardsticks.Upload(plan)!], cancellationToken))
+                .ConfigureAwait(false);
+        }
+
+        Begin("mapped", converted.Length);
+        await MapAsync(keep, cancellationToken).ConfigureAwait(false);
+        Begin("cold", converted.Length);
+        if (_options.Cold)
+        {
+            await TryAsync("load keep, cold, reused memory", name => ColdAsync(name, keep, yardsticks, paths, cancellationToken)).ConfigureAwait(false);
+        }
+    }
+
+    private async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        Begin("open", _options.DTypes.Length);
+        var seconds = new List<double>();
+        for (var round = 0; round < _options.Rounds; round++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            var checkpoint = await Checkpoint.OpenAsync(_path, _options.Checkpoint, cancellationToken).ConfigureAwait(false);
+            seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            await checkpoint.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _rows.Add(Measurement.Of("open", MeasuredQuantity.Seconds, seconds));
+    }
+
+    private void MeasurePlan(Checkpoint checkpoint, CancellationToken cancellationToken)
+    {
+        var seconds = new List<double>();
+        for (var round = 0; round < _options.Rounds; round++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var started = Stopwatch.GetTimestamp();
+            _ = Plan(checkpoint, null);
+            seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
+        }
+
+        _rows.Add(Measurement.Of("plan", MeasuredQuantity.Seconds, seconds));
+    }
+
+    // Held against what a load may take: the tensors where they are on the host, the slots, and a fixed rest.
+    private async Task<Measurement> PeakAsync(string name, LoadPlan plan, CancellationToken cancellationToken)
+    {
+        Begin("peak memory", _options.DTypes.Length);
+        if (!PeakMemory.TryReset())
+        {
+            return Measurement.LeftOut(name, "the system does not forget earlier peaks of a process");
+        }
+
+        await LoadMeasurements.FirstAsync(plan, cancellationToken).ConfigureAwait(false);
+        var tensors = plan.Device.IsHost ? plan.DestinationBytes : 0;
+        return Measurement.Of(name, MeasuredQuantity.Bytes, [PeakMemory.Read()]) with
+        {
+            Budget = tensors + plan.Staging.Bytes + plan.ScratchBytes + MemoryOverhead,
+        };
+    }
+
+    // A checkpoint of its own: files that are mapped by another stay in the page cache.
+    private async Task MapAsync(LoadPlan keep, CancellationToken cancellationToken)
+    {
+        const string name = "load keep, mapped, zero-copy";
+        if (!keep.Device.IsHost)
+        {
+            _rows.Add(Measurement.LeftOut(name, $"tensors on {keep.Device.Id} are copied there in any case"));
+            return;
+        }
+
+        var checkpoint = await Checkpoint.OpenAsync(_path, _options.Checkpoint, cancellationToken).ConfigureAwait(false);
+        await using (checkpoint.ConfigureAwait(false))
+        {
+            var plan = _loader.Plan(checkpoint, keep.Options with { ReadMode = ReadMode.Mapped });
+            await TryAsync(name, async _ =>
+            {
+                var row = await LoadMeasurements.FirstAsync(name, plan, _options.Rounds, [], cancellationToken).ConfigureAwait(false);
+                return row with { Bytes = null };
+            }).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<Measurement> ColdAsync(
+        string name, LoadPlan plan, Yardsticks yardsticks, string[] paths, CancellationToken cancellationToken)
+    {
+        if (PageCache.TryDrop(paths) is { } reason)
+        {
+            return Measurement.LeftOut(name, reason);
+        }
+
+        var reads = yardsticks.Reads;
+        var best = reads.FindBest(
+            reads.HasDirect ? [.. ReadSetting.Buffered, .. ReadSetting.Direct] : ReadSetting.Buffered, 1, cancellationToken, Drop);
+        return await LoadMeasurements.AgainAsync(
+            name,
+            plan,
+            _options.Rounds,
+            [
+                Contestant.Limit($"cold {best}", token =>
+                {
+                    Drop();
+                    return reads.Measure(best, token, plan.BytesToRead);
+                }),
+            ],
+            cancellationToken,
+            Drop).ConfigureAwait(false);
+
+        // What stays behind at some later time makes one round too fast, which its greatest value shows.
+        void Drop() => _ = PageCache.TryDrop(paths);
+    }
+
+    private LoadPlan Plan(Checkpoint checkpoint, DType? dtype) => _loader.Plan(checkpoint, _options.Load with { DType = dtype });
+
+    // What does not fit is a line of the report.
+    private async Task TryAsync(string name, Func<string, Task<Measurement>> measure)
+    {
+        try
+        {
+            _rows.Add(await measure(name).ConfigureAwait(false));
+        }
+        catch (DeviceMemoryException exception)
+        {
+            _rows.Add(Measurement.LeftOut(name, exception.Message));
+        }
+    }
+
+    private void Begin(string step, int conversions) => _progress?.Report(new BenchmarkProgress(step, _step++, FixedSteps + conversions));
+}

@@ -1,0 +1,92 @@
+using IlgpuLoader.Gpu;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Loading.Tests;
+
+[Collection(Alone.Name)]
+public sealed class CheckpointBenchmarkTests
+{
+    private static string Sample => Path.Combine(RepositoryPaths.Root, "samples", "tiny-llama");
+
+    [Fact]
+    public async Task Every_load_is_held_against_a_limit_of_the_same_rounds()
+    {
+        var report = await CheckpointBenchmark.RunAsync(
+            Sample, new CheckpointBenchmarkOptions { Rounds = 3, Load = new LoadOptions { Lanes = 2, StagingBytes = 4 << 20 } });
+        Assert.Equal(("safetensors", 21, "host", 3, 2), (report.Format, report.Tensors, report.Device, report.Rounds, report.Lanes));
+        Assert.Equal(316_032, report.BytesRead);
+        Assert.False(report.IsYardstickBounded);
+        Assert.Equal(4, report.Limits.Length);
+        Assert.All(report.Limits, limit => Assert.Equal(3, limit.Values.Length));
+        string[] compared = ["load keep, first load", "load keep, reused memory", "load to f32, reused memory"];
+        // The sample is BF16: to BF16 nothing changes, and cold was not asked for.
+        Assert.Equal(["open", "plan", "peak memory of a load", .. compared, "load keep, mapped, zero-copy"], report.Rows.Select(row => row.Name));
+        foreach (var row in report.Rows.Where(row => compared.Contains(row.Name)))
+        {
+            var limit = Assert.Single(row.Comparisons);
+            Assert.Equal((MeasuredAgainst.Limit, 3, 316_032L), (limit.Against, limit.Pairs.Length, row.Bytes));
+            Assert.Equal(row.Values.AsEnumerable(), limit.Pairs.Select(pair => pair.Ours));
+            Assert.True(limit.Ratio!.Value.Minimum > 0);
+        }
+    }
+
+    [LinuxFact]
+    public async Task A_cold_load_is_measured_or_says_why_it_cannot_be()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("a.safetensors", SafetensorsBuilder.Tiny());
+        var report = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] });
+        var cold = Assert.Single(report.Rows, row => row.Name.Contains("cold", StringComparison.Ordinal));
+        Assert.NotEqual(cold.Skipped is null, cold.Values.IsEmpty);
+        Assert.Equal(cold.Skipped is null ? 1 : 0, cold.Comparisons.Length);
+    }
+
+    [Fact]
+    public async Task Steps_are_reported_in_their_order_and_never_more_than_there_are()
+    {
+        var steps = new List<BenchmarkProgress>();
+        await CheckpointBenchmark.RunAsync(Sample, new CheckpointBenchmarkOptions { Rounds = 1 }, new Recorder(steps));
+        Assert.Equal("open", steps[0].Step);
+        Assert.Equal(Enumerable.Range(0, steps.Count), steps.Select(step => step.Done));
+        Assert.All(steps, step => Assert.True(step.Done < step.Total));
+    }
+
+    [Fact]
+    public async Task Cancellation_at_any_step_ends_it_and_frees_everything()
+    {
+        var device = new HostDevice();
+        for (var step = 0; step < 6; step++)
+        {
+            using var stop = new CancellationTokenSource();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => CheckpointBenchmark.RunAsync(
+                Sample, new CheckpointBenchmarkOptions { Rounds = 2, Load = new LoadOptions { Device = device } }, new Stopper(stop, step), stop.Token));
+            Assert.Equal((0L, 0L), (device.LiveAllocations, device.LiveBytes));
+        }
+    }
+
+    [Fact]
+    public async Task Wrong_options_and_files_are_refused()
+    {
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => CheckpointBenchmark.RunAsync(Sample, new CheckpointBenchmarkOptions { Rounds = 0 }));
+        await Assert.ThrowsAsync<ArgumentException>(
+            () => CheckpointBenchmark.RunAsync(Sample, new CheckpointBenchmarkOptions { Load = new LoadOptions { Device = MetaDevice.Shared } }));
+        await Assert.ThrowsAnyAsync<IOException>(() => CheckpointBenchmark.RunAsync("/none.safetensors"));
+    }
+
+    private sealed class Recorder(List<BenchmarkProgress> steps) : IProgress<BenchmarkProgress>
+    {
+        public void Report(BenchmarkProgress value) => steps.Add(value);
+    }
+
+    private sealed class Stopper(CancellationTokenSource stop, int step) : IProgress<BenchmarkProgress>
+    {
+        public void Report(BenchmarkProgress value)
+        {
+            if (value.Done == step)
+            {
+                stop.Cancel();
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Loading.Tests;
+
+[Collection(Alone.Name)]
+public sealed class YardstickTests
+{
+    private const int FileBytes = (3 << 20) + 5;
+
+    public static TheoryData<int, int, bool> Settings => new()
+    {
+        { 1, 1 << 20, false },
+        { 3, 64 << 10, false },
+        { 2, 16 << 20, false },
+        { 1, 1 << 20, true },
+        { 3, 64 << 10, true },
+    };
+
+    [LinuxTheory]
+    [MemberData(nameof(Settings))]
+    public void Every_byte_of_every_file_is_read_to_its_place(int lanes, int block, bool isDirect)
+    {
+        using var folder = new TemporaryFolder();
+        var random = new Random(7);
+        byte[][] contents = [new byte[FileBytes], [], new byte[1], new byte[4096]];
+        var paths = contents.Select((content, i) =>
+        {
+            random.NextBytes(content);
+            return folder.Write($"{i}.bin", content);
+        }).ToArray();
+        using var reads = new ReadYardstick(paths);
+        if (isDirect && !reads.HasDirect)
+        {
+            // A temporary folder in memory has no such reads, and says so.
+            Assert.Throws<NotSupportedException>(() => reads.Measure(new ReadSetting(lanes, block, isDirect), CancellationToken.None));
+            return;
+        }
+
+        Assert.True(reads.Measure(new ReadSetting(lanes, block, isDirect), CancellationToken.None) > 0);
+        Assert.Equal((contents.Sum(content => (long)content.Length), false), (reads.TotalBytes, reads.IsBounded));
+        var start = 0L;
+        foreach (var content in contents)
+        {
+            Assert.Equal(content, reads.Buffer(start, content.Length).ToArray());
+            start += (content.Length + 4095) / 4096 * 4096;
+        }
+    }
+
+    [Fact]
+    public void A_file_that_became_shorter_is_an_error_and_not_an_endless_read()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("a.bin", new byte[100_000]);
+        using var reads = new ReadYardstick([path]);
+        File.WriteAllBytes(path, new byte[10]);
+        Assert.Throws<EndOfStreamException>(() => reads.Measure(new ReadSetting(1, 1 << 20), CancellationToken.None));
+    }
+
+    [Fact]
+    public void Reads_end_when_they_are_cancelled()
+    {
+        using var folder = new TemporaryFolder();
+        using var reads = new ReadYardstick([folder.Write("a.bin", new byte[100_000])]);
+        Assert.Throws<OperationCanceledException>(() => reads.Measure(new ReadSetting(2, 4096), new CancellationToken(canceled: true)));
+    }
+
+    [Fact]
+    public void The_fastest_setting_is_one_of_those_that_were_tried_and_each_is_tried_after_the_same_preparation()
+    {
+        using var folder = new TemporaryFolder();
+        using var reads = new ReadYardstick([folder.Write("a.bin", new byte[100_000])]);
+        var prepared = 0;
+        var best = reads.FindBest(ReadSetting.Buffered, 2, CancellationToken.None, () => prepared++);
+        Assert.Contains(best, ReadSetting.Buffered);
+        Assert.Equal(18, prepared);
+    }
+
+    [Fact]
+    public void A_failure_of_one_thread_reaches_the_caller_and_ends_the_others()
+    {
+        var done = 0;
+        var exception = Assert.Throws<InvalidDataException>(() => MeasuringThreads.Run(
+            2, 1_000_000, piece => _ = piece == 10 ? throw new InvalidDataException() : Interlocked.Increment(ref done), CancellationToken.None));
+        Assert.NotNull(exception);
+        Assert.InRange(done, 1, 999_998);
+    }
+
+    [Fact]
+    public void Memory_is_filled_and_copied_to_its_last_piece()
+    {
+        const int length = (17 << 20) + 64;
+        using var from = new YardstickMemory(length);
+        using var to = new YardstickMemory(length);
+        from.Touch(2, CancellationToken.None);
+        Assert.True(MemoryYardsticks.StreamingFill(from, 2, CancellationToken.None) > 0);
+        Assert.True(MemoryYardsticks.Copy(from, to, 2, CancellationToken.None) > 0);
+        Assert.Equal(from.AsSpan(0, length), to.AsSpan(0, length));
+        Assert.Equal(-1, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(to.AsSpan(0, length)).IndexOfAnyExcept(0.5f));
+        Assert.Throws<ArgumentOutOfRangeException>(() => to.AsSpan(length, 1).Length);
+    }
+
+    [LinuxFact]
+    public void Files_leave_the_page_cache_and_come_back_when_they_are_read()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("a.bin", new byte[8 << 20]);
+        Assert.Equal(1, PageCache.ResidentFraction([path]));
+        if (PageCache.TryDrop([path]) is { } reason)
+        {
+            // Files in memory cannot leave it.
+            Assert.Contains("stay in the page cache", reason, StringComparison.Ordinal);
+            return;
+        }
+
+        Assert.InRange(PageCache.ResidentFraction([path])!.Value, 0, 0.01);
+        _ = File.ReadAllBytes(path);
+        Assert.Equal(1, PageCache.ResidentFraction([path]));
+    }
+
+    [LinuxFact]
+    public void A_peak_is_forgotten_and_seen_again()
+    {
+        Assert.True(PeakMemory.TryReset());
+        var before = PeakMemory.Read();
+        using (var memory = new YardstickMemory(64 << 20))
+        {
+            memory.Touch(1, CancellationToken.None);
+        }
+
+        Assert.InRange(PeakMemory.Read(), before + (32 << 20), long.MaxValue);
+    }
+}
