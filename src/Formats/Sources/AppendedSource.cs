@@ -62,7 +62,7 @@ internal class AppendedSource : ISequentialByteSource, IFileByteSource
 
     /// <inheritdoc/>
     /// <remarks>Sections begin elsewhere in the whole than in what they come from; the file begins with it.</remarks>
-    public LocalFileSource? FileAt(long offset) => PartAt(offset).Part == 0 ? _parts[0].FileAt(offset) : null;
+    public LocalFileSource? FileAt(long offset) => PartAt(offset).Index == 0 ? _parts[0].FileAt(offset) : null;
 
     /// <inheritdoc/>
     public ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)
@@ -108,7 +108,7 @@ internal class AppendedSource : ISequentialByteSource, IFileByteSource
 
     // A read ends with the part it begins in, as it may: each part fills what it can of the destination, and never more than it
     // has. Behind the end the last part answers, with 0 bytes.
-    private (int Part, long Start) PartAt(long offset)
+    private (int Index, long Start) PartAt(long offset)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         var (low, high) = (0, _ends.Length - 1);

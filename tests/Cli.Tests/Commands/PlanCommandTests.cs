@@ -97,7 +97,7 @@ public sealed class PlanCommandTests
         Assert.Equal(["", "largest tensors"], lines[9..11]);
         Assert.Matches(@"^  16 B +block\.1\.i64 +I64 +\[2\]$", lines[11]);
         Assert.Equal(["", "files"], lines[16..18]);
-        Assert.Matches(@"^  mixed\.safetensors +5 tensors +1 run +38 B$", lines[18]);
+        Assert.Matches(@"^  mixed\.safetensors +5 tensors +1 run +38 B +buffered: little is read$", lines[18]);
         Assert.Equal(19, lines.Length);
     }
 
