@@ -27,13 +27,13 @@ internal sealed class InPlaceReader(
     {
         var placement = session.Plan.Placements[run.FirstPlacement];
         var tensor = destinations[placement.Destination];
-        var place = new Place((HostMemory)tensor.Memory, tensor.ByteOffset + placement.DestinationOffset, placement.Destination);
+        var place = new PlaceInMemory((HostMemory)tensor.Memory, tensor.ByteOffset + placement.DestinationOffset, placement.Destination);
         return session.Plan.DirectFileOf(run) is { RefusesDirect: false } file
             ? ReadDirectAsync(file, run, place, cancellationToken)
             : ReadThroughCacheAsync(run, place, cancellationToken);
     }
 
-    private async ValueTask ReadThroughCacheAsync(ReadRun run, Place place, CancellationToken cancellationToken)
+    private async ValueTask ReadThroughCacheAsync(ReadRun run, PlaceInMemory place, CancellationToken cancellationToken)
     {
         var source = session.Files.SourceOf(run.File);
         for (var done = 0; done < run.ByteLength; done += TouchAheadBytes)
@@ -57,7 +57,7 @@ internal sealed class InPlaceReader(
         }
     }
 
-    private async ValueTask ReadDirectAsync(LocalFileSource file, ReadRun run, Place place, CancellationToken cancellationToken)
+    private async ValueTask ReadDirectAsync(LocalFileSource file, ReadRun run, PlaceInMemory place, CancellationToken cancellationToken)
     {
         var alignment = session.Plan.FileModes[run.File].Alignment!.Value;
         using var slot = await rent(cancellationToken).ConfigureAwait(false);
@@ -95,7 +95,7 @@ internal sealed class InPlaceReader(
         session.CountDirect(file, run.ByteLength);
     }
 
-    private void Copy(ReadOnlySpan<byte> bytes, Place place)
+    private void Copy(ReadOnlySpan<byte> bytes, PlaceInMemory place)
     {
         while (!bytes.IsEmpty)
         {
@@ -122,5 +122,5 @@ internal sealed class InPlaceReader(
     }
 
     // Where bytes of a destination go.
-    private readonly record struct Place(HostMemory Memory, long Position, int Destination);
+    private readonly record struct PlaceInMemory(HostMemory Memory, long Position, int Destination);
 }

@@ -59,7 +59,7 @@ public sealed class LoadCommandTests
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
         var lines = run.Out.TrimEnd('\n').Split('\n');
         Assert.Equal(5, lines.Length);
-        Assert.Equal($"{file}: 6 tensors, 40 B read, 40 B on host as stored, 1 lane", lines[0]);
+        Assert.Equal($"{file}: 6 tensors, 40 B read (buffered), 40 B on host as stored, 1 lane", lines[0]);
         Assert.Matches(@"^ +seconds +GB/s +first touch s +reads s +placing s$", lines[1]);
         Assert.Matches(@"^  load( +\d+\.\d+){5}$", lines[2]);
         Assert.Matches(@"^  again 1( +\d+\.\d+){5}$", lines[3]);

@@ -101,7 +101,7 @@ public sealed class PlanCommandTests
         Assert.Equal(["", "largest tensors"], lines[10..12]);
         Assert.Matches(@"^  16 B +block\.1\.i64 +I64 +\[2\]$", lines[12]);
         Assert.Equal(["", "files"], lines[17..19]);
-        Assert.Matches(@"^  mixed\.safetensors +5 tensors +1 run +38 B$", lines[19]);
+        Assert.Matches(@"^  mixed\.safetensors +5 tensors +1 run +38 B +buffered: little is read$", lines[19]);
         Assert.Equal(20, lines.Length);
     }
 

@@ -208,20 +208,6 @@ public sealed class DirectReadTests : IDisposable
         }
     }
 
-    [Fact]
-    public async Task FileAt_Wrappers_LeadToTheFileWhereBytesAreItsOwn()
-    {
-        await using var file = new LocalFileSource(_folder.Write("f", new byte[100]));
-        Assert.Same(file, file.FileAt(5));
-        Assert.Same(file, BorrowedSource.Of(file).FileAt(5));
-        var appended = AppendedSource.Over(BorrowedSource.Of(file), [new MemorySource(new byte[10])]);
-        Assert.Same(file, appended.FileAt(99));
-        Assert.Null(appended.FileAt(100));
-        Assert.Null(ByteOrderSource.Over(file, [new SwappedRange(0, 8, 8, [new SwappedField(0, 8)])]).FileAt(0));
-        Assert.Null(new MemorySource(new byte[1]).FileAt(0));
-        Assert.Throws<ArgumentOutOfRangeException>(() => file.FileAt(-1));
-    }
-
     [LinuxFact]
     public async Task ReadExactlyDirect_Disposed_Throws()
     {
