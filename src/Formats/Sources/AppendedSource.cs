@@ -111,7 +111,7 @@ internal class AppendedSource : ISequentialByteSource, IFileByteSource
 
     // A read ends with the part it begins in, as it may: each part fills what it can of the destination, and never more than it
     // has. Behind the end the last part answers, with 0 bytes.
-    private (int Part, long Start) PartAt(long offset)
+    private (int Index, long Start) PartAt(long offset)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         var (low, high) = (0, _ends.Length - 1);
