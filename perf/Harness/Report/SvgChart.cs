@@ -45,7 +45,7 @@ internal static class SvgChart
 
             (string Name, string Kind, MeasuredStatistic Value)[] bars =
             [
-                ("ours", "ours", ours),
+                row.Name.StartsWith(HarnessRow.LimitPrefix, StringComparison.Ordinal) ? ("the machine by itself", "limit", ours) : ("ours", "ours", ours),
                 .. row.Comparisons.Where(comparison => comparison.Other is not null)
                     .Select(comparison => (comparison.Name, KindOf(comparison.Against), comparison.Other!.Value)),
             ];

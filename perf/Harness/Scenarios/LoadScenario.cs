@@ -20,7 +20,7 @@ internal sealed class LoadScenario : IScenario
         await using (var file = await MeasuredFile.OpenAsync(options, folder, cancellationToken))
         {
             var limits = file.Limits;
-            rows.AddRange((await limits.MeasureAsync(options.Rounds, cancellationToken)).Select(row => row with { Name = "limit: " + row.Name }));
+            rows.AddRange((await limits.MeasureAsync(options.Rounds, cancellationToken)).Select(row => row with { Name = HarnessRow.LimitPrefix + row.Name }));
             var (keep, wide) = (file.Plan(), file.PlanTo(DType.F32));
             options.Log.WriteLine("bf16 as stored");
             rows.Add(await LoadMeasurements.AgainAsync(

@@ -25,9 +25,13 @@ public readonly record struct MeasuredStatistic(double Median, double Minimum, d
         return new MeasuredStatistic(median, sorted[0], sorted[^1]);
     }
 
-    /// <summary>The median, and in brackets the least and the greatest.</summary>
+    /// <summary>The median, and in brackets the least and the greatest, where they differ.</summary>
     /// <param name="format">The format of each number, such as <c>0.00</c>.</param>
-    public string ToString(string format) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{Median.ToString(format, CultureInfo.InvariantCulture)} ({Minimum.ToString(format, CultureInfo.InvariantCulture)} to {Maximum.ToString(format, CultureInfo.InvariantCulture)})");
+    public string ToString(string format)
+    {
+        var median = Median.ToString(format, CultureInfo.InvariantCulture);
+        return Minimum == Maximum
+            ? median
+            : $"{median} ({Minimum.ToString(format, CultureInfo.InvariantCulture)} to {Maximum.ToString(format, CultureInfo.InvariantCulture)})";
+    }
 }

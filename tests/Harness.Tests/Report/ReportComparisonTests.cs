@@ -54,7 +54,7 @@ public sealed class ReportComparisonTests
     {
         using var output = new StringWriter();
         ReportComparison.Write(output, ReportComparison.Compare(Reports.Of("keep", 1.0), Reports.Of("keep", 0.5)));
-        Assert.Matches("load: keep +limit 1 +1.00 \\(1.00 to 1.00\\) +0.50 \\(0.50 to 0.50\\) +REGRESSION", output.ToString());
+        Assert.Matches("load: keep +limit 1 +1.00 +0.50 +REGRESSION", output.ToString());
         Assert.Contains("1 regression\n", output.ToString().ReplaceLineEndings("\n"), StringComparison.Ordinal);
     }
 }
