@@ -23,6 +23,7 @@ public sealed class LocalFileSource : ISynchronousByteSource, IFileByteSource
     // Written under the lock of the descriptor, with what is the same each time, before anybody has that.
     private DirectAlignment _alignment;
     private volatile bool _refusesDirect;
+    private volatile bool _expectsScattered;
     private int _mappings;
 
     /// <summary>Opens a file.</summary>
@@ -85,6 +86,33 @@ public sealed class LocalFileSource : ISynchronousByteSource, IFileByteSource
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         return length > 0 && offset <= Length - length ? new FileRange(this, offset) : null;
+    }
+
+    /// <summary>
+    /// Says whether reads through the page cache will be scattered: each is then read as it is asked for, without what lies behind it.
+    /// Only a hint, for all readers of this source; Linux alone takes it.
+    /// </summary>
+    /// <param name="areScattered">Whether they will be; false again when they have been.</param>
+    public void ExpectScatteredReads(bool areScattered)
+    {
+        if (_expectsScattered == areScattered)
+        {
+            return;
+        }
+
+        _expectsScattered = areScattered;
+        // One that is closed is told when it is opened again.
+        if (_file.TryAcquire(null) is { } handle)
+        {
+            try
+            {
+                _calls.Advise(handle, areScattered);
+            }
+            finally
+            {
+                _file.Release();
+            }
+        }
     }
 
     /// <summary>Maps the file as it was opened, so that a file that was renamed over it is not what is mapped.</summary>
@@ -292,6 +320,11 @@ public sealed class LocalFileSource : ISynchronousByteSource, IFileByteSource
         try
         {
             ThrowIfChanged(opened);
+            if (_expectsScattered)
+            {
+                _calls.Advise(opened, areScattered: true);
+            }
+
             return opened;
         }
         catch

@@ -68,7 +68,11 @@ internal sealed class LoadSession
         if (Plan.Runs.Length > 0)
         {
             Plan.Device.Prepare(Conversions());
-            await RunLanesAsync(cancellationToken).ConfigureAwait(false);
+            using (new ScatteredReads(Plan))
+            {
+                await RunLanesAsync(cancellationToken).ConfigureAwait(false);
+            }
+
             await EnsureUnchangedAsync(cancellationToken).ConfigureAwait(false);
         }
 

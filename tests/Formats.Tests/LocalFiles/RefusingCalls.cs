@@ -27,12 +27,21 @@ internal sealed unsafe class RefusingCalls : DirectCalls
 
     public int Opened { get; private set; }
 
+    /// <summary>The hints that were given, whether reads will be scattered.</summary>
+    public List<bool> Hints { get; } = [];
+
     public int Reads => Volatile.Read(ref _reads);
 
     public override (SafeFileHandle Handle, DirectAlignment Alignment)? TryOpen(SafeFileHandle file)
     {
         Opened++;
         return RefusesOpening ? null : base.TryOpen(file) is var (handle, alignment) ? (handle, Alignment ?? alignment) : null;
+    }
+
+    public override void Advise(SafeFileHandle file, bool areScattered)
+    {
+        Hints.Add(areScattered);
+        base.Advise(file, areScattered);
     }
 
     public override int Read(SafeFileHandle handle, byte* destination, int length, long offset)
