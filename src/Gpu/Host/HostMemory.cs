@@ -91,7 +91,7 @@ public sealed unsafe class HostMemory : DeviceMemory
     /// <inheritdoc/>
     /// <remarks>
     /// Huge pages come whole: what a range reaches into is made present whole, once. Of many small ranges side by side the first
-    /// does the work for all.
+    /// does the work for all. Where the kernel has no call for that, or refuses it, only what the caller names is made present.
     /// </remarks>
     public override TimeSpan Populate(long offset, long length)
     {
@@ -110,7 +110,12 @@ public sealed unsafe class HostMemory : DeviceMemory
         var start = Stopwatch.GetTimestamp();
         do
         {
-            NativePages.Populate(_pointer + claimed.Offset, claimed.Length);
+            if (!NativePages.TryPopulate(_pointer + claimed.Offset, claimed.Length))
+            {
+                // By writing, and so no more than the caller's own bytes: others fill the rest of these pieces at this moment.
+                var first = Math.Max(offset, claimed.Offset);
+                NativePages.Touch(_pointer + first, Math.Min(end, claimed.Offset + claimed.Length) - first);
+            }
         }
         while (presence.TryClaim(ref position, end, out claimed));
         return Stopwatch.GetElapsedTime(start);

@@ -82,8 +82,16 @@ internal static unsafe partial class NativePages
         }
     }
 
-    /// <summary>Makes the pages of a range of a mapped block present.</summary>
-    public static void Populate(byte* start, long length)
+    /// <summary>Whether the kernel is known to have no call that makes pages present; tests play one.</summary>
+    internal static bool RefusesPopulating
+    {
+        get => _populateRefused;
+        set => _populateRefused = value;
+    }
+
+    /// <summary>Makes the pages of a range of a mapped block present, whatever others write to them meanwhile.</summary>
+    /// <returns>False where the kernel has no call for it, or refused: then they come when they are first written.</returns>
+    public static bool TryPopulate(byte* start, long length)
     {
         var pageMask = (long)Environment.SystemPageSize - 1;
         var first = (nint)start & ~(nint)pageMask;
@@ -92,19 +100,19 @@ internal static unsafe partial class NativePages
         {
             if (Advise(first, (nuint)(end - first), AdvisePopulateWrite) == 0)
             {
-                return;
+                return true;
             }
 
             // Any other error, such as a cgroup at its limit, concerns this range only.
             _populateRefused = Marshal.GetLastPInvokeError() == InvalidArgument;
         }
 
-        Touch(start, length);
+        return false;
     }
 
     /// <summary>
     /// Writes one byte a page, for kernels without a call for it. Only bytes of the range are written, and with what they
-    /// hold: others may fill the rest of the first and the last page meanwhile.
+    /// hold: they must be the caller's alone, while others may fill the rest of the first and the last page meanwhile.
     /// </summary>
     internal static void Touch(byte* start, long length)
     {

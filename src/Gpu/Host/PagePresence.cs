@@ -6,7 +6,7 @@ namespace IlgpuLoader.Gpu;
 /// </summary>
 /// <remarks>
 /// A piece whose bit is set may still be under way on the thread that has claimed it. Writing to it meanwhile is right all the
-/// same: the kernel then makes the page that is missing.
+/// same: the kernel then makes the page that is missing, and its call for making pages present never changes one that is there.
 /// </remarks>
 /// <param name="bytes">The size of the mapping.</param>
 internal sealed class PagePresence(long bytes)

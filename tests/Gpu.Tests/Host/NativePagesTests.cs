@@ -11,10 +11,28 @@ public sealed unsafe class NativePagesTests
     private static readonly int Page = Environment.SystemPageSize;
 
     [LinuxFact]
-    public void Populating_makes_exactly_the_pages_of_the_range_present() => CheckPresence(NativePages.Populate);
+    public void Populating_makes_exactly_the_pages_of_the_range_present() => CheckPresence((start, length) => Assert.True(NativePages.TryPopulate(start, length)));
 
     [LinuxFact]
     public void Touching_makes_exactly_the_pages_of_the_range_present() => CheckPresence(NativePages.Touch);
+
+    // Others write to the rest of the piece meanwhile: a byte that is written back there would be theirs of a moment ago.
+    [LinuxFact]
+    public void Where_the_kernel_refuses_memory_touches_no_more_than_it_was_asked_for()
+    {
+        var refused = NativePages.RefusesPopulating;
+        NativePages.RefusesPopulating = true;
+        try
+        {
+            using var memory = (HostMemory)new HostDevice().Allocate(Pages * (long)Page);
+            memory.Populate((10 * Page) + 100, 5 * Page);
+            Assert.Equal([10, 11, 12, 13, 14, 15], PresentPages(memory.Address).Index().Where(page => page.Item).Select(page => page.Index));
+        }
+        finally
+        {
+            NativePages.RefusesPopulating = refused;
+        }
+    }
 
     [LinuxFact]
     public void Touching_keeps_what_is_there()
