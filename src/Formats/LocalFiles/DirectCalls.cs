@@ -16,6 +16,8 @@ internal unsafe partial class DirectCalls
 
     private const int Interrupted = 4;
     private const int InvalidArgument = 22;
+    private const int TooManyInSystem = 23;
+    private const int TooManyInProcess = 24;
     private const int NotSupported = 95;
 
     // statx(2): the descriptor itself, and what direct reads are aligned to (Linux 6.1). Offsets in struct statx.
@@ -47,18 +49,27 @@ internal unsafe partial class DirectCalls
     };
 
     /// <summary>Opens an open file once more for direct reads: the very same one, whatever its path names by now.</summary>
+    /// <param name="file">The open file.</param>
+    /// <param name="isForGood">Whether there is no use in trying again, where the result is null: all but a lack of descriptors.</param>
     /// <returns>The file and what reads of it are aligned to; null where the file system, or the system, refuses.</returns>
-    public virtual (SafeFileHandle Handle, DirectAlignment Alignment)? TryOpen(SafeFileHandle file)
+    public virtual (SafeFileHandle Handle, DirectAlignment Alignment)? TryOpen(SafeFileHandle file, out bool isForGood)
     {
+        isForGood = true;
         if (!OperatingSystem.IsLinux() || DirectFlag is not { } direct)
         {
             return null;
         }
 
-        var descriptor = Open(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}"), direct | CloseOnExec);
-        if (descriptor < 0)
+        var path = string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}");
+        int descriptor;
+        while ((descriptor = Open(path, direct | CloseOnExec)) < 0)
         {
-            return null;
+            var error = Marshal.GetLastPInvokeError();
+            if (error != Interrupted)
+            {
+                isForGood = error is not (TooManyInSystem or TooManyInProcess);
+                return null;
+            }
         }
 
         var handle = new SafeFileHandle(descriptor, ownsHandle: true);
@@ -137,7 +148,7 @@ internal unsafe partial class DirectCalls
             ? new DirectAlignment((int)memory, (int)offset)
             : null;
 
-    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]

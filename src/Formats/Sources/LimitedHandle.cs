@@ -47,6 +47,12 @@ internal sealed class LimitedHandle : IDisposable
 
         // On every read, not only where the file was opened: the limit closes the least recently used first.
         _limit?.Use(_node);
+        if (Volatile.Read(ref _disposed))
+        {
+            // Disposed meanwhile, and forgotten before it was named again.
+            _limit?.Forget(_node);
+        }
+
         return handle;
     }
 

@@ -360,13 +360,13 @@ public sealed class LocalFileSource : ISynchronousByteSource, IFileByteSource
 
     private SafeFileHandle? OpenDirect(SafeFileHandle file)
     {
-        if (_calls.TryOpen(file) is var (handle, alignment))
+        if (_calls.TryOpen(file, out var isForGood) is var (handle, alignment))
         {
             _alignment = alignment;
             return handle;
         }
 
-        _refusesDirect = true;
+        _refusesDirect = isForGood;
         return null;
     }
 

@@ -285,7 +285,9 @@ public sealed class LoadPlan
 
     /// <summary>The file that a run's bytes are read from directly; null where they go through the page cache.</summary>
     internal LocalFileSource? DirectFileOf(in ReadRun run) =>
-        FileModes[run.File].Mode == ReadMode.Direct
+        FileModes[run.File] is { Mode: ReadMode.Direct, Alignment: { } alignment }
+        // A part that must be decoded from one slot may fill it, so that there is no room for whole blocks.
+        && (run.IsInPlace || run.ByteLength <= Staging.SlotBytes - alignment.Margin)
         && run.Kind is RunKind.InPlace or RunKind.Staged or RunKind.Sieved
         && Checkpoint.Files[run.File].Source.FindFileRange(run.Offset, run.ByteLength) is var (file, offset)
         && offset == run.Offset

@@ -99,6 +99,7 @@ internal sealed class LoadPlanner
             _options.Device.IsHost,
             Math.Min(room, preferred),
             room,
+            staging.SlotBytes,
             keepsTensorsWhole: _options.Manifest is not null,
             readsExactly: _options.ExactSlices);
         var (runs, placements) = builder.Build(found =>
@@ -164,13 +165,21 @@ internal sealed class LoadPlanner
     private int HostCopies() => _options.Device is DeviceGroup group ? group.Members.Count(member => member.IsHost) : _options.Device.IsHost ? 1 : 0;
 
     // The host decodes from slots that its caches hold. A gathered view has larger ones: they are fewer passes over its storage.
-    private int ViewSlotBytes(IEnumerable<PlannedTensor> tensors) => !_options.Device.IsHost ? 0 : (int)Math.Min(
-        TensorPieces.ViewPieceBytes,
-        tensors
+    private int ViewSlotBytes(IEnumerable<PlannedTensor> tensors)
+    {
+        if (!_options.Device.IsHost)
+        {
+            return 0;
+        }
+
+        var largest = tensors
             .Where(tensor => tensor is { TiedTo: null, Place: null, Source.IsContiguous: false })
             .Select(tensor => tensor.SourceByteLength)
             .DefaultIfEmpty()
-            .Max());
+            .Max();
+        // Whole pages, which is what slots take.
+        return (int)((Math.Min(TensorPieces.ViewPieceBytes, largest) + Environment.SystemPageSize - 1) / Environment.SystemPageSize * Environment.SystemPageSize);
+    }
 
     private void CheckOptions()
     {

@@ -74,7 +74,7 @@ internal static class ReadModes
             {
                 return file.FindDirectAlignment() is { } alignment
                     ? new FileReadMode(ReadMode.Direct, "asked for", alignment)
-                    : new FileReadMode(ReadMode.Buffered, "the file system has no direct reads");
+                    : new FileReadMode(ReadMode.Buffered, "it cannot be opened for direct reads");
             }
 
             if (total < SmallPlan || part.Bytes < SmallFile)
@@ -100,7 +100,7 @@ internal static class ReadModes
             case { FileSystem: not FileSystemKind.Disk }:
                 return Buffered("direct reads are not known to help on this file system");
             case { Direct: null }:
-                return Buffered("the file system has no direct reads");
+                return Buffered("it cannot be opened for direct reads");
             case { ResidentShare: null }:
                 return fitsInCache ? Buffered("it fits into free memory") : Direct("it would not fit into free memory beside the tensors", condition);
         }

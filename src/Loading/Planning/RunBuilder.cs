@@ -10,9 +10,10 @@ namespace IlgpuLoader.Loading;
 /// <param name="readsInPlace">Whether bytes that need no decoding are read straight into their place.</param>
 /// <param name="slotBytes">How much of a staging slot a run fills.</param>
 /// <param name="viewBytes">How much of it a run of a gathered view fills, whose pieces may be larger.</param>
+/// <param name="partBytes">How long a part of a row that is decoded from one slot may be: longer than others where those leave room for whole blocks of a file.</param>
 /// <param name="keepsTensorsWhole">Whether a run that holds a part of a tensor holds nothing else, as hashing needs it.</param>
 /// <param name="readsExactly">Whether segments of a slice are read apart however short they are.</param>
-internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, bool keepsTensorsWhole, bool readsExactly)
+internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, int partBytes, bool keepsTensorsWhole, bool readsExactly)
 {
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
     private const int InPlaceRunBytes = 16 << 20;
@@ -165,7 +166,7 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
     private void AddSegments(int index, PlannedTensor tensor, int file, SliceSegments segments)
     {
         var isLong = segments.ByteLength >= ReadCost.Bytes;
-        if (segments.CutsGroups && segments.ByteLength > slotBytes)
+        if (segments.CutsGroups && segments.ByteLength > partBytes)
         {
             // Such a part is decoded from one slot. Rows of models are some tens of kilobytes; a slot has a megabyte, or where
             // memory for staging is short 64 KiB.
@@ -173,13 +174,13 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
             throw new UnsupportedCheckpointException(
                 $"slices within {group}s of {tensor.Source.DType.Name}",
                 tensor.Source.File.Path,
-                $"its rank's part of {part} takes {segments.ByteLength} bytes and begins or ends inside a {group}, and a staging slot has {slotBytes}; "
+                $"its rank's part of {part} takes {segments.ByteLength} bytes and begins or ends inside a {group}, and a staging slot has {partBytes}; "
                 + "load it whole, or over another number of ranks.",
                 tensor.Source.File.Format,
                 tensor.Name);
         }
 
-        if (segments.ByteLength > slotBytes || (isLong && CanBeInPlace(tensor)))
+        if ((segments.ByteLength > slotBytes && !segments.CutsGroups) || (isLong && CanBeInPlace(tensor)))
         {
             for (long i = 0; i < segments.Count; i++)
             {
@@ -192,7 +193,7 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
         CloseRun();
         var length = (int)segments.ByteLength;
         var apart = isLong || readsExactly || segments.StrideBytes - segments.ByteLength >= ReadCost.Bytes;
-        var mostInRun = apart ? slotBytes / length : ((slotBytes - length) / segments.StrideBytes) + 1;
+        var mostInRun = length > slotBytes ? 1 : apart ? slotBytes / length : ((slotBytes - length) / segments.StrideBytes) + 1;
         for (long i = 0; i < segments.Count; i += mostInRun)
         {
             var count = (int)Math.Min(mostInRun, segments.Count - i);

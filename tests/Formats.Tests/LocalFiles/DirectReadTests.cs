@@ -85,6 +85,23 @@ public sealed class DirectReadTests : IDisposable
         Assert.Equal((1, 0), (calls.Opened, calls.Reads));
     }
 
+    [LinuxFact]
+    public async Task ReadExactlyDirect_NoDescriptorForNow_ReadsThroughTheCacheAndAsksAgain()
+    {
+        var bytes = RandomBytes(5000);
+        var calls = new RefusingCalls { RefusesOpeningForNow = 1 };
+        await using var source = new LocalFileSource(_folder.Write("f", bytes), null, calls);
+        var room = new byte[64 << 10];
+        Assert.Equal(0, source.ReadExactlyDirect(1000, 4000, room));
+        Assert.Equal(bytes[1000..5000], room[..4000]);
+        Assert.False(source.RefusesDirect);
+        Assert.Equal(0, calls.Reads);
+
+        var begin = source.ReadExactlyDirect(1000, 4000, room);
+        Assert.Equal(bytes[1000..5000], room[begin..(begin + 4000)]);
+        Assert.Equal(2, calls.Opened);
+    }
+
     [LinuxTheory]
     [InlineData(1)]
     [InlineData(2)]

@@ -10,6 +10,9 @@ internal sealed unsafe class RefusingCalls : DirectCalls
     /// <summary>Whether opening is refused.</summary>
     public bool RefusesOpening { get; init; }
 
+    /// <summary>How many times opening is refused for now, as for a lack of descriptors.</summary>
+    public int RefusesOpeningForNow { get; init; }
+
     /// <summary>The read that is refused, counted from 1; 0 for none.</summary>
     public int RefusesRead { get; init; }
 
@@ -32,10 +35,10 @@ internal sealed unsafe class RefusingCalls : DirectCalls
 
     public int Reads => Volatile.Read(ref _reads);
 
-    public override (SafeFileHandle Handle, DirectAlignment Alignment)? TryOpen(SafeFileHandle file)
+    public override (SafeFileHandle Handle, DirectAlignment Alignment)? TryOpen(SafeFileHandle file, out bool isForGood)
     {
-        Opened++;
-        return RefusesOpening ? null : base.TryOpen(file) is var (handle, alignment) ? (handle, Alignment ?? alignment) : null;
+        isForGood = Opened >= RefusesOpeningForNow;
+        return Opened++ < RefusesOpeningForNow || RefusesOpening ? null : base.TryOpen(file, out isForGood) is var (handle, alignment) ? (handle, Alignment ?? alignment) : null;
     }
 
     public override void Advise(SafeFileHandle file, bool areScattered)

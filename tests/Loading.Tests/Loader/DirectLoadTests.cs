@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using FsCheck;
 using FsCheck.Fluent;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Formats.Tests;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
@@ -257,6 +258,38 @@ public sealed class DirectLoadTests : IDisposable
         var changed = loader.Plan(other, new LoadOptions { Device = new HostDevice(), ReadMode = ReadMode.Direct, Manifest = manifest });
         var error = await Assert.ThrowsAsync<ManifestMismatchException>(() => loader.LoadAsync(changed));
         Assert.Equal("large", Assert.Single(error.Mismatches).Tensor);
+    }
+
+    // It must be decoded from one slot, which has no room for the whole blocks of the file around it.
+    [LinuxFact]
+    public async Task A_part_of_a_row_that_fills_the_slot_is_read_as_it_is_through_the_cache()
+    {
+        var stored = new byte[DType.Q8_0.ByteCount(2 * 61_440)];
+        for (var i = 0; i < stored.Length; i++)
+        {
+            // The scale of each block is 1 (3C00 in F16).
+            stored[i] = (i % 34) switch { 0 => 0, 1 => 0x3C, _ => (byte)(i * 7) };
+        }
+
+        Assert.True(GgufTypes.TryGetId(DType.Q8_0, out var id));
+        var path = _folder.Write("model.gguf", new GgufBuilder().Tensor("t", id, [61_440, 2], stored).ToBytes());
+        await using var checkpoint = await Checkpoint.OpenAsync(new LocalFileSource(path, null, new RefusingCalls { Alignment = new DirectAlignment(4096, 4096) }));
+        var device = new HostDevice();
+        var options = new LoadOptions { Device = device, DType = DType.F32, ReadMode = ReadMode.Direct, StagingBytes = 64 << 10 };
+        // 60,768 values from the 17th on lie in 1,900 blocks, 64,600 of the slot's 65,536 bytes.
+        var plan = LoadPlanner.Plan(checkpoint, options, _ => true, _ => new TensorSlice(1, 16, 60_768));
+        await using (var model = await new CheckpointLoader().LoadAsync(plan))
+        {
+            Assert.Equal(0, model.Statistics.DirectBytes);
+            var values = model["t"].AsSpan<float>();
+            for (var i = 0; i < values.Length; i++)
+            {
+                var at = (i / 60_768 * 61_440) + 16 + (i % 60_768);
+                Assert.Equal((sbyte)stored[(at / 32 * 34) + 2 + (at % 32)], values[i]);
+            }
+        }
+
+        Assert.Equal(0, device.LiveAllocations);
     }
 
     private Task<Checkpoint> OpenAsync(RefusingCalls calls) =>

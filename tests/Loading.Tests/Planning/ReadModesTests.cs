@@ -20,7 +20,7 @@ public sealed class ReadModesTests
         { FileSystemKind.Disk, true, 0.9, false, ReadMode.Buffered, "90 % of it is cached" },
         { FileSystemKind.Disk, true, null, true, ReadMode.Buffered, "it fits into free memory" },
         { FileSystemKind.Disk, true, null, false, ReadMode.Direct, "it would not fit into free memory beside the tensors" },
-        { FileSystemKind.Disk, false, 0.0, false, ReadMode.Buffered, "the file system has no direct reads" },
+        { FileSystemKind.Disk, false, 0.0, false, ReadMode.Buffered, "it cannot be opened for direct reads" },
         { FileSystemKind.Memory, true, 0.0, false, ReadMode.Buffered, "the file is in memory" },
         { FileSystemKind.Remote, true, 0.0, false, ReadMode.Buffered, "the file is not on a disk of this machine" },
         { FileSystemKind.Other, true, 0.0, false, ReadMode.Buffered, "direct reads are not known to help on this file system" },
@@ -75,7 +75,7 @@ public sealed class ReadModesTests
         var path = folder.Write("model.safetensors", sample.File);
         await using var checkpoint = await Checkpoint.OpenAsync(new LocalFileSource(path, null, new RefusingCalls { RefusesOpening = true }));
         var plan = new CheckpointLoader().Plan(checkpoint, new LoadOptions { Device = new HostDevice(), ReadMode = ReadMode.Direct });
-        Assert.Equal(new FileReadMode(ReadMode.Buffered, "the file system has no direct reads"), Assert.Single(plan.FileModes));
+        Assert.Equal(new FileReadMode(ReadMode.Buffered, "it cannot be opened for direct reads"), Assert.Single(plan.FileModes));
     }
 
     [LinuxFact]
