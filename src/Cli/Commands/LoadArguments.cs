@@ -117,6 +117,18 @@ internal sealed class LoadArguments
         return StagingOption.Parse(parsed.GetValue(_memory)) is { } bytes ? options with { StagingBytes = bytes } : options;
     }
 
+    /// <summary>Says where the memory for staging has room for fewer lanes than were asked for.</summary>
+    public void WarnIfLanesDoNotFit(CommandConsole console, LoadPlan plan)
+    {
+        // A plan has no more lanes than runs either, which nobody needs to be told.
+        if (plan.Options.Lanes is { } asked && plan.Staging.Lanes < Math.Min(asked, plan.Runs.Length))
+        {
+            console.Warn(
+                $"{_lanes.Name} {asked}: slots for {Sizes.Count(plan.Staging.Lanes, "lane")} fit into {Sizes.Format(plan.Options.StagingBytes)} "
+                + $"({_memory.Name}).");
+        }
+    }
+
     /// <summary>Makes the plan; what the planner refuses among the options is what the user typed.</summary>
     /// <exception cref="UsageException">An option is out of range.</exception>
     public static LoadPlan MakePlan(Checkpoint checkpoint, LoadOptions options)

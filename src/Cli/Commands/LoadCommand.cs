@@ -81,6 +81,7 @@ internal sealed class LoadCommand : CommandBase
             var loader = new CheckpointLoader();
             var plan = LoadArguments.MakePlan(checkpoint, options);
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
+            _load.WarnIfLanesDoNotFit(console, plan);
             if (console.Verbose)
             {
                 new PlanReport(plan, _load.DType(parsed), ranks: null).WriteTo(console.Error, _load.Become(parsed));

@@ -66,6 +66,7 @@ internal sealed class PlanCommand : CommandBase
             WriteWarnings(console, checkpoint.Warnings);
             var plan = LoadArguments.MakePlan(checkpoint, options);
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
+            _load.WarnIfLanesDoNotFit(console, plan);
             if (parallel?.WorldSize > 1 && plan.SlicedCount == 0 && plan.Tensors.Length > 0)
             {
                 console.Warn(plan.Tensors.Length == 1

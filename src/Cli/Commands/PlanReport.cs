@@ -231,6 +231,9 @@ internal sealed class PlanReport
 
     private void WriteFiles(TextWriter output)
     {
+        // Shards are usually alike: what holds for all of them stands above.
+        var modes = _files.Select(ModeOf).Distinct().ToArray();
+        var common = _files.Count > 1 && modes is [not ""] ? modes[0] : null;
         var table = new TextTable("lrrrl");
         foreach (var file in _files)
         {
@@ -239,11 +242,13 @@ internal sealed class PlanReport
                 Sizes.Count(file.Tensors, "tensor"),
                 Sizes.Count(file.Runs, "run"),
                 Sizes.Format(file.BytesToRead),
-                file.ReadMode is null ? "" : $"{file.ReadMode}: {file.ReadModeReason}");
+                common is null ? ModeOf(file) : "");
         }
 
-        WriteSection(output, "files", table, _files.Count);
+        WriteSection(output, common is null ? "files" : $"files, {common}", table, _files.Count);
     }
+
+    private static string ModeOf(PlannedFile file) => file.ReadMode is null ? "" : $"{file.ReadMode}: {file.ReadModeReason}";
 
     private static void WriteSection(TextWriter output, string title, TextTable table, int rows)
     {
@@ -259,6 +264,7 @@ internal sealed class PlanReport
     private static IEnumerable<PlannedFile> Files(LoadPlan plan)
     {
         var tensors = plan.Tensors.CountBy(tensor => tensor.Source.File).ToDictionary();
+        var mapped = plan.Tensors.Where(tensor => tensor.IsMapped).Select(tensor => tensor.Source.File).ToHashSet();
         var runs = new (int Count, long Bytes)[plan.Checkpoint.Files.Length];
         foreach (var run in plan.Runs)
         {
@@ -269,7 +275,7 @@ internal sealed class PlanReport
         {
             if (tensors.TryGetValue(file, out var count))
             {
-                var mode = runs[index].Count > 0 ? plan.FileModes[index] : null;
+                var mode = runs[index].Count > 0 ? plan.FileModes[index] : mapped.Contains(file) ? new FileReadMode(ReadMode.Mapped, "asked for") : null;
                 yield return new PlannedFile(
                     file.Name, file.Path, count, runs[index].Count, runs[index].Bytes, mode?.ModeName, mode?.Reason);
             }

@@ -19,7 +19,7 @@ internal static class ReadModeOption
     {
         var option = new Option<string>("--read")
         {
-            Description = "How bytes come from local files: 'buffered' through the page cache, 'direct' past it, 'mapped' without a copy where tensors are kept on the host; 'auto' reads directly what is not cached.",
+            Description = "How bytes come from local files: 'buffered' through the page cache, 'direct' past it, 'mapped' without a copy where tensors are kept on the host, while nobody may shorten the file, or the system ends the tool; 'auto' reads directly what is not cached.",
             HelpName = "MODE",
             DefaultValueFactory = _ => "auto",
         };

@@ -5,7 +5,8 @@ public enum ReadMode
 {
     /// <summary>
     /// <see cref="Direct"/> for files that are mostly not in the page cache, on file systems that read from a local disk past it;
-    /// else <see cref="Buffered"/>. Never maps.
+    /// else <see cref="Buffered"/>. Never maps. Chosen when a plan is made (<see cref="LoadPlan.FileModes"/>): one that was made over files
+    /// that were not cached reads them from the disk each time it is carried out.
     /// </summary>
     Auto,
 

@@ -49,7 +49,7 @@ public readonly record struct StagingLayout(int Lanes, int SlotBytes, int SlotsP
         }
     }
 
-    /// <summary>Fits lanes and slots under a cap: first fewer slots a lane, then fewer lanes, then smaller slots.</summary>
+    /// <summary>Fits lanes and slots under a cap: first fewer slots a lane, then fewer lanes, then a smaller slot.</summary>
     /// <exception cref="ArgumentException">The cap is below the smallest slot.</exception>
     internal static StagingLayout Fit(int lanes, int preferredSlotBytes, long cap)
     {

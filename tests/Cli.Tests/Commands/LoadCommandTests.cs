@@ -108,6 +108,18 @@ public sealed class LoadCommandTests
         (await ToolRun.OfAsync("load", folder.Write("m.h5", SampleFiles.Hdf5()), "--json")).ErrorDocument("Unsupported", 5);
     }
 
+    [Fact]
+    public async Task Fewer_lanes_than_asked_for_are_said()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("model.safetensors", new SafetensorsBuilder().Add("t", "F32", [100_000], new byte[400_000]).ToBytes());
+        var run = await ToolRun.OfAsync("load", file, "--dtype", "bf16", "--lanes", "4", "--memory", "128KiB", "--read", "buffered");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("warning: --lanes 4: slots for 1 lane fit into 128 KiB (--memory).", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("warning", (await ToolRun.OfAsync("load", file, "--dtype", "bf16", "--lanes", "1", "--memory", "128KiB")).Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("warning", (await ToolRun.OfAsync("load", file, "--lanes", "4", "--memory", "64KiB")).Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--lanes", "0")]
     [InlineData("--lanes", "100000")]

@@ -78,7 +78,7 @@ public sealed class PlanCommandTests
         Assert.Equal(2 * 3 * 64 * 2, Number(ranks[0], "bytes") - Number(ranks[7], "bytes"));
         var text = await ToolRun.OfAsync("plan", folder["m"], "--tp", "8");
         Assert.Contains("rank 0 of 8 (--rank chooses another)\n", text.Out, StringComparison.Ordinal);
-        Assert.Matches(@"\n\nranks\n  rank +read +needed +tensors\n  0 .*\n(  \d .*\n){7}\nfiles\n", text.Out);
+        Assert.Matches(@"\n\nranks\n  rank +read +needed +tensors\n  0 .*\n(  \d .*\n){7}\nfiles, buffered: little is read\n", text.Out);
     }
 
     [Fact]
