@@ -7,7 +7,7 @@ namespace IlgpuLoader.Loading;
 /// <summary>
 /// Measures how fast a checkpoint is opened, planned and loaded on this machine, in interleaved pairs with what the machine can do by itself:
 /// plain reads of the same files, first touch, streaming fill, uploads. Besides the tensors and the staging slots it takes at most half of the
-/// memory that is free then for plain reads to go into. Measure on a machine that does nothing else; one benchmark at a time.
+/// memory that is free then for plain reads to go into, and loads that do not fit into memory are left out. Measure on a machine that does nothing else; one benchmark at a time.
 /// </summary>
 public sealed class CheckpointBenchmark
 {
@@ -36,7 +36,7 @@ public sealed class CheckpointBenchmark
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="CheckpointException">The checkpoint cannot be opened, or is not what it was when it was opened.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="DeviceMemoryException">There is no memory for what is needed to measure at all.</exception>
+    /// <exception cref="DeviceMemoryException">There is no memory for what is needed to measure at all: 48 MiB for plain reads and copies.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static Task<CheckpointBenchmarkReport> RunAsync(
         string path,
@@ -67,7 +67,8 @@ public sealed class CheckpointBenchmark
                 .Select(dtype => (DType: dtype, Plan: Plan(checkpoint, dtype)))
                 .Where(plan => plan.Plan.Tensors.Any(tensor => tensor.DType != tensor.Source.DType)).ToArray();
             Begin("limits", converted.Length);
-            var largest = converted.Select(plan => plan.Plan.DestinationBytes).Append(keep.DestinationBytes).Max();
+            // What does not fit is left out later, and takes nothing.
+            var largest = converted.Select(plan => plan.Plan).Append(keep).Where(Fits).Select(plan => plan.AllocatedBytes).DefaultIfEmpty().Max();
             var paths = checkpoint.Files.Select(file => file.Path).Distinct().ToArray();
             var room = HostDevice.Shared.FreeMemory - (keep.Device.IsHost ? largest : 0) - keep.Staging.Bytes;
             using var yardsticks = new Yardsticks(paths, keep.Device, keep.Staging.Lanes, room / 2, cancellationToken);
@@ -222,6 +223,9 @@ public sealed class CheckpointBenchmark
     }
 
     private LoadPlan Plan(Checkpoint checkpoint, DType? dtype) => _loader.Plan(checkpoint, _options.Load with { DType = dtype });
+
+    private static bool Fits(LoadPlan plan) =>
+        plan.MemoryNeeds().All(need => need.NeededBytes + (need.Device.IsHost ? Yardsticks.LeastBytes : 0) <= need.FreeBytes);
 
     // What does not fit is a line of the report.
     private async Task TryAsync(string name, Func<string, Task<Measurement>> measure)

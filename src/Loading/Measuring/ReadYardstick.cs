@@ -12,8 +12,8 @@ internal sealed class ReadYardstick : IDisposable
     // Reads past the page cache: offsets, lengths and addresses are multiples of every block size that disks have.
     private const int Alignment = 4096;
 
-    // The smallest buffer: larger than the last-level caches of most machines, since a destination does not lie in one either.
-    private const long SmallestBuffer = 256L << 20;
+    // The largest block of any setting: a smaller buffer has no place for it.
+    private const long SmallestBuffer = 16L << 20;
 
     // What is tried to find the fastest setting; a checkpoint of hundreds of gigabytes would take hours.
     private const long SearchBytes = 1L << 30;
@@ -27,7 +27,9 @@ internal sealed class ReadYardstick : IDisposable
 
     /// <summary>Opens files and takes memory to read them into.</summary>
     /// <param name="paths">The files.</param>
-    /// <param name="most">The most memory that is taken: where the files have more, blocks of it are used in turn.</param>
+    /// <param name="most">
+    /// The most memory that is taken, though never less than 16 MiB: where the files have more, blocks of it are used in turn.
+    /// </param>
     public ReadYardstick(IEnumerable<string> paths, long most = long.MaxValue)
     {
         _paths = [.. paths];
@@ -47,8 +49,9 @@ internal sealed class ReadYardstick : IDisposable
             }
 
             TotalBytes = _lengths.Sum();
-            IsBounded = end > Math.Max(most, SmallestBuffer);
-            _memory = new YardstickMemory(IsBounded ? Math.Max(most, SmallestBuffer) / Alignment * Alignment : end);
+            most = Math.Max(most, SmallestBuffer) / Alignment * Alignment;
+            IsBounded = end > most;
+            _memory = new YardstickMemory(Math.Min(end, most));
         }
         catch
         {
