@@ -42,6 +42,21 @@ public sealed class CheckpointBenchmarkTests
         Assert.Equal(cold.Skipped is null ? 1 : 0, cold.Comparisons.Length);
     }
 
+    [Theory]
+    [InlineData("cold")]
+    [InlineData("mapped")]
+    public async Task A_file_that_cannot_be_read_in_a_cold_or_mapped_load_leaves_that_row_out(string step)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("a.safetensors", SafetensorsBuilder.Tiny());
+        var report = await CheckpointBenchmark.RunAsync(
+            path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] }, new AtStep(step, () => File.Delete(path)));
+        var row = Assert.Single(report.Rows, row => row.Name.Contains(step, StringComparison.Ordinal));
+        Assert.True(row.Values.IsEmpty);
+        Assert.NotEqual("", row.Skipped);
+        Assert.False(Assert.Single(report.Rows, row => row.Name == "load keep, reused memory").Values.IsEmpty);
+    }
+
     [Fact]
     public async Task Steps_are_reported_in_their_order_and_never_more_than_there_are()
     {
@@ -77,6 +92,17 @@ public sealed class CheckpointBenchmarkTests
     private sealed class Recorder(List<BenchmarkProgress> steps) : IProgress<BenchmarkProgress>
     {
         public void Report(BenchmarkProgress value) => steps.Add(value);
+    }
+
+    private sealed class AtStep(string step, Action act) : IProgress<BenchmarkProgress>
+    {
+        public void Report(BenchmarkProgress value)
+        {
+            if (value.Step == step)
+            {
+                act();
+            }
+        }
     }
 
     private sealed class Stopper(CancellationTokenSource stop, int step) : IProgress<BenchmarkProgress>

@@ -48,6 +48,22 @@ public sealed class YardstickTests
         }
     }
 
+    [LinuxFact]
+    public void Reads_past_the_page_cache_that_are_refused_only_when_they_are_made_are_not_to_be_had()
+    {
+        using var folder = new TemporaryFolder();
+        var opened = 0;
+        // Opens like any file; nothing is mapped at address 0, so that the first read fails.
+        using var reads = new ReadYardstick([folder.Write("a.bin", new byte[100_000])], long.MaxValue, _ =>
+        {
+            opened++;
+            return File.OpenHandle("/proc/self/mem");
+        });
+        Assert.False(reads.HasDirect);
+        Assert.Throws<NotSupportedException>(() => reads.Measure(new ReadSetting(1, 1 << 20, IsDirect: true), CancellationToken.None));
+        Assert.Equal(1, opened);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(-5L << 30)]
