@@ -7,7 +7,7 @@ internal static class LoadMeasurements
 {
     private static readonly CheckpointLoader Loader = new();
 
-    /// <summary>Loads again and again into the same memory.</summary>
+    /// <summary>Loads again and again into the same memory; left out where tensors are views of mapped files.</summary>
     /// <param name="name">The row's name.</param>
     /// <param name="plan">What is loaded.</param>
     /// <param name="rounds">How often.</param>
@@ -22,6 +22,11 @@ internal static class LoadMeasurements
         CancellationToken cancellationToken,
         Action? before = null)
     {
+        if (plan.MappedCount > 0)
+        {
+            return Measurement.LeftOut(name, $"{plan.MappedCount} of {plan.Tensors.Length} tensors are views of mapped files, into which nothing is loaded");
+        }
+
         var model = await Loader.LoadAsync(plan, null, cancellationToken).ConfigureAwait(false);
         await using (model.ConfigureAwait(false))
         {

@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -55,6 +56,31 @@ public sealed class CheckpointBenchmarkTests
         Assert.True(row.Values.IsEmpty);
         Assert.NotEqual("", row.Skipped);
         Assert.False(Assert.Single(report.Rows, row => row.Name == "load keep, reused memory").Values.IsEmpty);
+    }
+
+    [Fact]
+    public async Task Mapped_tensors_are_not_loaded_again_and_what_is_converted_beside_them_is_loaded_anew()
+    {
+        using var folder = new TemporaryFolder();
+        // A length that keeps F32 on whole elements: both are mapped as they are stored, and to F32 one still is.
+        var path = folder.Write("a.safetensors", new SafetensorsBuilder().Add("a", "F32", [256], new byte[1024]).Add("b", "BF16", [256], new byte[512]).ToBytes());
+        var report = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions
+        {
+            Rounds = 2,
+            Cold = true,
+            DTypes = [DType.F32],
+            Load = new LoadOptions { ReadMode = ReadMode.Mapped },
+        });
+        var rows = report.Rows.ToDictionary(row => row.Name);
+        foreach (var name in (string[])["load keep, first load", "load keep, reused memory", "load keep, cold, reused memory"])
+        {
+            Assert.True(rows[name].Values.IsEmpty);
+            Assert.NotNull(rows[name].Skipped);
+        }
+
+        Assert.Equal((2, 512L), (rows["load to f32, first load"].Values.Length, rows["load to f32, first load"].Bytes));
+        Assert.Single(rows["load to f32, first load"].Comparisons);
+        Assert.Equal(2, rows["load keep, mapped, zero-copy"].Values.Length);
     }
 
     [Fact]
