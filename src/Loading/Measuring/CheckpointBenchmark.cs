@@ -61,20 +61,25 @@ public sealed class CheckpointBenchmark
         var checkpoint = await Checkpoint.OpenAsync(_path, _options.Checkpoint, cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
-            var keep = Plan(checkpoint, null);
             MeasurePlan(checkpoint, cancellationToken);
-            // Before any yardstick takes memory.
-            await TryAsync("peak memory of a load", name => PeakAsync(name, keep, cancellationToken)).ConfigureAwait(false);
+            // Before any yardstick takes memory; the files may be cached or not.
+            var cold = Plan(checkpoint, null);
+            await TryAsync("peak memory of a load", name => PeakAsync(name, cold, cancellationToken)).ConfigureAwait(false);
             var converted = _options.DTypes.Distinct()
                 .Select(dtype => (DType: dtype, Plan: Plan(checkpoint, dtype)))
                 .Where(plan => plan.Plan.Tensors.Any(tensor => tensor.DType != tensor.Source.DType)).ToArray();
             Begin("limits", converted.Length);
             // What does not fit is left out later, and takes nothing.
-            var largest = converted.Select(plan => plan.Plan).Append(keep).Where(Fits).Select(plan => plan.AllocatedBytes).DefaultIfEmpty().Max();
+            var largest = converted.Select(plan => plan.Plan).Append(cold).Where(Fits).Select(plan => plan.AllocatedBytes).DefaultIfEmpty().Max();
             var paths = checkpoint.Files.Select(file => file.Path).Distinct().ToArray();
-            var room = HostDevice.Shared.FreeMemory - (keep.Device.IsHost ? largest : 0) - keep.Staging.Bytes;
-            using var yardsticks = new Yardsticks(paths, keep.Device, keep.Staging.Lanes, room / 2, cancellationToken);
+            var room = HostDevice.Shared.FreeMemory - (cold.Device.IsHost ? largest : 0) - cold.Staging.Bytes;
+            // As many lanes as warm files are read with.
+            var lanes = _loader.Plan(checkpoint, _options.Load with { ReadMode = ReadMode.Buffered }).Staging.Lanes;
+            using var yardsticks = new Yardsticks(paths, cold.Device, lanes, room / 2, cancellationToken);
             var limits = await yardsticks.MeasureAsync(_options.Rounds, cancellationToken).ConfigureAwait(false);
+            // A plan keeps the read mode that it was made with: these are made now that plain reads have brought the files into the cache.
+            var keep = Plan(checkpoint, null);
+            converted = [.. converted.Select(plan => plan with { Plan = Plan(checkpoint, plan.DType) })];
             await MeasureLoadsAsync(keep, converted, yardsticks, paths, cancellationToken).ConfigureAwait(false);
             return new CheckpointBenchmarkReport(
                 checkpoint.Path,
@@ -178,11 +183,12 @@ public sealed class CheckpointBenchmark
             return Measurement.LeftOut(name, "the system does not forget earlier peaks of a process");
         }
 
-        await LoadMeasurements.FirstAsync(plan, cancellationToken).ConfigureAwait(false);
+        var (_, readMode) = await LoadMeasurements.FirstAsync(plan, cancellationToken).ConfigureAwait(false);
         var tensors = plan.Device.IsHost ? plan.DestinationBytes : 0;
         return Measurement.Of(name, MeasuredQuantity.Bytes, [PeakMemory.Read()]) with
         {
             Budget = tensors + plan.Staging.Bytes + plan.ScratchBytes + MemoryOverhead,
+            ReadMode = readMode,
         };
     }
 
@@ -216,7 +222,11 @@ public sealed class CheckpointBenchmark
             reads.HasDirect ? [.. ReadSetting.Buffered, .. ReadSetting.Direct] : ReadSetting.Buffered, 1, cancellationToken, Drop);
         return await LoadMeasurements.AgainAsync(
             name,
-            plan,
+            () =>
+            {
+                Drop();
+                return Plan(plan.Checkpoint, null);
+            },
             _options.Rounds,
             [
                 Contestant.Limit($"cold {best}", token =>
@@ -225,8 +235,7 @@ public sealed class CheckpointBenchmark
                     return reads.Measure(best, token, plan.BytesToRead);
                 }),
             ],
-            cancellationToken,
-            Drop).ConfigureAwait(false);
+            cancellationToken).ConfigureAwait(false);
 
         // What stays behind at some later time makes one round too fast, which its greatest value shows.
         void Drop() => _ = PageCache.TryDrop(paths);

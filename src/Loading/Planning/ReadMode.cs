@@ -7,6 +7,10 @@ public enum ReadMode
     /// <see cref="Direct"/> for files that are mostly not in the page cache, on file systems that read from a local disk past it;
     /// else <see cref="Buffered"/>. Never maps.
     /// </summary>
+    /// <remarks>
+    /// The choice is made when a load is planned, and is the plan's (<see cref="LoadPlan.FileModes"/>): one that was made while the files
+    /// were not cached reads directly every time that it is carried out, also when they are cached by then.
+    /// </remarks>
     Auto,
 
     /// <summary>Positional reads through the page cache: fastest for files that are in it, and they stay in it for the next load.</summary>
