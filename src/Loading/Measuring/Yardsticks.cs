@@ -84,7 +84,7 @@ internal sealed class Yardsticks : IDisposable
         var rows = new List<Measurement>
         {
             await AloneAsync(Best.ToString(), Reads.TotalBytes, token => Reads.Measure(Best, token)).ConfigureAwait(false),
-            await AloneAsync("first touch", _memory.Length, token => MemoryYardsticks.FirstTouch(_memory.Length, Lanes, _most, token)).ConfigureAwait(false),
+            await AloneAsync("first touch", _memory.Length, token => MemoryYardsticks.FirstTouch(_memory.Length, Lanes, _most, token), warmUp: true).ConfigureAwait(false),
             await AloneAsync("memcpy", _memory.Length, token => MemoryYardsticks.Copy(_memory, other, Lanes, token)).ConfigureAwait(false),
             await AloneAsync("streaming fill", _memory.Length, token => MemoryYardsticks.StreamingFill(_memory, Lanes, token)).ConfigureAwait(false),
         };
@@ -95,10 +95,10 @@ internal sealed class Yardsticks : IDisposable
 
         return rows;
 
-        async Task<Measurement> AloneAsync(string name, long bytes, Func<CancellationToken, double> measure)
+        async Task<Measurement> AloneAsync(string name, long bytes, Func<CancellationToken, double> measure, bool warmUp = false)
         {
             var row = await InterleavedRounds
-                .MeasureAsync(name, rounds, token => Task.FromResult(measure(token)), [], cancellationToken).ConfigureAwait(false);
+                .MeasureAsync(name, rounds, token => Task.FromResult(measure(token)), [], cancellationToken, warmUp: warmUp).ConfigureAwait(false);
             return row with { Bytes = bytes };
         }
     }
