@@ -129,8 +129,8 @@ internal sealed class BenchCommand : CommandBase
             ? $"plain reads go into {Sizes.Format(report.YardstickBytes)} of memory, used in turn"
             : "plain reads go into memory of the files' size");
         output.WriteLine("figures are medians, with the least and the greatest; ratios above 1 are faster than what they are held against");
-        var table = new TextTable("lrlrr");
-        table.Add("", "figure", "held against", "its figure", "ratio");
+        var table = new TextTable("llrlrr");
+        table.Add("", "read", "figure", "held against", "its figure", "ratio");
         foreach (var limit in report.Limits)
         {
             AddTo(table, limit, "limit: ");
@@ -158,10 +158,10 @@ internal sealed class BenchCommand : CommandBase
         var budget = row.Budget is { } most ? ("at most " + row.FormatBudget(), "", (most / figure.Median).ToString("0.00", CultureInfo.InvariantCulture)) : ("", "", "");
         var first = row.Comparisons.FirstOrDefault(comparison => comparison.Skipped is null);
         var (against, other, ratio) = first is null ? budget : (first.Name, row.Format(first.Other!.Value), first.Ratio!.Value.ToString("0.00"));
-        table.Add(prefix + row.Name, row.Format(figure), against, other, ratio);
+        table.Add(prefix + row.Name, row.ReadMode ?? "", row.Format(figure), against, other, ratio);
         foreach (var comparison in row.Comparisons.Where(comparison => comparison.Skipped is null).Skip(1))
         {
-            table.Add("", "", comparison.Name, row.Format(comparison.Other!.Value), comparison.Ratio!.Value.ToString("0.00"));
+            table.Add("", "", "", comparison.Name, row.Format(comparison.Other!.Value), comparison.Ratio!.Value.ToString("0.00"));
         }
     }
 

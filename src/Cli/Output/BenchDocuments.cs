@@ -24,7 +24,7 @@ internal sealed record BenchMachine(string Processor, long MemoryBytes, string S
 
 /// <summary>
 /// One line: the values of all rounds in seconds or bytes, of which less is better; the bytes that each round moved, where that makes a
-/// speed; and what it is held against.
+/// speed; what it is held against; and of a load how its bytes were read.
 /// </summary>
 internal sealed record BenchRow(
     string Name,
@@ -34,7 +34,8 @@ internal sealed record BenchRow(
     long? Bytes,
     double? Budget,
     string? Skipped,
-    IReadOnlyList<BenchComparison> Comparisons);
+    IReadOnlyList<BenchComparison> Comparisons,
+    string? ReadMode);
 
 internal sealed record BenchSpread(double Median, double Minimum, double Maximum);
 
@@ -80,7 +81,8 @@ internal static class BenchDocuments
             },
             [.. comparison.Pairs.Select(pair => pair.Other)],
             SpreadOf(comparison.Ratio),
-            comparison.Skipped))]);
+            comparison.Skipped))],
+        row.ReadMode);
 
     private static BenchSpread? SpreadOf(MeasuredStatistic? statistic) =>
         statistic is { } value ? new BenchSpread(value.Median, value.Minimum, value.Maximum) : null;

@@ -39,8 +39,8 @@ internal unsafe partial class DirectCalls
     /// <summary>The system's own calls.</summary>
     public static DirectCalls System { get; } = new();
 
-    // O_DIRECT differs from processor to processor; others than these, and 32-bit processes, whose offsets are shorter, go without.
-    private static int? DirectFlag => RuntimeInformation.ProcessArchitecture switch
+    /// <summary>O_DIRECT, which differs from processor to processor; others than these, and 32-bit processes, whose offsets are shorter, go without.</summary>
+    internal static int? DirectFlag => RuntimeInformation.ProcessArchitecture switch
     {
         Architecture.X64 or Architecture.S390x or Architecture.RiscV64 or Architecture.LoongArch64 => 0x4000,
         Architecture.Arm64 => 0x10000,

@@ -5,6 +5,10 @@ namespace IlgpuLoader.Loading;
 /// <summary>Measures ours and what it is held against in turn, so that a machine that is slow for a while is slow for all.</summary>
 internal static class InterleavedRounds
 {
+    // A machine that never settles is measured as it is, and its rounds say so; large loads take minutes.
+    private const int MostWarmUps = 4;
+    private const double Agreement = 0.3;
+
     /// <summary>Measures round by round.</summary>
     /// <param name="name">What is measured.</param>
     /// <param name="rounds">How often, at least once.</param>
@@ -13,8 +17,8 @@ internal static class InterleavedRounds
     /// <param name="cancellationToken">Ends the work as soon as what is being measured ends.</param>
     /// <param name="quantity">What is measured.</param>
     /// <param name="warmUp">
-    /// Whether everything is done once before anything counts: a virtual machine gets memory that it has not used for a while page by page
-    /// from its host, and whoever comes first would pay for that.
+    /// Whether each is done before anything counts until it takes as long as the time before, to within 30 %, but at most four times: a
+    /// virtual machine gets memory that it has not used for a while page by page from its host, and whoever comes first would pay for that.
     /// </param>
     public static async Task<Measurement> MeasureAsync(
         string name,
@@ -30,8 +34,7 @@ internal static class InterleavedRounds
         Func<CancellationToken, Task<double>>[] all = [ours, .. others.Where(other => other.Skipped is null).Select(other => other.Measure)];
         foreach (var one in warmUp ? all : [])
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            await one(cancellationToken).ConfigureAwait(false);
+            await WarmUpAsync(one, cancellationToken).ConfigureAwait(false);
         }
 
         var values = all.Select(_ => new double[rounds]).ToArray();
@@ -56,6 +59,22 @@ internal static class InterleavedRounds
         }
 
         return new Measurement(name, quantity, [.. values[0]], comparisons.DrainToImmutable());
+    }
+
+    private static async Task WarmUpAsync(Func<CancellationToken, Task<double>> measure, CancellationToken cancellationToken)
+    {
+        var before = double.NaN;
+        for (var i = 0; i < MostWarmUps; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var now = await measure(cancellationToken).ConfigureAwait(false);
+            if (Math.Abs(now - before) <= Agreement * Math.Min(now, before))
+            {
+                return;
+            }
+
+            before = now;
+        }
     }
 
     private static ImmutableArray<MeasuredPair> PairsOf(double[] ours, double[] others) =>

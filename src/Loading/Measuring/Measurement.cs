@@ -23,6 +23,12 @@ public sealed record Measurement(
     /// <summary>What there is to say about it beside the numbers; null for nothing.</summary>
     public string? Note { get; init; }
 
+    /// <summary>
+    /// How the bytes of a load were read in the rounds that count: as <see cref="LoadStatistics.ReadMode"/>, with commas where it differed
+    /// from round to round. Null for what is no load.
+    /// </summary>
+    public string? ReadMode { get; init; }
+
     /// <summary>The values, summed up. Null where it was left out.</summary>
     public MeasuredStatistic? Statistic => Values.IsEmpty ? null : MeasuredStatistic.Of(Values);
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using Microsoft.Win32.SafeHandles;
 
@@ -10,7 +11,7 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal static unsafe partial class MeasuringCalls
 {
-    // The same on every Linux processor that .NET runs on, but O_DIRECT, which Arm has elsewhere.
+    // The same on every Linux processor that .NET runs on, unlike O_DIRECT.
     private const int ReadOnlyCloseOnExec = 0x80000;
     private const int ProtectRead = 0x1;
     private const int ProtectReadWrite = 0x3;
@@ -21,18 +22,16 @@ internal static unsafe partial class MeasuringCalls
     private const int AdvisePopulateWrite = 23;
     private static readonly nint MapFailed = -1;
 
-    private static int Direct => RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
-
     /// <summary>Opens a file past the page cache.</summary>
-    /// <returns>The file, or null where the file system has no such reads.</returns>
+    /// <returns>The file, or null where the system or the file system has no such reads; some refuse only when the file is read.</returns>
     public static SafeFileHandle? OpenDirect(string path)
     {
-        if (!OperatingSystem.IsLinux())
+        if (!OperatingSystem.IsLinux() || DirectCalls.DirectFlag is not { } direct)
         {
             return null;
         }
 
-        var descriptor = Open(path, ReadOnlyCloseOnExec | Direct);
+        var descriptor = Open(path, ReadOnlyCloseOnExec | direct);
         return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
     }
 

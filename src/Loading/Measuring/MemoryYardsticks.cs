@@ -9,7 +9,7 @@ internal static unsafe class MemoryYardsticks
     /// <summary>The first touch of fresh memory, every page made present by as many threads as there are lanes.</summary>
     /// <param name="bytes">The size.</param>
     /// <param name="lanes">The threads.</param>
-    /// <param name="most">The most memory that is taken: more is measured on that much, and scaled.</param>
+    /// <param name="most">The most memory that is taken, more than none: more is measured on that much, and scaled.</param>
     /// <param name="cancellationToken">Asked for every piece of 16 MiB.</param>
     public static double FirstTouch(long bytes, int lanes, long most, CancellationToken cancellationToken)
     {

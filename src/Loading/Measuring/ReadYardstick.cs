@@ -12,8 +12,8 @@ internal sealed class ReadYardstick : IDisposable
     // Reads past the page cache: offsets, lengths and addresses are multiples of every block size that disks have.
     private const int Alignment = 4096;
 
-    // The smallest buffer: larger than the last-level caches of most machines, since a destination does not lie in one either.
-    private const long SmallestBuffer = 256L << 20;
+    // The largest block of any setting: a smaller buffer has no place for it.
+    private const long SmallestBuffer = 16L << 20;
 
     // What is tried to find the fastest setting; a checkpoint of hundreds of gigabytes would take hours.
     private const long SearchBytes = 1L << 30;
@@ -24,12 +24,26 @@ internal sealed class ReadYardstick : IDisposable
     private readonly long[] _lengths;
     private readonly long[] _starts;
     private readonly YardstickMemory _memory;
+    private readonly Func<string, SafeFileHandle?> _openDirect;
+    private bool? _hasDirect;
 
     /// <summary>Opens files and takes memory to read them into.</summary>
     /// <param name="paths">The files.</param>
-    /// <param name="most">The most memory that is taken: where the files have more, blocks of it are used in turn.</param>
+    /// <param name="most">
+    /// The most memory that is taken, though never less than 16 MiB: where the files have more, blocks of it are used in turn.
+    /// </param>
     public ReadYardstick(IEnumerable<string> paths, long most = long.MaxValue)
+        : this(paths, most, MeasuringCalls.OpenDirect)
     {
+    }
+
+    /// <inheritdoc cref="ReadYardstick(IEnumerable{string}, long)"/>
+    /// <param name="paths">The files.</param>
+    /// <param name="most">The most memory that is taken.</param>
+    /// <param name="openDirect">Opens a file past the page cache, so that tests can play a file system that refuses.</param>
+    internal ReadYardstick(IEnumerable<string> paths, long most, Func<string, SafeFileHandle?> openDirect)
+    {
+        _openDirect = openDirect;
         _paths = [.. paths];
         _files = new SafeFileHandle[_paths.Length];
         _direct = new SafeFileHandle?[_paths.Length];
@@ -47,8 +61,9 @@ internal sealed class ReadYardstick : IDisposable
             }
 
             TotalBytes = _lengths.Sum();
-            IsBounded = end > Math.Max(most, SmallestBuffer);
-            _memory = new YardstickMemory(IsBounded ? Math.Max(most, SmallestBuffer) / Alignment * Alignment : end);
+            most = Math.Max(most, SmallestBuffer) / Alignment * Alignment;
+            IsBounded = end > most;
+            _memory = new YardstickMemory(Math.Min(end, most));
         }
         catch
         {
@@ -68,23 +83,8 @@ internal sealed class ReadYardstick : IDisposable
     /// <summary>Whether there is less memory than the files have bytes, so that its blocks are used in turn.</summary>
     public bool IsBounded { get; }
 
-    /// <summary>Whether every file can be read past the page cache.</summary>
-    public bool HasDirect
-    {
-        get
-        {
-            for (var i = 0; i < _paths.Length; i++)
-            {
-                _direct[i] ??= MeasuringCalls.OpenDirect(_paths[i]);
-                if (_direct[i] is null)
-                {
-                    return false;
-                }
-            }
-
-            return true;
-        }
-    }
+    /// <summary>Whether every file can be read past the page cache: the first block of each was.</summary>
+    public bool HasDirect => _hasDirect ??= TryReadDirect();
 
     /// <summary>Reads the files once.</summary>
     /// <param name="setting">How; past the page cache only where <see cref="HasDirect"/>.</param>
@@ -156,6 +156,30 @@ internal sealed class ReadYardstick : IDisposable
     {
         _memory.Dispose();
         CloseFiles();
+    }
+
+    // File systems in user space, of networks and of encrypted files may take the flag and refuse the reads.
+    private bool TryReadDirect()
+    {
+        for (var i = 0; i < _paths.Length; i++)
+        {
+            _direct[i] = _openDirect(_paths[i]);
+            if (_direct[i] is not { } file)
+            {
+                return false;
+            }
+
+            try
+            {
+                _ = _lengths[i] == 0 ? 0 : RandomAccess.Read(file, _memory.AsSpan(0, Alignment), 0);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException)
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private void Read(int file, long offset, int length, long place, bool isDirect)

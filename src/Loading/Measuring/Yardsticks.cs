@@ -9,6 +9,9 @@ internal sealed class Yardsticks : IDisposable
     private const long MostMemory = 256L << 20;
     private const long LeastMemory = 16L << 20;
 
+    /// <summary>The memory that they take however little there is: to read into, to fill, and to copy to.</summary>
+    public const long LeastBytes = 3 * LeastMemory;
+
     private const int SearchRounds = 3;
 
     private readonly YardstickMemory _memory;
@@ -19,16 +22,16 @@ internal sealed class Yardsticks : IDisposable
     /// <param name="paths">The files.</param>
     /// <param name="device">Where loads go.</param>
     /// <param name="lanes">How many threads touch, fill and copy.</param>
-    /// <param name="most">The most memory to read into.</param>
+    /// <param name="most">The most memory to read into; 16 MiB are taken even of less, or of nothing.</param>
     /// <param name="cancellationToken">Asked for every block.</param>
     public Yardsticks(IEnumerable<string> paths, Device device, int lanes, long most, CancellationToken cancellationToken)
     {
         Lanes = lanes;
-        _most = most;
-        Reads = new ReadYardstick(paths, most);
+        _most = Math.Max(most, LeastMemory);
+        Reads = new ReadYardstick(paths, _most);
         try
         {
-            _memory = new YardstickMemory(Math.Clamp(most / 4, LeastMemory, MostMemory));
+            _memory = new YardstickMemory(Math.Clamp(_most / 4, LeastMemory, MostMemory));
             _upload = device.IsHost || device.Kind is DeviceKind.Meta or DeviceKind.Group ? null : new UploadYardstick(device);
             _memory.Touch(lanes, cancellationToken);
             // The first read brings the files into the cache, and is not counted.
@@ -81,7 +84,7 @@ internal sealed class Yardsticks : IDisposable
         var rows = new List<Measurement>
         {
             await AloneAsync(Best.ToString(), Reads.TotalBytes, token => Reads.Measure(Best, token)).ConfigureAwait(false),
-            await AloneAsync("first touch", _memory.Length, token => MemoryYardsticks.FirstTouch(_memory.Length, Lanes, _most, token)).ConfigureAwait(false),
+            await AloneAsync("first touch", _memory.Length, token => MemoryYardsticks.FirstTouch(_memory.Length, Lanes, _most, token), warmUp: true).ConfigureAwait(false),
             await AloneAsync("memcpy", _memory.Length, token => MemoryYardsticks.Copy(_memory, other, Lanes, token)).ConfigureAwait(false),
             await AloneAsync("streaming fill", _memory.Length, token => MemoryYardsticks.StreamingFill(_memory, Lanes, token)).ConfigureAwait(false),
         };
@@ -92,10 +95,10 @@ internal sealed class Yardsticks : IDisposable
 
         return rows;
 
-        async Task<Measurement> AloneAsync(string name, long bytes, Func<CancellationToken, double> measure)
+        async Task<Measurement> AloneAsync(string name, long bytes, Func<CancellationToken, double> measure, bool warmUp = false)
         {
             var row = await InterleavedRounds
-                .MeasureAsync(name, rounds, token => Task.FromResult(measure(token)), [], cancellationToken).ConfigureAwait(false);
+                .MeasureAsync(name, rounds, token => Task.FromResult(measure(token)), [], cancellationToken, warmUp: warmUp).ConfigureAwait(false);
             return row with { Bytes = bytes };
         }
     }

@@ -10,6 +10,10 @@ namespace IlgpuLoader.Loading;
 /// What will be read, where it goes, and what that takes: pure data, made before a byte is read. Immutable; valid while
 /// its checkpoint is open. It may be carried out any number of times.
 /// </summary>
+/// <remarks>
+/// It keeps what was chosen for the files as they were when it was made: under <see cref="ReadMode.Auto"/> a plan of files that were not
+/// cached reads them directly every time (<see cref="FileModes"/>). Plan anew, which costs little, where files have been read meanwhile.
+/// </remarks>
 public sealed class LoadPlan
 {
     // Null where nothing is tied, as in most plans.

@@ -8,6 +8,10 @@ public enum ReadMode
     /// else <see cref="Buffered"/>. Never maps. Chosen when a plan is made (<see cref="LoadPlan.FileModes"/>): one that was made over files
     /// that were not cached reads them from the disk each time it is carried out.
     /// </summary>
+    /// <remarks>
+    /// The choice is made when a load is planned, and is the plan's (<see cref="LoadPlan.FileModes"/>): one that was made while the files
+    /// were not cached reads directly every time that it is carried out, also when they are cached by then.
+    /// </remarks>
     Auto,
 
     /// <summary>Positional reads through the page cache: fastest for files that are in it, and they stay in it for the next load.</summary>

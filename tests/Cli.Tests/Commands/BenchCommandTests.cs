@@ -54,6 +54,35 @@ public sealed class BenchCommandTests
         Assert.Contains(" limits\n", run.Error, StringComparison.Ordinal);
     }
 
+    [LinuxFact]
+    public async Task A_conversion_that_memory_does_not_hold_is_left_out_and_all_else_is_measured()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder["a.safetensors"];
+        using (var stream = File.Create(file))
+        {
+            // 68 MiB of zeros as BF16, 136 MiB as F32; the process has 128 MiB.
+            const int bytes = 68 << 20;
+            stream.Write(SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("a", "BF16", [bytes / 2], 0, bytes) + "}"));
+            stream.SetLength(stream.Length + bytes);
+        }
+
+        using var tool = ToolProcess.StartWith(
+            ["DOTNET_GCHeapHardLimit=0x8000000"], "bench", file, "--device", "host", "--rounds", "1", "--lanes", "1", "--memory", "1MiB", "--dtype", "f32", "--json");
+        var run = await tool.EndAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        var document = run.Document("ilgpu-loader/bench/1");
+        var rows = document.GetProperty("rows").EnumerateArray().ToDictionary(row => Text(row, "name")!);
+        Assert.Contains("142606336", Text(rows["load to f32, reused memory"], "skipped"), StringComparison.Ordinal);
+        foreach (var name in (string[])["load keep, first load", "load keep, reused memory"])
+        {
+            Assert.Single(Doubles(rows[name], "values"));
+        }
+
+        // Half of what is left beside the tensors as they are stored.
+        Assert.InRange(Number(document, "yardstickBytes"), 16 << 20, 32 << 20);
+    }
+
     [Fact]
     public async Task Cancelled_ends_with_130_and_no_data()
     {

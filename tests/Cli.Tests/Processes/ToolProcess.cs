@@ -34,6 +34,9 @@ internal sealed partial class ToolProcess : IDisposable
     /// <summary>Starts a command line.</summary>
     public static ToolProcess Start(params string[] args) => new(Executable, args);
 
+    /// <summary>Starts a command line with variables such as <c>DOTNET_GCHeapHardLimit=0x8000000</c>.</summary>
+    public static ToolProcess StartWith(string[] environment, params string[] args) => new("/usr/bin/env", [.. environment, Executable, .. args]);
+
     /// <summary>Starts a command line with what the shell makes of a redirection such as <c>&gt; /dev/full</c>.</summary>
     public static ToolProcess StartInShell(string redirection, params string[] args) =>
         new("/bin/sh", ["-c", $"exec \"$0\" \"$@\" {redirection}", Executable, .. args]);

@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -31,15 +32,88 @@ public sealed class CheckpointBenchmarkTests
         }
     }
 
-    [LinuxFact]
-    public async Task A_cold_load_is_measured_or_says_why_it_cannot_be()
+    [LinuxTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Cold_loads_are_cold_and_all_others_warm_whatever_the_cache_holds_at_first(bool isWarmAtFirst)
+    {
+        using var folder = new TemporaryFolder();
+        var path = WriteZeros(folder, 80 << 20);
+        if (PageCache.TryDrop([path]) is not null)
+        {
+            // Files in memory are never cold.
+            var never = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] });
+            Assert.NotNull(Assert.Single(never.Rows, row => row.Name == "load keep, cold, reused memory").Skipped);
+            return;
+        }
+
+        string modeOfCold;
+        await using (var checkpoint = await Checkpoint.OpenAsync(path))
+        {
+            modeOfCold = new CheckpointLoader().Plan(checkpoint).FileModes[0].ModeName;
+        }
+
+        if (isWarmAtFirst)
+        {
+            _ = await File.ReadAllBytesAsync(path);
+        }
+
+        var report = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions { Rounds = 2, Cold = true, DTypes = [DType.F32] });
+        var modes = report.Rows.ToDictionary(row => row.Name, row => row.ReadMode);
+        Assert.Equal(
+            (isWarmAtFirst ? "buffered" : modeOfCold, "buffered", "buffered", "buffered", "mapped", modeOfCold),
+            (modes["peak memory of a load"],
+            modes["load keep, first load"],
+            modes["load keep, reused memory"],
+            modes["load to f32, reused memory"],
+            modes["load keep, mapped, zero-copy"],
+            modes["load keep, cold, reused memory"]));
+        Assert.Null(modes["open"]);
+        var cold = Assert.Single(report.Rows, row => row.Name == "load keep, cold, reused memory");
+        Assert.Equal((2, 2), (cold.Values.Length, Assert.Single(cold.Comparisons).Pairs.Length));
+        await using var warm = await Checkpoint.OpenAsync(path);
+        _ = await File.ReadAllBytesAsync(path);
+        Assert.Equal(new CheckpointLoader().Plan(warm).Staging.Lanes, report.Lanes);
+    }
+
+    [Theory]
+    [InlineData("cold")]
+    [InlineData("mapped")]
+    public async Task A_file_that_cannot_be_read_in_a_cold_or_mapped_load_leaves_that_row_out(string step)
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("a.safetensors", SafetensorsBuilder.Tiny());
-        var report = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] });
-        var cold = Assert.Single(report.Rows, row => row.Name.Contains("cold", StringComparison.Ordinal));
-        Assert.NotEqual(cold.Skipped is null, cold.Values.IsEmpty);
-        Assert.Equal(cold.Skipped is null ? 1 : 0, cold.Comparisons.Length);
+        var report = await CheckpointBenchmark.RunAsync(
+            path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] }, new AtStep(step, () => File.Delete(path)));
+        var row = Assert.Single(report.Rows, row => row.Name.Contains(step, StringComparison.Ordinal));
+        Assert.True(row.Values.IsEmpty);
+        Assert.NotEqual("", row.Skipped);
+        Assert.False(Assert.Single(report.Rows, row => row.Name == "load keep, reused memory").Values.IsEmpty);
+    }
+
+    [Fact]
+    public async Task Mapped_tensors_are_not_loaded_again_and_what_is_converted_beside_them_is_loaded_anew()
+    {
+        using var folder = new TemporaryFolder();
+        // A length that keeps F32 on whole elements: both are mapped as they are stored, and to F32 one still is.
+        var path = folder.Write("a.safetensors", new SafetensorsBuilder().Add("a", "F32", [256], new byte[1024]).Add("b", "BF16", [256], new byte[512]).ToBytes());
+        var report = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions
+        {
+            Rounds = 2,
+            Cold = true,
+            DTypes = [DType.F32],
+            Load = new LoadOptions { ReadMode = ReadMode.Mapped },
+        });
+        var rows = report.Rows.ToDictionary(row => row.Name);
+        foreach (var name in (string[])["load keep, first load", "load keep, reused memory", "load keep, cold, reused memory"])
+        {
+            Assert.True(rows[name].Values.IsEmpty);
+            Assert.NotNull(rows[name].Skipped);
+        }
+
+        Assert.Equal((2, 512L), (rows["load to f32, first load"].Values.Length, rows["load to f32, first load"].Bytes));
+        Assert.Single(rows["load to f32, first load"].Comparisons);
+        Assert.Equal(2, rows["load keep, mapped, zero-copy"].Values.Length);
     }
 
     [Fact]
@@ -74,9 +148,29 @@ public sealed class CheckpointBenchmarkTests
         await Assert.ThrowsAnyAsync<IOException>(() => CheckpointBenchmark.RunAsync("/none.safetensors"));
     }
 
+    private static string WriteZeros(TemporaryFolder folder, int bytes)
+    {
+        var path = folder["zeros.safetensors"];
+        using var stream = File.Create(path);
+        stream.Write(SafetensorsBuilder.File("{" + SafetensorsBuilder.Entry("a", "BF16", [(ulong)bytes / 2], 0, (ulong)bytes) + "}"));
+        stream.SetLength(stream.Length + bytes);
+        return path;
+    }
+
     private sealed class Recorder(List<BenchmarkProgress> steps) : IProgress<BenchmarkProgress>
     {
         public void Report(BenchmarkProgress value) => steps.Add(value);
+    }
+
+    private sealed class AtStep(string step, Action act) : IProgress<BenchmarkProgress>
+    {
+        public void Report(BenchmarkProgress value)
+        {
+            if (value.Step == step)
+            {
+                act();
+            }
+        }
     }
 
     private sealed class Stopper(CancellationTokenSource stop, int step) : IProgress<BenchmarkProgress>

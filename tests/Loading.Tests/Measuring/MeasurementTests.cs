@@ -31,7 +31,7 @@ public sealed class MeasurementTests
         Assert.Equal("2.00 (1.00 to 4.00) s", row.Format(row.Statistic!.Value));
         Assert.Equal("1.00 (0.50 to 2.00) GB/s", (row with { Bytes = 2_000_000_000 }).Format(row.Statistic!.Value));
         var fast = Measurement.Of("a", MeasuredQuantity.Seconds, [0.001]);
-        Assert.Equal("1.000 (1.000 to 1.000) ms", fast.Format(fast.Statistic!.Value));
+        Assert.Equal("1.000 ms", fast.Format(fast.Statistic!.Value));
         var memory = Measurement.Of("a", MeasuredQuantity.Bytes, [3 << 20]) with { Budget = 5 << 20 };
         Assert.Equal(("3.0 (3.0 to 3.0) MiB", "5 MiB"), (memory.Format(memory.Statistic!.Value), memory.FormatBudget()));
     }
@@ -66,13 +66,23 @@ public sealed class MeasurementTests
     }
 
     [Fact]
-    public async Task What_is_done_to_warm_up_does_not_count()
+    public async Task What_is_done_to_warm_up_ends_when_it_has_settled_and_does_not_count()
+    {
+        // Ten is far from three, and three is close to two and a half.
+        var times = new Queue<double>([10, 3, 2.5, 1, 2]);
+        var row = await InterleavedRounds.MeasureAsync(
+            "a", 2, _ => Task.FromResult(times.Dequeue()), [], CancellationToken.None, warmUp: true);
+        Assert.Equal([1.0, 2.0], row.Values.ToArray());
+        Assert.Empty(times);
+    }
+
+    [Fact]
+    public async Task What_never_settles_is_done_four_times_to_warm_up()
     {
         var calls = 0;
         var row = await InterleavedRounds.MeasureAsync(
-            "a", 2, _ => Task.FromResult((double)++calls), [], CancellationToken.None, warmUp: true);
-        Assert.Equal(3, calls);
-        Assert.Equal([2.0, 3.0], row.Values.ToArray());
+            "a", 2, _ => Task.FromResult(++calls % 2 == 0 ? 1.0 : 2.0), [], CancellationToken.None, warmUp: true);
+        Assert.Equal((6, 2), (calls, row.Values.Length));
     }
 
     [Fact]

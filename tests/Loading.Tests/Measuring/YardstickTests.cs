@@ -1,3 +1,4 @@
+using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -45,6 +46,47 @@ public sealed class YardstickTests
             Assert.Equal(content, reads.Buffer(start, content.Length).ToArray());
             start += (content.Length + 4095) / 4096 * 4096;
         }
+    }
+
+    [LinuxFact]
+    public void Reads_past_the_page_cache_that_are_refused_only_when_they_are_made_are_not_to_be_had()
+    {
+        using var folder = new TemporaryFolder();
+        var opened = 0;
+        // Opens like any file; nothing is mapped at address 0, so that the first read fails.
+        using var reads = new ReadYardstick([folder.Write("a.bin", new byte[100_000])], long.MaxValue, _ =>
+        {
+            opened++;
+            return File.OpenHandle("/proc/self/mem");
+        });
+        Assert.False(reads.HasDirect);
+        Assert.Throws<NotSupportedException>(() => reads.Measure(new ReadSetting(1, 1 << 20, IsDirect: true), CancellationToken.None));
+        Assert.Equal(1, opened);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(-5L << 30)]
+    public void Memory_to_read_into_is_bounded_however_little_there_is(long most)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder["a.bin"];
+        using (var file = File.Create(path))
+        {
+            file.SetLength(40 << 20);
+        }
+
+        using var yardsticks = new Yardsticks([path], HostDevice.Shared, 1, most, CancellationToken.None);
+        Assert.Equal((16L << 20, true), (yardsticks.Reads.BufferBytes, yardsticks.Reads.IsBounded));
+        Assert.True(yardsticks.Reads.Measure(new ReadSetting(4, 16 << 20), CancellationToken.None) > 0);
+    }
+
+    [Fact]
+    public async Task Limits_of_the_memory_are_measured_however_little_there_is()
+    {
+        using var folder = new TemporaryFolder();
+        using var yardsticks = new Yardsticks([folder.Write("a.bin", new byte[100_000])], HostDevice.Shared, 1, -5L << 30, CancellationToken.None);
+        Assert.All(await yardsticks.MeasureAsync(1, CancellationToken.None), row => Assert.True(Assert.Single(row.Values) > 0));
     }
 
     [Fact]
