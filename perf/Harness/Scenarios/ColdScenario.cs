@@ -29,15 +29,18 @@ internal sealed class ColdScenario : IScenario
         foreach (var (name, mode) in Modes)
         {
             options.Log.WriteLine($"cold, {name}");
-            var plan = file.Plan(new LoadOptions { ReadMode = mode });
+            // The row before may have left the files in the cache, where auto would read them.
+            ColdFiles.Drop(file.Paths);
+            var plan = file.PlanAsAsked(new LoadOptions { ReadMode = mode });
             var limit = Contestant.Limit($"cold {best}", token =>
             {
                 ColdFiles.Drop(file.Paths);
                 return reads.Measure(best, token, plan.BytesToRead);
             }) with
             { Target = mode == ReadMode.Buffered ? null : 0.9 };
-            rows.Add(await LoadMeasurements.AgainAsync(
-                NameOf(name), plan, options.Rounds, [limit], cancellationToken, () => ColdFiles.Drop(file.Paths)));
+            var row = await LoadMeasurements.AgainAsync(
+                NameOf(name), plan, options.Rounds, [limit], cancellationToken, () => ColdFiles.Drop(file.Paths));
+            rows.Add(row with { Note = mode == ReadMode.Auto ? PlannedModes.Describe(plan) : null });
         }
 
         return rows;

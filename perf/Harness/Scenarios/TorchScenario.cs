@@ -39,9 +39,10 @@ internal sealed class TorchScenario : IScenario
         var safetensors = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
         await using var file = await MeasuredFile.OpenAsync(options, torch, cancellationToken);
         await using var other = await IlgpuLoader.Formats.Checkpoint.OpenAsync(safetensors, null, cancellationToken);
+        WarmFiles.Read([safetensors], cancellationToken);
         options.Log.WriteLine("loading .pt");
         var loader = new CheckpointLoader();
-        var (plan, otherPlan) = (file.Plan(), loader.Plan(other));
+        var (plan, otherPlan) = (file.Plan(), MeasuredFile.PlanBuffered(other, LoadOptions.Default));
         await using (var model = await loader.LoadAsync(otherPlan, null, cancellationToken))
         {
             var beside = new Contestant("the same tensors as safetensors", MeasuredAgainst.Baseline, async token =>

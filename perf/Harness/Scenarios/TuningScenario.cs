@@ -80,7 +80,7 @@ internal sealed class TuningScenario : IScenario
         {
             foreach (var lanes in LaneCounts)
             {
-                var plan = file.Plan(new LoadOptions { ReadMode = mode, Lanes = lanes });
+                var plan = file.PlanAsAsked(new LoadOptions { ReadMode = mode, Lanes = lanes });
                 var title = $"{name}the loader, {mode.ToString().ToLowerInvariant()}, {lanes} {(lanes == 1 ? "lane" : "lanes")}";
                 options.Log.WriteLine(title);
                 rows.Add(await LoadMeasurements.AgainAsync(title, plan, rounds, [], cancellationToken, before));

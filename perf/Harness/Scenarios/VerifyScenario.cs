@@ -21,6 +21,7 @@ internal sealed class VerifyScenario : IScenario
     {
         var folder = await TensorFiles.LlamaAsync(options, cancellationToken);
         await using var checkpoint = await Checkpoint.OpenAsync(folder, null, cancellationToken);
+        WarmFiles.Read(checkpoint.Files.Select(file => file.Path), cancellationToken);
         options.Log.WriteLine("hashing");
         var manifest = TensorHasher.ToManifest(await TensorHasher.HashStoredAsync(checkpoint, null, cancellationToken));
         return [await MeasureAsync(null), await MeasureAsync(DType.F32)];
@@ -30,8 +31,8 @@ internal sealed class VerifyScenario : IScenario
             var name = dtype is { } target ? $"bf16 to {target.Name.ToLowerInvariant()}" : "bf16 keep";
             options.Log.WriteLine($"{name}, verified");
             var loader = new CheckpointLoader();
-            var plain = loader.Plan(checkpoint, new LoadOptions { DType = dtype });
-            var verified = loader.Plan(checkpoint, new LoadOptions { DType = dtype, Manifest = manifest });
+            var plain = MeasuredFile.PlanBuffered(checkpoint, new LoadOptions { DType = dtype });
+            var verified = MeasuredFile.PlanBuffered(checkpoint, new LoadOptions { DType = dtype, Manifest = manifest });
             await using var model = await loader.LoadAsync(plain, null, cancellationToken);
             var twice = new Contestant("load, then read again to hash", MeasuredAgainst.Baseline, async token =>
             {

@@ -20,7 +20,7 @@ internal sealed class ZeroCopyScenario : IScenario
         var load = new LoadOptions { ReadMode = ReadMode.Mapped };
         options.Log.WriteLine("mapping");
         using var numpy = PeerScripts.NumpyLoad("numpy.load mapped, one array of the same size", "mmap");
-        var planned = await LoadMeasurements.FirstAsync("load keep, mapped, zero-copy", file.Plan(load), options.Rounds, [], cancellationToken);
+        var planned = await LoadMeasurements.FirstAsync("load keep, mapped, zero-copy", file.PlanAsAsked(load), options.Rounds, [], cancellationToken);
         var opened = await FreshLoad.RowAsync(
             "open and load keep, mapped, zero-copy", options.Rounds, path, null, [numpy.Loading(array)], cancellationToken, load);
         return [planned with { Bytes = null, Budget = Budget }, opened with { Budget = Budget }];
