@@ -12,6 +12,9 @@ internal sealed class ColdScenario : IScenario
 
     public string Description => "load files that are not in the page cache, buffered, direct and auto, against the best plain cold reads";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".safetensors")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var path = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);

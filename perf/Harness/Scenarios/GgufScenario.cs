@@ -12,6 +12,9 @@ internal sealed class GgufScenario : IScenario
 
     public string Description => "load GGUF Q4_0, Q4_K and Q6_K: as stored, to f32, to bf16";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [.. Stored.Select(dtype => DataFiles.Quantised(options, dtype))];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var rows = new List<Measurement>();

@@ -13,6 +13,9 @@ internal sealed class LoadScenario : IScenario
 
     public string Description => "load from safetensors: as stored into reused and into fresh memory, to f32, to bf16; peak memory";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options), DataFiles.Floats(options, ".safetensors")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var folder = await TensorFiles.LlamaAsync(options, cancellationToken);

@@ -9,6 +9,9 @@ internal sealed class NumpyScenario : IScenario
 
     public string Description => "load a .npy file into fresh memory and mapped, against numpy.load and plain numpy.fromfile";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".npy")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var path = await TensorFiles.NumpyAsync(options, cancellationToken);

@@ -17,6 +17,9 @@ internal sealed class OpenScenario : IScenario
 
     public string Description => "open 10,000 tensors, and a vocabulary of 150,000: first, later, and from the start of the tool";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Many(".safetensors"), DataFiles.Vocabulary];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var tensors = await TensorFiles.ManyAsync(options, ".safetensors", cancellationToken);

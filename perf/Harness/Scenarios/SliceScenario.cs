@@ -18,6 +18,9 @@ internal sealed class SliceScenario : IScenario
 
     public string Description => "one rank of four: dim 0, dim 1 with runs of 64 KiB and of 2 KiB, exact slices, Q4_K";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options), DataFiles.Rows(options, DType.BF16, 131_072), DataFiles.Rows(options, DType.BF16, 4096), DataFiles.Rows(options, DType.Q4_K, 524_288)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         // Runs of a rank: 64 KiB and 2 KiB of bf16, and 72 KiB of Q4_K.

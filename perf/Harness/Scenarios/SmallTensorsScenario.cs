@@ -14,6 +14,9 @@ internal sealed class SmallTensorsScenario : IScenario
 
     public string Description => "100,000 tensors of 4 KiB end to end, with memory of their own and as views of slabs";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Small(options)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var (path, count) = await TensorFiles.SmallAsync(options, cancellationToken);

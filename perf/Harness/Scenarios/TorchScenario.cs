@@ -16,6 +16,9 @@ internal sealed class TorchScenario : IScenario
 
     public string Description => "open and load a PyTorch file: beside safetensors, the limits, and torch.load of zip, legacy and mapped files";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".pt"), DataFiles.Floats(options, ".legacy.pt"), DataFiles.Floats(options, ".safetensors"), DataFiles.Many(".pt")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var torch = await TensorFiles.FloatsAsync(options, ".pt", cancellationToken);

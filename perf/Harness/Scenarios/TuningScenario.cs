@@ -21,6 +21,9 @@ internal sealed class TuningScenario : IScenario
 
     public bool IsDefault => false;
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".safetensors")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var path = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);

@@ -17,6 +17,9 @@ internal sealed class VerifyScenario : IScenario
 
     public string Description => "load a bf16 checkpoint while holding it against a manifest, as it is and to f32";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var folder = await TensorFiles.LlamaAsync(options, cancellationToken);

@@ -12,6 +12,9 @@ internal sealed class ZeroCopyScenario : IScenario
 
     public string Description => "map a file of float32 in 256 tensors and view it as tensors, against numpy.load mapped";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".safetensors"), DataFiles.Floats(options, ".npy")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var path = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
