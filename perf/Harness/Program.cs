@@ -8,23 +8,13 @@ if (args is [OpenScenario.OpenChild.Argument, var child])
     return 0;
 }
 
-IScenario[] scenarios =
-[
-    new OpenScenario(),
-    new LoadScenario(),
-    new GgufScenario(),
-    new TorchScenario(),
-    new NumpyScenario(),
-    new ZeroCopyScenario(),
-    new ColdScenario(),
-    new SmallTensorsScenario(),
-    new SliceScenario(),
-    new CappedScenario(),
-    new VerifyScenario(),
-    new GpuScenario(),
-    new ConvertScenario(),
-    new TuningScenario(),
-];
+if (args is [LoadChild.Argument, .. var load])
+{
+    await LoadChild.RunAsync(load);
+    return 0;
+}
+
+var scenarios = AllScenarios.List;
 var (line, error) = HarnessCommandLine.Parse(args, [.. scenarios.Select(scenario => scenario.Name)]);
 if (line is null)
 {

@@ -46,6 +46,14 @@ internal sealed class ColdScenario : IScenario
             rows.Add(row with { Note = mode == ReadMode.Auto ? PlannedModes.Describe(plan) : null });
         }
 
+        ColdFiles.Drop(file.Paths);
+        rows.Add(await ToolMemory.MeasureAsync(
+            "peak memory of the tool, cold, direct",
+            path,
+            file.PlanAsAsked(new LoadOptions { ReadMode = ReadMode.Direct }),
+            LoadOptions.DefaultStagingBytes,
+            ["--read", "direct"],
+            cancellationToken));
         return rows;
     }
 

@@ -38,7 +38,16 @@ internal sealed class GgufScenario : IScenario
                     cancellationToken));
             }
 
-            rows.Add(await FreshLoad.RowAsync($"open and load {dtype.Name} keep", options.Rounds, path, keep.BytesToRead, [peer.Loading(path)], cancellationToken));
+            rows.Add(await FreshLoad.RowAsync($"open and load {dtype.Name} keep", options.Rounds, path, keep.BytesToRead, [file.Limits.FirstTouchAndRead(keep), peer.Loading(path)], cancellationToken));
+            rows.Add(await ToolMemory.MeasureAsync(
+                $"peak memory of the tool, {dtype.Name} keep", path, keep, LoadOptions.DefaultStagingBytes, [], cancellationToken));
+            rows.Add(await ToolMemory.MeasureAsync(
+                $"peak memory of the tool, {dtype.Name} to f32",
+                path,
+                file.PlanTo(DType.F32),
+                LoadOptions.DefaultStagingBytes,
+                ["--dtype", "f32"],
+                cancellationToken));
         }
 
         return rows;

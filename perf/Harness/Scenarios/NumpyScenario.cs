@@ -31,7 +31,8 @@ internal sealed class NumpyScenario : IScenario
                 [file.Limits.FirstTouchAndRead(plan), copy.Loading(path), raw.Loading(path)],
                 cancellationToken),
             await FreshLoad.RowAsync(
-                "open and map a .npy", options.Rounds, path, null, [mapped.Loading(path)], cancellationToken, new LoadOptions { ReadMode = ReadMode.Mapped }),
+                "open and map a .npy", options.Rounds, path, null, [HeaderRead.Limit(file.Checkpoint), mapped.Loading(path)], cancellationToken, new LoadOptions { ReadMode = ReadMode.Mapped }),
+            await ToolMemory.MeasureAsync("peak memory of the tool, a .npy", path, plan, LoadOptions.DefaultStagingBytes, [], cancellationToken),
         ];
     }
 }

@@ -41,12 +41,15 @@ internal sealed class SliceScenario : IScenario
             {
                 rows.Add(Measurement.Of($"bytes read, {what}{kind}", MeasuredQuantity.Bytes, [plan.BytesToRead]) with
                 {
+                    Comparisons = [new MeasuredComparison("bytes needed", MeasuredAgainst.Limit, [new MeasuredPair(plan.BytesToRead, plan.BytesNeeded)])],
                     Budget = bound ? whole.BytesToRead * Bound : null,
                     Note = FormattableString.Invariant($"{(double)plan.BytesToRead / whole.BytesToRead:P1} of all, {(double)plan.BytesNeeded / whole.BytesToRead:P1} needed"),
                 });
                 rows.Add(await LoadMeasurements.AgainAsync(
                     $"load one rank, {what}{kind}, reused memory", plan, options.Rounds, [file.Limits.Read(plan)], cancellationToken));
             }
+
+            rows.Add(await LoadChild.MeasureAsync($"peak memory of a process, one rank, {what}", path, file.Plan(slice), cancellationToken));
         }
     }
 }

@@ -86,7 +86,8 @@ internal sealed class TuningScenario : IScenario
                 var plan = file.PlanAsAsked(new LoadOptions { ReadMode = mode, Lanes = lanes });
                 var title = $"{name}the loader, {mode.ToString().ToLowerInvariant()}, {lanes} {(lanes == 1 ? "lane" : "lanes")}";
                 options.Log.WriteLine(title);
-                rows.Add(await LoadMeasurements.AgainAsync(title, plan, rounds, [], cancellationToken, before));
+                var row = await LoadMeasurements.AgainAsync(title, plan, rounds, [], cancellationToken, before);
+                rows.Add(row.Because("these rows are held against each other"));
             }
         }
 
@@ -98,7 +99,7 @@ internal sealed class TuningScenario : IScenario
                 before?.Invoke();
                 return measure(token);
             }, [], cancellationToken);
-            rows.Add(row with { Bytes = file.Limits.Reads.TotalBytes });
+            rows.Add(row.Because("these rows are held against each other") with { Bytes = file.Limits.Reads.TotalBytes });
         }
     }
 }
