@@ -8,29 +8,25 @@ if (args is [OpenScenario.OpenChild.Argument, var child])
     return 0;
 }
 
-IScenario[] scenarios =
-[
-    new OpenScenario(),
-    new LoadScenario(),
-    new GgufScenario(),
-    new TorchScenario(),
-    new NumpyScenario(),
-    new ZeroCopyScenario(),
-    new ColdScenario(),
-    new SmallTensorsScenario(),
-    new SliceScenario(),
-    new CappedScenario(),
-    new VerifyScenario(),
-    new GpuScenario(),
-    new ConvertScenario(),
-    new TuningScenario(),
-];
+if (args is [LoadChild.Argument, .. var load])
+{
+    await LoadChild.RunAsync(load);
+    return 0;
+}
+
+var scenarios = AllScenarios.List;
 var (line, error) = HarnessCommandLine.Parse(args, [.. scenarios.Select(scenario => scenario.Name)]);
 if (line is null)
 {
     Console.Error.WriteLine(error);
     Console.Error.WriteLine(HarnessCommandLine.Usage);
     return 2;
+}
+
+if (line.Help)
+{
+    Console.WriteLine(HarnessCommandLine.Usage);
+    return 0;
 }
 
 if (line.List)
@@ -53,26 +49,39 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context
 try
 {
     var options = line.Options with { Log = Console.Error };
-    // Read before anything is overwritten: it may be the file that this run writes.
-    var old = options.Compare is { } before ? ReportDocument.Read(await File.ReadAllTextAsync(before, stop.Token)) : null;
+    // Read before anything is overwritten: it may be the file that this run writes. And minutes are not measured for a file that will not do.
+    var old = options.Compare is { } before ? await ReportFiles.ReadAsync(before, stop.Token) : null;
+    if (options.Readme is { } checkedReadme)
+    {
+        await ReadmeTable.ReplaceAsync(checkedReadme, null, stop.Token);
+    }
+
     HarnessReport report;
     if (line.From is { } from)
     {
-        report = ReportDocument.Read(await File.ReadAllTextAsync(from, stop.Token));
+        report = await ReportFiles.ReadAsync(from, stop.Token);
+        if (options.OutputFolder is { } folder)
+        {
+            ReportFiles.WriteText(folder, report);
+            Console.Error.WriteLine($"wrote {Path.Combine(folder, "perf.md")} and a chart for each scenario");
+        }
     }
     else
     {
         var command = "dotnet run -c Release --project perf/Harness" + (args.Length > 0 ? " -- " + string.Join(' ', args) : "");
-        var chosen = line.Scenarios.Count > 0 ? scenarios.Where(scenario => line.Scenarios.Contains(scenario.Name)) : scenarios.Where(scenario => scenario.IsDefault);
-        report = await HarnessRun.MeasureAsync(options, command, [.. chosen], stop.Token);
-        ReportFiles.Write(options.OutputFolder ?? Path.Combine(ToolProcess.Root, "perf", "results"), report);
+        IScenario[] chosen = [.. scenarios.Where(scenario => line.Scenarios.Count > 0 ? line.Scenarios.Contains(scenario.Name) : scenario.IsDefault)];
+        options.Log.WriteLine(DataSpace.Check(options, chosen));
+        report = await HarnessRun.MeasureAsync(options, command, chosen, stop.Token);
+        var folder = options.OutputFolder ?? Path.Combine(ToolProcess.Root, "perf", "results");
+        ReportFiles.Write(folder, report);
+        Console.Error.WriteLine($"wrote {Path.Combine(folder, "perf.json")}, perf.md and a chart for each scenario");
     }
 
     TerminalReport.Write(Console.Out, report);
     if (options.Readme is { } readme)
     {
-        await File.WriteAllTextAsync(
-            readme, ReadmeTable.Replace(await File.ReadAllTextAsync(readme, stop.Token), MarkdownReport.WriteTable(report)), stop.Token);
+        await ReadmeTable.ReplaceAsync(readme, MarkdownReport.WriteTable(report), stop.Token);
+        Console.Error.WriteLine($"wrote the table of {readme}");
     }
 
     if (old is null)
@@ -89,4 +98,9 @@ catch (OperationCanceledException)
 {
     Console.Error.WriteLine("cancelled");
     return 130;
+}
+catch (UnusableFileException exception)
+{
+    Console.Error.WriteLine(exception.Message.ReplaceLineEndings(" "));
+    return 2;
 }

@@ -3,7 +3,9 @@ import re
 import shutil
 import subprocess
 
-from peer import serve, skip
+from peer import check_arguments, serve, skip
+
+check_arguments(__doc__)
 
 program = shutil.which("llama-cli")
 if program is None:

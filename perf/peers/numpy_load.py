@@ -1,7 +1,9 @@
 """NumPy: numpy_load.py copy (np.load), mmap (np.load, mapped, nothing touched) or raw (np.fromfile of all bytes, whatever they are)."""
 import sys
 
-from peer import serve, skip
+from peer import check_arguments, serve, skip
+
+check_arguments(__doc__, ["copy", "mmap", "raw"])
 
 try:
     import numpy

@@ -11,6 +11,14 @@ def say(text):
     print(str(text).replace("\n", " "), flush=True)
 
 
+def check_arguments(usage, *allowed):
+    """Ends with the script's description where its arguments are not these: for each the words it may be, None for any."""
+    given = sys.argv[1:]
+    if len(given) != len(allowed) or any(words and word not in words for word, words in zip(given, allowed)):
+        print(usage, file=sys.stderr)
+        sys.exit(2)
+
+
 def skip(reason):
     say(f"skip {reason}")
     sys.exit(0)

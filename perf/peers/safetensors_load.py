@@ -2,7 +2,9 @@
 import importlib
 import sys
 
-from peer import serve, skip
+from peer import check_arguments, serve, skip
+
+check_arguments(__doc__, ["torch", "numpy"])
 
 try:
     import safetensors

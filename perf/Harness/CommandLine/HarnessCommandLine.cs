@@ -6,20 +6,22 @@ namespace IlgpuLoader.Harness;
 /// <param name="Options">What is measured.</param>
 /// <param name="Scenarios">The scenarios that were named; empty for those that run by default.</param>
 /// <param name="List">Whether only the scenarios are listed.</param>
+/// <param name="Help">Whether only the usage is shown.</param>
 /// <param name="From">A report that is read instead of measuring; null to measure.</param>
-internal sealed record HarnessCommandLine(HarnessOptions Options, IReadOnlyList<string> Scenarios, bool List, string? From)
+internal sealed record HarnessCommandLine(HarnessOptions Options, IReadOnlyList<string> Scenarios, bool List, bool Help, string? From)
 {
     /// <summary>How it is used.</summary>
     public const string Usage =
         """
-        usage: Harness [scenario…|all] [--rounds N] [--mib N] [--data DIR] [--out DIR] [--compare OLD.json] [--readme FILE] [--from NEW.json] [--list]
+        usage: Harness [scenario…|all] [--rounds N] [--mib N] [--data DIR] [--out DIR] [--compare OLD.json] [--readme FILE] [--from NEW.json] [--list] [--help]
           --rounds N   interleaved rounds; 11 by default
           --mib N      the size of the checkpoints that are loaded; 1024 by default
           --data DIR   where they are kept between runs
           --out DIR    where perf.json, perf.md and a chart for each scenario go; perf/results by default
-          --compare F  also compare ratios with those of an earlier perf.json; exit code 1 where one fell by more than 5 % and out of its range
+          --compare F  also compare ratios with those of an earlier perf.json; exit code 1 where one fell by more than 5 % and out of its range,
+                       where memory or bytes read grew by more than 5 %, and where what was measured then is not any more
           --readme F   also write the table between <!-- perf:begin --> and <!-- perf:end --> of a Markdown file
-          --from F     measure nothing: take the figures of a perf.json
+          --from F     measure nothing: take the figures of a perf.json; with --out, write its Markdown and charts there
         """;
 
     /// <summary>Reads a command line.</summary>
@@ -28,13 +30,17 @@ internal sealed record HarnessCommandLine(HarnessOptions Options, IReadOnlyList<
     /// <returns>What was asked for, or why it cannot be read.</returns>
     public static (HarnessCommandLine? Line, string? Error) Parse(IReadOnlyList<string> arguments, IReadOnlyCollection<string> known)
     {
-        var line = new HarnessCommandLine(new HarnessOptions(), [], false, null);
+        var line = new HarnessCommandLine(new HarnessOptions(), [], List: false, Help: false, From: null);
         for (var i = 0; i < arguments.Count; i++)
         {
             var argument = arguments[i];
             if (argument == "--list")
             {
                 line = line with { List = true };
+            }
+            else if (argument is "--help" or "-h")
+            {
+                line = line with { Help = true };
             }
             else if (argument == "all")
             {

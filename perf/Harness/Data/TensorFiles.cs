@@ -22,7 +22,7 @@ internal static class TensorFiles
     public static async Task<string> LlamaAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         const int shards = 4;
-        var folder = Path.Combine(options.DataFolder, $"llama-bf16-{options.Mebibytes}m");
+        var folder = Path.Combine(options.DataFolder, DataFiles.Llama(options).Name);
         if (!Directory.Exists(folder))
         {
             options.Log.WriteLine($"writing {folder}");
@@ -40,7 +40,7 @@ internal static class TensorFiles
     /// <summary>A file of 10,000 tensors: as safetensors, with a header of about 1.1 MB, or as a PyTorch file.</summary>
     public static Task<string> ManyAsync(HarnessOptions options, string extension, CancellationToken cancellationToken) => WriteAsync(
         options,
-        "ten-thousand" + extension,
+        DataFiles.Many(extension).Name,
         [.. Enumerable.Range(0, 10_000).Select(i => $"model.layers.{i / 10}.block_sparse_moe.w{i % 10}.weight")],
         DType.BF16,
         new Shape(8, 16),
@@ -49,7 +49,7 @@ internal static class TensorFiles
     /// <summary>A file of float32 in 256 tensors: as safetensors, or as a PyTorch file.</summary>
     public static Task<string> FloatsAsync(HarnessOptions options, string extension, CancellationToken cancellationToken) => WriteAsync(
         options,
-        $"floats-{options.Mebibytes}m{extension}",
+        DataFiles.Floats(options, extension).Name,
         [.. Enumerable.Range(0, FloatTensors).Select(i => $"model.layers.{i}.mlp.up_proj.weight")],
         DType.F32,
         new Shape(options.Mebibytes, (1 << 20) / FloatTensors / sizeof(float)),
@@ -58,7 +58,7 @@ internal static class TensorFiles
     /// <summary>A file of one tensor of float32, as NumPy has it.</summary>
     public static async Task<string> NumpyAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
-        var path = Path.Combine(options.DataFolder, $"floats-{options.Mebibytes}m.npy");
+        var path = Path.Combine(options.DataFolder, DataFiles.Floats(options, ".npy").Name);
         if (!File.Exists(path))
         {
             options.Log.WriteLine($"writing {path}");
@@ -71,12 +71,15 @@ internal static class TensorFiles
         return path;
     }
 
+    /// <summary>How many tensors of 4 KiB are measured.</summary>
+    public static int SmallCount(HarnessOptions options) => (int)Math.Clamp(100_000L * options.Mebibytes / 1024, 1000, 100_000);
+
     /// <summary>Tensors of 4 KiB: 100,000 of them in a gibibyte's worth of options, never fewer than 1000.</summary>
     public static async Task<(string Path, int Count)> SmallAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
-        var count = (int)Math.Clamp(100_000L * options.Mebibytes / 1024, 1000, 100_000);
+        var count = SmallCount(options);
         var path = await WriteAsync(
-            options, $"small-{count}.safetensors", [.. Enumerable.Range(0, count).Select(i => $"t{i:D6}")], DType.F32, new Shape(SmallElements), cancellationToken);
+            options, DataFiles.Small(options).Name, [.. Enumerable.Range(0, count).Select(i => $"t{i:D6}")], DType.F32, new Shape(SmallElements), cancellationToken);
         return (path, count);
     }
 
@@ -87,7 +90,7 @@ internal static class TensorFiles
         var rows = Math.Max(1, options.Mebibytes * (1L << 20) / 4 / QuantisedTensors / dtype.ByteCount(row));
         return WriteAsync(
             options,
-            $"{dtype.Name.ToLowerInvariant()}-{options.Mebibytes / 4}m.gguf",
+            DataFiles.Quantised(options, dtype).Name,
             [.. Enumerable.Range(0, QuantisedTensors).Select(i => $"blk.{i}.ffn_up.weight")],
             dtype,
             new Shape(rows, row),
@@ -101,7 +104,7 @@ internal static class TensorFiles
         var rows = Math.Max(1, options.Mebibytes * (1L << 20) / tensors / dtype.ByteCount(rowElements));
         return WriteAsync(
             options,
-            $"rows-{dtype.Name.ToLowerInvariant()}-{rowElements}-{options.Mebibytes}m{(dtype.IsBlock ? ".gguf" : ".safetensors")}",
+            DataFiles.Rows(options, dtype, rowElements).Name,
             [.. Enumerable.Range(0, tensors).Select(i => dtype.IsBlock ? $"blk.{i}.ffn_down.weight" : $"model.layers.{i}.mlp.down_proj.weight")],
             dtype,
             new Shape(rows, rowElements),
@@ -117,7 +120,7 @@ internal static class TensorFiles
         const int tokens = 150_000;
         const int merges = 300_000;
         const int count = 300;
-        var path = Path.Combine(options.DataFolder, "vocabulary.gguf");
+        var path = Path.Combine(options.DataFolder, DataFiles.Vocabulary.Name);
         if (!File.Exists(path))
         {
             Directory.CreateDirectory(options.DataFolder);

@@ -22,7 +22,7 @@ internal static class ToolProcess
 
     /// <summary>Runs this program again.</summary>
     public static Task<string> RunSelfAsync(string[] arguments, CancellationToken cancellationToken) =>
-        StartAsync(Environment.ProcessPath!, arguments, cancellationToken);
+        StartAsync(Path.Combine(AppContext.BaseDirectory, "IlgpuLoader.Harness" + (OperatingSystem.IsWindows() ? ".exe" : "")), arguments, cancellationToken);
 
     /// <summary>Runs a program.</summary>
     /// <returns>What it wrote to standard output.</returns>

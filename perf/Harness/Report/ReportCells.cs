@@ -19,11 +19,16 @@ internal static class ReportCells
         }
 
         string[] name = [row.Name + (row.Note is { } note ? $" ({note})" : ""), row.Format(figure)];
-        var hasBudget = row.Budget is not null;
-        if (row.Comparisons.IsEmpty || hasBudget)
+        if (row.Budget is { } budget)
         {
-            yield return [.. name, "", "", "", hasBudget ? "≤ " + row.FormatBudget() : ""];
+            var ratio = MeasuredStatistic.Of(row.Values.Select(value => budget / value));
+            yield return [.. name, "budget", row.FormatBudget(), ratio.ToString("0.00"), "≤ " + row.FormatBudget()];
             name = ["", ""];
+        }
+        else if (row.Comparisons.IsEmpty)
+        {
+            var isLimit = row.Name.StartsWith(HarnessRow.LimitPrefix, StringComparison.Ordinal);
+            yield return [.. name, isLimit ? "is a limit itself" : "", "", "", ""];
         }
 
         foreach (var comparison in row.Comparisons)

@@ -10,9 +10,11 @@ namespace IlgpuLoader.Harness;
 /// <param name="IsRegression">Whether it got worse beyond doubt.</param>
 internal sealed record RatioChange(string Row, string Against, MeasuredStatistic? Old, MeasuredStatistic? New, bool IsRegression);
 
-/// <summary>Compares the ratios of two reports. Times are not compared: machines differ, and so does one machine from hour to hour.</summary>
+/// <summary>Compares the ratios of two reports, and what of budgets of bytes is taken; what was measured and is not any more is a regression too. Times are not compared: machines differ, and so does one machine from hour to hour.</summary>
 internal static class ReportComparison
 {
+    private const string BudgetName = "budget";
+
     // Less than this is noise, also of medians of 11 pairs.
     private const double Tolerance = 0.05;
 
@@ -22,11 +24,15 @@ internal static class ReportComparison
         var before = Ratios(old);
         var now = Ratios(current);
         var measured = current.Rows.Select(row => row.Scenario).ToHashSet();
+        var rows = current.Rows.Where(row => row.Measurement.Statistic is not null).Select(row => (row.Scenario, row.Measurement.Name)).ToHashSet();
         return
         [
             .. now.Select(pair => ChangeOf(pair.Key, before.TryGetValue(pair.Key, out var ratio) ? ratio : null, pair.Value)),
             // A scenario that did not run this time says nothing.
             .. before.Where(pair => !now.ContainsKey(pair.Key) && measured.Contains(pair.Key.Scenario)).Select(pair => ChangeOf(pair.Key, pair.Value, null)),
+            .. old.Rows.Where(row => row.Measurement.Statistic is not null && measured.Contains(row.Scenario) && !IsLimit(row)
+                    && !rows.Contains((row.Scenario, row.Measurement.Name)))
+                .Select(row => new RatioChange($"{row.Scenario}: {row.Measurement.Name}", "the row itself", null, null, IsRegression: true)),
         ];
     }
 
@@ -56,17 +62,28 @@ internal static class ReportComparison
     }
 
     private static RatioChange ChangeOf((string Scenario, string Row, string Against) key, MeasuredStatistic? old, MeasuredStatistic? current) =>
-        new($"{key.Scenario}: {key.Row}", key.Against, old, current, old is { } from && current is { } to && HasFallen(from, to));
+        new($"{key.Scenario}: {key.Row}", key.Against, old, current, old is { } from && current is { } to && (key.Against == BudgetName ? HasGrown(from, to) : HasFallen(from, to)));
 
     // The median is lower by more than noise, and lower than any round of before.
     private static bool HasFallen(MeasuredStatistic old, MeasuredStatistic current) =>
         current.Median < old.Median * (1 - Tolerance) && current.Median < old.Minimum;
+
+    // Bytes are the same from run to run, nearly: more of the budget is taken than before.
+    private static bool HasGrown(MeasuredStatistic old, MeasuredStatistic current) => current.Median * (1 + Tolerance) < old.Median;
+
+    // Its name has the setting that was fastest, which changes from run to run.
+    private static bool IsLimit(HarnessRow row) => row.Measurement.Name.StartsWith(HarnessRow.LimitPrefix, StringComparison.Ordinal);
 
     private static Dictionary<(string Scenario, string Row, string Against), MeasuredStatistic> Ratios(HarnessReport report)
     {
         var ratios = new Dictionary<(string, string, string), MeasuredStatistic>();
         foreach (var (scenario, row) in report.Rows)
         {
+            if (row is { Quantity: MeasuredQuantity.Bytes, Budget: { } budget, Values.IsEmpty: false })
+            {
+                ratios[(scenario, row.Name, BudgetName)] = MeasuredStatistic.Of(row.Values.Select(value => budget / value));
+            }
+
             // The setting of the fastest plain reads changes from run to run: limits are known by their order.
             var limits = 0;
             foreach (var comparison in row.Comparisons)

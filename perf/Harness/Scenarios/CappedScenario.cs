@@ -12,6 +12,9 @@ internal sealed class CappedScenario : IScenario
 
     public string Description => "load bf16 to f32 with 1 MiB and with 16 MiB for staging: speed and peak memory";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var folder = await TensorFiles.LlamaAsync(options, cancellationToken);

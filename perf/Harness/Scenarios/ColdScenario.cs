@@ -12,6 +12,9 @@ internal sealed class ColdScenario : IScenario
 
     public string Description => "load files that are not in the page cache, buffered, direct and auto, against the best plain cold reads";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".safetensors")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var path = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
@@ -29,17 +32,28 @@ internal sealed class ColdScenario : IScenario
         foreach (var (name, mode) in Modes)
         {
             options.Log.WriteLine($"cold, {name}");
-            var plan = file.Plan(new LoadOptions { ReadMode = mode });
+            // The row before may have left the files in the cache, where auto would read them.
+            ColdFiles.Drop(file.Paths);
+            var plan = file.PlanAsAsked(new LoadOptions { ReadMode = mode });
             var limit = Contestant.Limit($"cold {best}", token =>
             {
                 ColdFiles.Drop(file.Paths);
                 return reads.Measure(best, token, plan.BytesToRead);
             }) with
             { Target = mode == ReadMode.Buffered ? null : 0.9 };
-            rows.Add(await LoadMeasurements.AgainAsync(
-                NameOf(name), plan, options.Rounds, [limit], cancellationToken, () => ColdFiles.Drop(file.Paths)));
+            var row = await LoadMeasurements.AgainAsync(
+                NameOf(name), plan, options.Rounds, [limit], cancellationToken, () => ColdFiles.Drop(file.Paths));
+            rows.Add(row with { Note = mode == ReadMode.Auto ? PlannedModes.Describe(plan) : null });
         }
 
+        ColdFiles.Drop(file.Paths);
+        rows.Add(await ToolMemory.MeasureAsync(
+            "peak memory of the tool, cold, direct",
+            path,
+            file.PlanAsAsked(new LoadOptions { ReadMode = ReadMode.Direct }),
+            LoadOptions.DefaultStagingBytes,
+            ["--read", "direct"],
+            cancellationToken));
         return rows;
     }
 

@@ -22,6 +22,9 @@ internal sealed class ConvertScenario : IScenario
 
     public bool IsDefault => false;
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options), new DataFile("converted", DataFiles.Llama(options).Bytes * 2, IsKept: false)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var input = await TensorFiles.LlamaAsync(options, cancellationToken);

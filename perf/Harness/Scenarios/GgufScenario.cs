@@ -12,6 +12,9 @@ internal sealed class GgufScenario : IScenario
 
     public string Description => "load GGUF Q4_0, Q4_K and Q6_K: as stored, to f32, to bf16";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [.. Stored.Select(dtype => DataFiles.Quantised(options, dtype))];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var rows = new List<Measurement>();
@@ -35,7 +38,16 @@ internal sealed class GgufScenario : IScenario
                     cancellationToken));
             }
 
-            rows.Add(await FreshLoad.RowAsync($"open and load {dtype.Name} keep", options.Rounds, path, keep.BytesToRead, [peer.Loading(path)], cancellationToken));
+            rows.Add(await FreshLoad.RowAsync($"open and load {dtype.Name} keep", options.Rounds, path, keep.BytesToRead, [file.Limits.FirstTouchAndRead(keep), peer.Loading(path)], cancellationToken));
+            rows.Add(await ToolMemory.MeasureAsync(
+                $"peak memory of the tool, {dtype.Name} keep", path, keep, LoadOptions.DefaultStagingBytes, [], cancellationToken));
+            rows.Add(await ToolMemory.MeasureAsync(
+                $"peak memory of the tool, {dtype.Name} to f32",
+                path,
+                file.PlanTo(DType.F32),
+                LoadOptions.DefaultStagingBytes,
+                ["--dtype", "f32"],
+                cancellationToken));
         }
 
         return rows;

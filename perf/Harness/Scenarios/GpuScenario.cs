@@ -11,6 +11,9 @@ internal sealed class GpuScenario : IScenario
 
     public string Description => "load a bf16 checkpoint onto CUDA and OpenCL devices, where there are some";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var devices = DeviceCatalog.List().Where(device => device.Kind is not (DeviceKind.Host or DeviceKind.Meta)).ToArray();

@@ -14,6 +14,9 @@ internal interface IScenario
     /// <summary>Whether it runs where none is named: not what takes minutes by itself.</summary>
     bool IsDefault => true;
 
+    /// <summary>What it makes in the data folder, and keeps there.</summary>
+    IReadOnlyList<DataFile> FilesOf(HarnessOptions options) => [];
+
     /// <summary>Measures it.</summary>
     Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken);
 }

@@ -1,4 +1,5 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Harness;
@@ -12,6 +13,9 @@ internal sealed class LoadScenario : IScenario
     public string Name => "load";
 
     public string Description => "load from safetensors: as stored into reused and into fresh memory, to f32, to bf16; peak memory";
+
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options), DataFiles.Floats(options, ".safetensors")];
 
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
@@ -27,6 +31,7 @@ internal sealed class LoadScenario : IScenario
                 "bf16 keep, reused memory", keep, options.Rounds, [limits.Read(keep, 0.95)], cancellationToken));
             rows.Add(await LoadMeasurements.FirstAsync(
                 "bf16 keep, first load", keep, options.Rounds, [limits.FirstTouchAndRead(keep, 0.9)], cancellationToken));
+            rows.Add(await KeptAsync(options, file, cancellationToken));
             options.Log.WriteLine("bf16 to f32");
             rows.Add(await LoadMeasurements.AgainAsync(
                 "bf16 to f32, reused memory", wide, options.Rounds, [limits.ReadAndFill(wide, 1)], cancellationToken));
@@ -36,7 +41,7 @@ internal sealed class LoadScenario : IScenario
                 "peak memory of the tool, bf16 to f32", folder, wide, LoadOptions.DefaultStagingBytes, ["--dtype", "f32"], cancellationToken));
             using var peer = PeerScripts.SafetensorsLoad();
             rows.Add(await FreshLoad.RowAsync(
-                "open and load bf16 keep", options.Rounds, folder, keep.BytesToRead, [peer.Loading(string.Join('\t', file.Paths))], cancellationToken));
+                "open and load bf16 keep", options.Rounds, folder, keep.BytesToRead, [limits.FirstTouchAndRead(keep), peer.Loading(string.Join('\t', file.Paths))], cancellationToken));
         }
 
         var floats = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
@@ -49,5 +54,22 @@ internal sealed class LoadScenario : IScenario
         }
 
         return rows;
+    }
+
+    // One model after the other: what the last one had is there for the next.
+    private static async Task<Measurement> KeptAsync(HarnessOptions options, MeasuredFile file, CancellationToken cancellationToken)
+    {
+        var device = new HostDevice();
+        try
+        {
+            var plan = file.Plan(new LoadOptions { Device = device });
+            device.MaximumKeptBytes = plan.DestinationBytes;
+            return await LoadMeasurements.FirstAsync(
+                "bf16 keep, load anew, memory kept", plan, options.Rounds, [file.Limits.Read(plan)], cancellationToken);
+        }
+        finally
+        {
+            device.MaximumKeptBytes = 0;
+        }
     }
 }

@@ -25,7 +25,8 @@ internal sealed class MeasuredFile : IAsyncDisposable
         try
         {
             var onto = device ?? HostDevice.Shared;
-            var lanes = Loader.Plan(checkpoint, new LoadOptions { Device = onto }).Staging.Lanes;
+            WarmFiles.Read(checkpoint.Files.Select(file => file.Path), cancellationToken);
+            var lanes = PlanBuffered(checkpoint, new LoadOptions { Device = onto }).Staging.Lanes;
             // A third of what is free: there is room left for what is loaded.
             return new MeasuredFile(
                 checkpoint, new Yardsticks(checkpoint.Files.Select(file => file.Path), onto, lanes, HostDevice.Shared.FreeMemory / 3, cancellationToken));
@@ -37,11 +38,19 @@ internal sealed class MeasuredFile : IAsyncDisposable
         }
     }
 
-    /// <summary>Plans a load.</summary>
-    public LoadPlan Plan(LoadOptions? options = null) => Loader.Plan(Checkpoint, options);
+    /// <summary>Plans a load of files that are in the page cache: buffered, whatever the options leave open.</summary>
+    public LoadPlan Plan(LoadOptions? options = null) => PlanBuffered(Checkpoint, options ?? LoadOptions.Default);
 
-    /// <summary>Plans a load to a dtype.</summary>
+    /// <summary>Plans a load to a dtype, buffered.</summary>
     public LoadPlan PlanTo(DType dtype) => Plan(new LoadOptions { DType = dtype });
+
+    /// <summary>Plans a load with the mode that its options ask for, and makes sure that its files are read so.</summary>
+    /// <exception cref="InvalidOperationException">They are not.</exception>
+    public LoadPlan PlanAsAsked(LoadOptions options) => PlannedModes.Require(Loader.Plan(Checkpoint, options), options.ReadMode);
+
+    /// <summary>Plans a buffered load of a checkpoint.</summary>
+    public static LoadPlan PlanBuffered(Checkpoint checkpoint, LoadOptions options) =>
+        PlannedModes.Require(Loader.Plan(checkpoint, options with { ReadMode = ReadMode.Buffered }), ReadMode.Buffered);
 
     public async ValueTask DisposeAsync()
     {

@@ -9,6 +9,9 @@ internal sealed class NumpyScenario : IScenario
 
     public string Description => "load a .npy file into fresh memory and mapped, against numpy.load and plain numpy.fromfile";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".npy")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var path = await TensorFiles.NumpyAsync(options, cancellationToken);
@@ -28,7 +31,8 @@ internal sealed class NumpyScenario : IScenario
                 [file.Limits.FirstTouchAndRead(plan), copy.Loading(path), raw.Loading(path)],
                 cancellationToken),
             await FreshLoad.RowAsync(
-                "open and map a .npy", options.Rounds, path, null, [mapped.Loading(path)], cancellationToken, new LoadOptions { ReadMode = ReadMode.Mapped }),
+                "open and map a .npy", options.Rounds, path, null, [HeaderRead.Limit(file.Checkpoint), mapped.Loading(path)], cancellationToken, new LoadOptions { ReadMode = ReadMode.Mapped }),
+            await ToolMemory.MeasureAsync("peak memory of the tool, a .npy", path, plan, LoadOptions.DefaultStagingBytes, [], cancellationToken),
         ];
     }
 }

@@ -18,6 +18,9 @@ internal sealed class SliceScenario : IScenario
 
     public string Description => "one rank of four: dim 0, dim 1 with runs of 64 KiB and of 2 KiB, exact slices, Q4_K";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Llama(options), DataFiles.Rows(options, DType.BF16, 131_072), DataFiles.Rows(options, DType.BF16, 4096), DataFiles.Rows(options, DType.Q4_K, 524_288)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         // Runs of a rank: 64 KiB and 2 KiB of bf16, and 72 KiB of Q4_K.
@@ -38,12 +41,15 @@ internal sealed class SliceScenario : IScenario
             {
                 rows.Add(Measurement.Of($"bytes read, {what}{kind}", MeasuredQuantity.Bytes, [plan.BytesToRead]) with
                 {
+                    Comparisons = [new MeasuredComparison("bytes needed", MeasuredAgainst.Limit, [new MeasuredPair(plan.BytesToRead, plan.BytesNeeded)])],
                     Budget = bound ? whole.BytesToRead * Bound : null,
                     Note = FormattableString.Invariant($"{(double)plan.BytesToRead / whole.BytesToRead:P1} of all, {(double)plan.BytesNeeded / whole.BytesToRead:P1} needed"),
                 });
                 rows.Add(await LoadMeasurements.AgainAsync(
                     $"load one rank, {what}{kind}, reused memory", plan, options.Rounds, [file.Limits.Read(plan)], cancellationToken));
             }
+
+            rows.Add(await LoadChild.MeasureAsync($"peak memory of a process, one rank, {what}", path, file.Plan(slice), cancellationToken));
         }
     }
 }

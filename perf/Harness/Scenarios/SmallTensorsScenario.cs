@@ -14,13 +14,24 @@ internal sealed class SmallTensorsScenario : IScenario
 
     public string Description => "100,000 tensors of 4 KiB end to end, with memory of their own and as views of slabs";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Small(options)];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var (path, count) = await TensorFiles.SmallAsync(options, cancellationToken);
         await using var file = await MeasuredFile.OpenAsync(options, path, cancellationToken);
         var plan = file.Plan();
         options.Log.WriteLine("small tensors");
-        return [await RowAsync("memory of their own", LoadOptions.Default), await RowAsync("views of slabs", new LoadOptions { SlabBytes = SlabBytes })];
+        var slabs = new LoadOptions { SlabBytes = SlabBytes };
+        return
+        [
+            await RowAsync("memory of their own", LoadOptions.Default),
+            await RowAsync("views of slabs", slabs),
+            await ToolMemory.MeasureAsync(
+                $"peak memory of the tool, {count} tensors of 4 KiB", path, plan, LoadOptions.DefaultStagingBytes, [], cancellationToken),
+            await LoadChild.MeasureAsync($"peak memory of a process, {count} tensors of 4 KiB, views of slabs", path, file.Plan(slabs), cancellationToken),
+        ];
 
         async Task<Measurement> RowAsync(string how, LoadOptions load)
         {

@@ -16,6 +16,9 @@ internal sealed class TorchScenario : IScenario
 
     public string Description => "open and load a PyTorch file: beside safetensors, the limits, and torch.load of zip, legacy and mapped files";
 
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) =>
+        [DataFiles.Floats(options, ".pt"), DataFiles.Floats(options, ".legacy.pt"), DataFiles.Floats(options, ".safetensors"), DataFiles.Many(".pt")];
+
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
         var torch = await TensorFiles.FloatsAsync(options, ".pt", cancellationToken);
@@ -25,23 +28,26 @@ internal sealed class TorchScenario : IScenario
         var (_, laterMany) = await OpenScenario.OpenAsync(options, many, cancellationToken);
         List<Measurement> rows =
         [
-            Measurement.Of("open a .pt of 256 tensors, first in a process", MeasuredQuantity.Seconds, first),
-            Measurement.Of("open a .pt of 256 tensors, 2nd to 20th", MeasuredQuantity.Seconds, later) with { Budget = 0.020 },
-            Measurement.Of("open a .pt of 10,000 tensors, 2nd to 20th", MeasuredQuantity.Seconds, laterMany),
+            HeaderRead.RowOf("open a .pt of 256 tensors, first in a process", first),
+            HeaderRead.RowOf("open a .pt of 256 tensors, 2nd to 20th", later) with { Budget = 0.020 },
+            HeaderRead.RowOf("open a .pt of 10,000 tensors, 2nd to 20th", laterMany),
         ];
-        await LoadAsync(options, torch, rows, cancellationToken);
-        await AgainstPythonAsync(options, torch, many, rows, cancellationToken);
+        await using var file = await MeasuredFile.OpenAsync(options, torch, cancellationToken);
+        await LoadAsync(options, file, rows, cancellationToken);
+        rows.Add(await ToolMemory.MeasureAsync(
+            "peak memory of the tool, .pt keep", torch, file.Plan(), LoadOptions.DefaultStagingBytes, [], cancellationToken));
+        await AgainstPythonAsync(options, file, torch, many, rows, cancellationToken);
         return rows;
     }
 
-    private static async Task LoadAsync(HarnessOptions options, string torch, List<Measurement> rows, CancellationToken cancellationToken)
+    private static async Task LoadAsync(HarnessOptions options, MeasuredFile file, List<Measurement> rows, CancellationToken cancellationToken)
     {
         var safetensors = await TensorFiles.FloatsAsync(options, ".safetensors", cancellationToken);
-        await using var file = await MeasuredFile.OpenAsync(options, torch, cancellationToken);
         await using var other = await IlgpuLoader.Formats.Checkpoint.OpenAsync(safetensors, null, cancellationToken);
+        WarmFiles.Read([safetensors], cancellationToken);
         options.Log.WriteLine("loading .pt");
         var loader = new CheckpointLoader();
-        var (plan, otherPlan) = (file.Plan(), loader.Plan(other));
+        var (plan, otherPlan) = (file.Plan(), MeasuredFile.PlanBuffered(other, LoadOptions.Default));
         await using (var model = await loader.LoadAsync(otherPlan, null, cancellationToken))
         {
             var beside = new Contestant("the same tensors as safetensors", MeasuredAgainst.Baseline, async token =>
@@ -59,7 +65,7 @@ internal sealed class TorchScenario : IScenario
     }
 
     private static async Task AgainstPythonAsync(
-        HarnessOptions options, string torch, string many, List<Measurement> rows, CancellationToken cancellationToken)
+        HarnessOptions options, MeasuredFile file, string torch, string many, List<Measurement> rows, CancellationToken cancellationToken)
     {
         options.Log.WriteLine("against torch.load");
         using var plain = PeerScripts.TorchLoad("zip", "plain");
@@ -69,10 +75,11 @@ internal sealed class TorchScenario : IScenario
             options.Rounds,
             torch,
             new FileInfo(torch).Length,
-            [plain.Loading(torch, Target), mapped.Loading(torch, Target), await LegacyAsync(torch)],
+            [file.Limits.FirstTouchAndRead(file.Plan()), plain.Loading(torch, Target), mapped.Loading(torch, Target), await LegacyAsync(torch)],
             cancellationToken));
+        await using var small = await MeasuredFile.OpenAsync(options, many, cancellationToken);
         rows.Add(await FreshLoad.RowAsync(
-            "open and load a .pt of 10,000 tensors", options.Rounds, many, null, [plain.Loading(many)], cancellationToken));
+            "open and load a .pt of 10,000 tensors", options.Rounds, many, null, [small.Limits.FirstTouchAndRead(small.Plan()), plain.Loading(many)], cancellationToken));
 
         // torch.load of the copy against ours of the same tensors; the process is the one that reads zip files.
         async Task<Contestant> LegacyAsync(string path)

@@ -22,6 +22,8 @@ public sealed class HarnessCommandLineTests
     {
         Assert.Equal(11, HarnessCommandLine.Parse([], Known).Line!.Options.Rounds);
         Assert.Empty(HarnessCommandLine.Parse([], Known).Line!.Scenarios);
+        Assert.True(HarnessCommandLine.Parse(["--help"], Known).Line!.Help);
+        Assert.True(HarnessCommandLine.Parse(["-h", "load"], Known).Line!.Help);
         Assert.Equal(Known, HarnessCommandLine.Parse(["all"], Known).Line!.Scenarios);
     }
 

@@ -38,15 +38,41 @@ public sealed class ReportComparisonTests
     }
 
     [Fact]
-    public void What_is_new_or_gone_is_listed_and_no_regression_but_scenarios_that_did_not_run_are_not()
+    public void What_is_new_is_listed_a_row_that_is_gone_is_a_regression_and_scenarios_that_did_not_run_say_nothing()
     {
         var old = Reports.Of("a", 1.0);
         old = old with { Rows = [.. old.Rows, new HarnessRow("other", old.Rows[0].Measurement)] };
         var changes = ReportComparison.Compare(old, Reports.Of("b", 1.0));
-        Assert.Equal(["load: b", "load: a"], changes.Select(change => change.Row));
-        Assert.All(changes, change => Assert.False(change.IsRegression));
+        Assert.Equal(["load: b", "load: a", "load: a"], changes.Select(change => change.Row));
+        Assert.Equal([false, false, true], changes.Select(change => change.IsRegression));
         Assert.Null(changes[0].Old);
         Assert.Null(changes[1].New);
+    }
+
+    [Fact]
+    public void A_row_that_is_left_out_now_is_a_regression_and_one_that_was_left_out_before_is_none()
+    {
+        var (measured, leftOut) = (Reports.Of("a", 1.0), Reports.Of(Measurement.LeftOut("a", "no room")));
+        Assert.True(ReportComparison.Compare(measured, leftOut)[^1].IsRegression);
+        Assert.All(ReportComparison.Compare(leftOut, measured), change => Assert.False(change.IsRegression));
+    }
+
+    [Fact]
+    public void The_setting_of_the_fastest_reads_is_no_row_that_can_be_gone()
+    {
+        var (old, now) = (Measurement.Of("limit: plain reads, 2 lanes", MeasuredQuantity.Seconds, [1]), Measurement.Of("limit: plain reads, 4 lanes", MeasuredQuantity.Seconds, [1]));
+        Assert.Empty(ReportComparison.Compare(Reports.Of(old), Reports.Of(now)));
+    }
+
+    [Theory]
+    [InlineData(MeasuredQuantity.Bytes, 104, false)]
+    [InlineData(MeasuredQuantity.Bytes, 106, true)]
+    [InlineData(MeasuredQuantity.Seconds, 900, false)]
+    public void Bytes_of_a_budget_may_grow_by_a_twentieth_and_times_may_be_what_they_are(MeasuredQuantity quantity, double now, bool expected)
+    {
+        var old = Measurement.Of("peak", quantity, [100]) with { Budget = 1000 };
+        var changes = ReportComparison.Compare(Reports.Of(old), Reports.Of(old with { Values = [now] }));
+        Assert.Equal(expected, changes.Any(change => change.IsRegression));
     }
 
     [Fact]

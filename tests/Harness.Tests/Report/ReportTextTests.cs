@@ -29,7 +29,7 @@ public sealed class ReportTextTests
     public void A_budget_is_reached_by_the_median_alone()
     {
         var row = Measurement.Of("open", MeasuredQuantity.Seconds, [0.001, 0.004, 0.100]) with { Budget = 0.005 };
-        Assert.Equal(["open", "4.000 (1.000 to 100.000) ms", "", "", "", "≤ 5 ms"], Assert.Single(ReportCells.Of(row)));
+        Assert.Equal(["open", "4.000 (1.000 to 100.000) ms", "budget", "5 ms", "1.25 (0.05 to 5.00)", "≤ 5 ms"], Assert.Single(ReportCells.Of(row)));
         Assert.True(ReportCells.Reaches(row));
         Assert.False(ReportCells.Reaches(row with { Budget = 0.003 }));
     }
