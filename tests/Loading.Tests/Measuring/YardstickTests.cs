@@ -81,6 +81,20 @@ public sealed class YardstickTests
         Assert.True(yardsticks.Reads.Measure(new ReadSetting(4, 16 << 20), CancellationToken.None) > 0);
     }
 
+    [Theory]
+    [InlineData(1.0, true)]
+    [InlineData(null, true)]
+    [InlineData(0.3, false)]
+    public void Reads_past_the_cache_compete_where_files_do_not_stay_in_it(double? resident, bool areCached)
+    {
+        using var folder = new TemporaryFolder();
+        using var yardsticks = new Yardsticks(
+            [folder.Write("a.bin", new byte[100_000])], HostDevice.Shared, 1, long.MaxValue, CancellationToken.None, _ => resident);
+        Assert.Equal(areCached, yardsticks.AreFilesCached);
+        Assert.Equal(!areCached && yardsticks.Reads.HasDirect, yardsticks.Tried.Any(setting => setting.IsDirect));
+        Assert.Contains(yardsticks.Best, yardsticks.Tried);
+    }
+
     [Fact]
     public async Task Limits_of_the_memory_are_measured_however_little_there_is()
     {
