@@ -215,7 +215,7 @@ public sealed class CheckpointBenchmark
     private async Task<Measurement> ColdAsync(
         string name, LoadPlan plan, Yardsticks yardsticks, string[] paths, CancellationToken cancellationToken)
     {
-        if (PageCache.TryDrop(paths) is { } reason)
+        if (FileResidency.TryDrop(paths) is { } reason)
         {
             return Measurement.LeftOut(name, reason);
         }
@@ -243,7 +243,7 @@ public sealed class CheckpointBenchmark
             cancellationToken).ConfigureAwait(false);
 
         // What stays behind at some later time makes one round too fast, which its greatest value shows.
-        void Drop() => _ = PageCache.TryDrop(paths);
+        void Drop() => _ = FileResidency.TryDrop(paths);
     }
 
     private LoadPlan Plan(Checkpoint checkpoint, DType? dtype) => _loader.Plan(checkpoint, _options.Load with { DType = dtype });

@@ -46,7 +46,7 @@ internal sealed class Yardsticks : IDisposable
             _memory.Touch(lanes, cancellationToken);
             // The first read brings the files into the cache, and is not counted.
             Reads.Measure(new ReadSetting(1, 4 << 20), cancellationToken);
-            AreFilesCached = (residentFraction ?? PageCache.ResidentFraction)(paths) is not < MostlyResident;
+            AreFilesCached = (residentFraction ?? FileResidency.ResidentFraction)(paths) is not < MostlyResident;
             Tried = AreFilesCached || !Reads.HasDirect ? [.. ReadSetting.Buffered] : [.. ReadSetting.Buffered, .. ReadSetting.Direct];
             Best = Reads.FindBest(Tried, SearchRounds, cancellationToken);
         }

@@ -69,7 +69,7 @@ public sealed class CheckpointBenchmarkTests
     {
         using var folder = new TemporaryFolder();
         var path = WriteZeros(folder, 80 << 20);
-        if (PageCache.TryDrop([path]) is not null)
+        if (FileResidency.TryDrop([path]) is not null)
         {
             // Files in memory are never cold.
             var never = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] });

@@ -161,17 +161,17 @@ public sealed class YardstickTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("a.bin", new byte[8 << 20]);
-        Assert.Equal(1, PageCache.ResidentFraction([path]));
-        if (PageCache.TryDrop([path]) is { } reason)
+        Assert.Equal(1, FileResidency.ResidentFraction([path]));
+        if (FileResidency.TryDrop([path]) is { } reason)
         {
             // Files in memory cannot leave it.
             Assert.Contains("stay in the page cache", reason, StringComparison.Ordinal);
             return;
         }
 
-        Assert.InRange(PageCache.ResidentFraction([path])!.Value, 0, 0.01);
+        Assert.InRange(FileResidency.ResidentFraction([path])!.Value, 0, 0.01);
         _ = File.ReadAllBytes(path);
-        Assert.Equal(1, PageCache.ResidentFraction([path]));
+        Assert.Equal(1, FileResidency.ResidentFraction([path]));
     }
 
     [LinuxFact]
