@@ -11,7 +11,7 @@ internal static class ColdFiles
     /// <returns>Null where they are cold now; else why not.</returns>
     public static string? TryDrop(IReadOnlyList<string> paths)
     {
-        if (PageCache.TryDrop(paths) is not { } reason)
+        if (FileResidency.TryDrop(paths) is not { } reason)
         {
             return null;
         }
@@ -25,7 +25,7 @@ internal static class ColdFiles
             return $"{reason}, and {DropCaches} says: {exception.Message}";
         }
 
-        return PageCache.TryDrop(paths);
+        return FileResidency.TryDrop(paths);
     }
 
     /// <summary>Drops files that could be dropped before.</summary>

@@ -29,7 +29,7 @@ internal sealed class MeasuredFile : IAsyncDisposable
             var lanes = PlanBuffered(checkpoint, new LoadOptions { Device = onto }).Staging.Lanes;
             // A third of what is free: there is room left for what is loaded.
             return new MeasuredFile(
-                checkpoint, new Yardsticks(checkpoint.Files.Select(file => file.Path), onto, lanes, HostDevice.Shared.FreeMemory / 3, cancellationToken));
+                checkpoint, new Yardsticks([.. checkpoint.Files.Select(file => file.Path)], onto, lanes, HostDevice.Shared.FreeMemory / 3, cancellationToken));
         }
         catch
         {

@@ -40,7 +40,7 @@ internal sealed class BenchCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Measures opening and loading a checkpoint, in turn with plain reads of the same files and what else the machine can do by itself.";
+        "Measures opening and loading a checkpoint, in turn with plain reads of the same files and what else the machine can do by itself. Peers, slices and small tensors are in perf/Harness only.";
 
     /// <inheritdoc/>
     public override string Example => "bench models/llama --rounds 11 --cold";
@@ -128,6 +128,16 @@ internal sealed class BenchCommand : CommandBase
         output.WriteLine(report.IsYardstickBounded
             ? $"plain reads go into {Sizes.Format(report.YardstickBytes)} of memory, used in turn"
             : "plain reads go into memory of the files' size");
+        if (!report.AreFilesCached)
+        {
+            output.WriteLine("the files do not stay in the page cache: what is not cold comes from the disk too, and plain reads past the cache are among the limits");
+        }
+
+        if (report.BytesRead is > 0 and < Measurement.LeastBytesOfSpeed)
+        {
+            output.WriteLine($"less than {Sizes.Format(Measurement.LeastBytesOfSpeed)} is read: no speeds, and nothing to hold loads against");
+        }
+
         output.WriteLine("figures are medians, with the least and the greatest; ratios above 1 are faster than what they are held against");
         var table = new TextTable("llrlrr");
         table.Add("", "read", "figure", "held against", "its figure", "ratio");

@@ -17,6 +17,7 @@ internal sealed record BenchDocument(
     string ReadMode,
     long YardstickBytes,
     bool YardstickBounded,
+    bool FilesCached,
     IReadOnlyList<BenchRow> Limits,
     IReadOnlyList<BenchRow> Rows) : Document("ilgpu-loader/bench/1");
 
@@ -60,6 +61,7 @@ internal static class BenchDocuments
         readMode,
         report.YardstickBytes,
         report.IsYardstickBounded,
+        report.AreFilesCached,
         [.. report.Limits.Select(RowOf)],
         [.. report.Rows.Select(RowOf)]);
 

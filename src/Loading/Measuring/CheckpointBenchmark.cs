@@ -35,7 +35,8 @@ public sealed class CheckpointBenchmark
     /// <param name="progress">Called before each step, from the thread that measures.</param>
     /// <param name="cancellationToken">Ends the work within the time of one slot; everything is freed.</param>
     /// <returns>The report. What could not be measured is in it, with the reason.</returns>
-    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or none of the tensors is chosen.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The chosen tensors have no bytes.</exception>
     /// <exception cref="CheckpointException">The checkpoint cannot be opened, or is not what it was when it was opened.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="DeviceMemoryException">There is no memory for what is needed to measure at all: 48 MiB for plain reads and copies.</exception>
@@ -61,6 +62,7 @@ public sealed class CheckpointBenchmark
         var checkpoint = await Checkpoint.OpenAsync(_path, _options.Checkpoint, cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
+            ThrowIfEmpty(Plan(checkpoint, null), _options);
             MeasurePlan(checkpoint, cancellationToken);
             // Before any yardstick takes memory; the files may be cached or not.
             var cold = Plan(checkpoint, null);
@@ -95,6 +97,7 @@ public sealed class CheckpointBenchmark
                 _options.Load.ReadMode,
                 yardsticks.Reads.BufferBytes,
                 yardsticks.Reads.IsBounded,
+                yardsticks.AreFilesCached,
                 [.. limits],
                 [.. _rows]);
         }
@@ -108,7 +111,7 @@ public sealed class CheckpointBenchmark
         await TryAsync("load keep, first load", name => FirstAsync(name, keep, yardsticks, cancellationToken)).ConfigureAwait(false);
         Begin("load again", converted.Length);
         await TryAsync("load keep, reused memory", name => LoadMeasurements.AgainAsync(
-            name, keep, rounds, keep.Device.IsHost ? [yardsticks.Read(keep)] : [yardsticks.Read(keep), yardsticks.Upload(keep)!], cancellationToken))
+            name, keep, rounds, Held(keep, keep.Device.IsHost ? [yardsticks.Read(keep)] : [yardsticks.Read(keep), yardsticks.Upload(keep)!]), cancellationToken))
             .ConfigureAwait(false);
         foreach (var (dtype, plan) in converted)
         {
@@ -122,7 +125,7 @@ public sealed class CheckpointBenchmark
             }
 
             await TryAsync($"{what}, reused memory", name => LoadMeasurements.AgainAsync(
-                name, plan, rounds, plan.Device.IsHost ? [yardsticks.ReadAndFill(plan)] : [yardsticks.Read(plan), yardsticks.Upload(plan)!], cancellationToken))
+                name, plan, rounds, Held(plan, plan.Device.IsHost ? [yardsticks.ReadAndFill(plan)] : [yardsticks.Read(plan), yardsticks.Upload(plan)!]), cancellationToken))
                 .ConfigureAwait(false);
         }
 
@@ -142,7 +145,7 @@ public sealed class CheckpointBenchmark
                 name,
                 plan,
                 _options.Rounds,
-                plan.Device.IsHost ? [yardsticks.FirstTouchAndRead(plan)] : [yardsticks.Read(plan), yardsticks.Upload(plan)!],
+                Held(plan, plan.Device.IsHost ? [yardsticks.FirstTouchAndRead(plan)] : [yardsticks.Read(plan), yardsticks.Upload(plan)!]),
                 cancellationToken).ConfigureAwait(false);
 
     private async Task OpenAsync(CancellationToken cancellationToken)
@@ -212,7 +215,7 @@ public sealed class CheckpointBenchmark
     private async Task<Measurement> ColdAsync(
         string name, LoadPlan plan, Yardsticks yardsticks, string[] paths, CancellationToken cancellationToken)
     {
-        if (PageCache.TryDrop(paths) is { } reason)
+        if (FileResidency.TryDrop(paths) is { } reason)
         {
             return Measurement.LeftOut(name, reason);
         }
@@ -228,20 +231,45 @@ public sealed class CheckpointBenchmark
                 return Plan(plan.Checkpoint, null);
             },
             _options.Rounds,
-            [
-                Contestant.Limit($"cold {best}", token =>
-                {
-                    Drop();
-                    return reads.Measure(best, token, plan.BytesToRead);
-                }),
-            ],
+            Held(
+                plan,
+                [
+                    Contestant.Limit($"cold {best}", token =>
+                    {
+                        Drop();
+                        return reads.Measure(best, token, plan.BytesToRead);
+                    }),
+                ]),
             cancellationToken).ConfigureAwait(false);
 
         // What stays behind at some later time makes one round too fast, which its greatest value shows.
-        void Drop() => _ = PageCache.TryDrop(paths);
+        void Drop() => _ = FileResidency.TryDrop(paths);
     }
 
     private LoadPlan Plan(Checkpoint checkpoint, DType? dtype) => _loader.Plan(checkpoint, _options.Load with { DType = dtype });
+
+    // A ratio of microseconds would say how long threads take to start.
+    private static Contestant[] Held(LoadPlan plan, Contestant[] others) => plan.BytesToRead < Measurement.LeastBytesOfSpeed ? [] : others;
+
+    private static void ThrowIfEmpty(LoadPlan plan, CheckpointBenchmarkOptions options)
+    {
+        var checkpoint = plan.Checkpoint;
+        if (plan.Tensors.IsEmpty && checkpoint.Tensors.Length > 0)
+        {
+            throw new ArgumentException(
+                $"None of the {checkpoint.Tensors.Length} tensors is chosen by the patterns {string.Join(", ", options.Load.Include.Concat(options.Load.Exclude))}: there is nothing to measure.",
+                nameof(options));
+        }
+
+        if (plan.DestinationBytes + plan.MappedBytes == 0)
+        {
+            throw new UnsupportedCheckpointException(
+                "benchmarks of no bytes",
+                checkpoint.Path,
+                $"the {plan.Tensors.Length} tensors that are chosen have no bytes, so that there is nothing to measure.",
+                checkpoint.Format);
+        }
+    }
 
     private static bool Fits(LoadPlan plan) =>
         plan.MemoryNeeds().All(need => need.NeededBytes + (need.Device.IsHost ? Yardsticks.LeastBytes : 0) <= need.FreeBytes);

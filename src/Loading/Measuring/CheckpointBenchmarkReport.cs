@@ -18,6 +18,10 @@ namespace IlgpuLoader.Loading;
 /// <param name="IsYardstickBounded">
 /// Whether that is less than the files have, so that its blocks were used in turn: caches of the processor then make the limit a little faster.
 /// </param>
+/// <param name="AreFilesCached">
+/// Whether the files stayed in the page cache when they were read, or nobody says; else they are larger than it, and what is called warm
+/// came from the disk.
+/// </param>
 /// <param name="Limits">What the machine can do by itself.</param>
 /// <param name="Rows">What was measured.</param>
 public sealed record CheckpointBenchmarkReport(
@@ -34,5 +38,6 @@ public sealed record CheckpointBenchmarkReport(
     ReadMode ReadMode,
     long YardstickBytes,
     bool IsYardstickBounded,
+    bool AreFilesCached,
     ImmutableArray<Measurement> Limits,
     ImmutableArray<Measurement> Rows);

@@ -11,7 +11,15 @@ namespace IlgpuLoader.Loading;
 public sealed record Measurement(
     string Name, MeasuredQuantity Quantity, ImmutableArray<double> Values, ImmutableArray<MeasuredComparison> Comparisons)
 {
-    /// <summary>The bytes that were moved in each round, which make seconds a speed; null where time is what counts.</summary>
+    /// <summary>
+    /// Of fewer bytes nobody wants the speed, 4 MiB: they are moved in about a millisecond, most of which is what every load does beside reading.
+    /// </summary>
+    public const long LeastBytesOfSpeed = 4L << 20;
+
+    /// <summary>
+    /// The bytes that were moved in each round, which make seconds a speed where there are <see cref="LeastBytesOfSpeed"/>; null where time is
+    /// what counts.
+    /// </summary>
     public long? Bytes { get; init; }
 
     /// <summary>The most that is aimed at, in the unit of the values; null for none.</summary>
@@ -52,7 +60,7 @@ public sealed record Measurement(
     {
         (MeasuredQuantity.Bytes, _) => Scaled(value, 1.0 / (1 << 20), "0.0") + " MiB",
         // The least time is the greatest speed.
-        (_, { } bytes) => new MeasuredStatistic(bytes / value.Median / 1e9, bytes / value.Maximum / 1e9, bytes / value.Minimum / 1e9).ToString("0.00") + " GB/s",
+        (_, { } bytes and >= LeastBytesOfSpeed) => new MeasuredStatistic(bytes / value.Median / 1e9, bytes / value.Maximum / 1e9, bytes / value.Minimum / 1e9).ToString("0.00") + " GB/s",
         _ when value.Median >= 1 => Scaled(value, 1, "0.00") + " s",
         _ => Scaled(value, 1e3, value.Median >= 0.01 ? "0.0" : "0.000") + " ms",
     };

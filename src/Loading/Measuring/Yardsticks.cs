@@ -12,6 +12,9 @@ internal sealed class Yardsticks : IDisposable
     /// <summary>The memory that they take however little there is: to read into, to fill, and to copy to.</summary>
     public const long LeastBytes = 3 * LeastMemory;
 
+    // As much as the loader wants of files that do not fit beside the tensors: of these a few pages may be gone.
+    private const double MostlyResident = 0.9;
+
     private const int SearchRounds = 3;
 
     private readonly YardstickMemory _memory;
@@ -24,7 +27,14 @@ internal sealed class Yardsticks : IDisposable
     /// <param name="lanes">How many threads touch, fill and copy.</param>
     /// <param name="most">The most memory to read into; 16 MiB are taken even of less, or of nothing.</param>
     /// <param name="cancellationToken">Asked for every block.</param>
-    public Yardsticks(IEnumerable<string> paths, Device device, int lanes, long most, CancellationToken cancellationToken)
+    /// <param name="residentFraction">What of the files is in the page cache; null for what the system says.</param>
+    public Yardsticks(
+        IReadOnlyList<string> paths,
+        Device device,
+        int lanes,
+        long most,
+        CancellationToken cancellationToken,
+        Func<IReadOnlyList<string>, double?>? residentFraction = null)
     {
         Lanes = lanes;
         _most = Math.Max(most, LeastMemory);
@@ -36,7 +46,9 @@ internal sealed class Yardsticks : IDisposable
             _memory.Touch(lanes, cancellationToken);
             // The first read brings the files into the cache, and is not counted.
             Reads.Measure(new ReadSetting(1, 4 << 20), cancellationToken);
-            Best = Reads.FindBest(ReadSetting.Buffered, SearchRounds, cancellationToken);
+            AreFilesCached = (residentFraction ?? FileResidency.ResidentFraction)(paths) is not < MostlyResident;
+            Tried = AreFilesCached || !Reads.HasDirect ? [.. ReadSetting.Buffered] : [.. ReadSetting.Buffered, .. ReadSetting.Direct];
+            Best = Reads.FindBest(Tried, SearchRounds, cancellationToken);
         }
         catch
         {
@@ -48,7 +60,16 @@ internal sealed class Yardsticks : IDisposable
     /// <summary>Plain reads of the files.</summary>
     public ReadYardstick Reads { get; }
 
-    /// <summary>How they are fastest, from the page cache.</summary>
+    /// <summary>
+    /// Whether the files stayed in the page cache when they were read; true where nobody says. Files that are larger than it do not: reads of
+    /// them come from the disk again and again, and those past the cache are tried too.
+    /// </summary>
+    public bool AreFilesCached { get; }
+
+    /// <summary>The settings that were tried.</summary>
+    public IReadOnlyList<ReadSetting> Tried { get; }
+
+    /// <summary>The setting of those that reads fastest.</summary>
     public ReadSetting Best { get; }
 
     /// <summary>How many threads touch, fill and copy.</summary>

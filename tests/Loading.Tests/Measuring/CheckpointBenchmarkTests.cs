@@ -13,22 +13,52 @@ public sealed class CheckpointBenchmarkTests
     [Fact]
     public async Task Every_load_is_held_against_a_limit_of_the_same_rounds()
     {
+        using var folder = new TemporaryFolder();
+        const int bytes = 5 << 20;
         var report = await CheckpointBenchmark.RunAsync(
-            Sample, new CheckpointBenchmarkOptions { Rounds = 3, Load = new LoadOptions { Lanes = 2, StagingBytes = 4 << 20 } });
-        Assert.Equal(("safetensors", 21, "host", 3, 2), (report.Format, report.Tensors, report.Device, report.Rounds, report.Lanes));
-        Assert.Equal(316_032, report.BytesRead);
-        Assert.False(report.IsYardstickBounded);
+            WriteZeros(folder, bytes), new CheckpointBenchmarkOptions { Rounds = 3, Load = new LoadOptions { Lanes = 1, StagingBytes = 4 << 20 } });
+        Assert.Equal(("safetensors", 1, "host", 3, 1), (report.Format, report.Tensors, report.Device, report.Rounds, report.Lanes));
+        Assert.Equal(bytes, report.BytesRead);
+        Assert.Equal((false, true), (report.IsYardstickBounded, report.AreFilesCached));
         Assert.Equal(4, report.Limits.Length);
         Assert.All(report.Limits, limit => Assert.Equal(3, limit.Values.Length));
         string[] compared = ["load keep, first load", "load keep, reused memory", "load to f32, reused memory"];
-        // The sample is BF16: to BF16 nothing changes, and cold was not asked for.
+        // The file is BF16: to BF16 nothing changes, and cold was not asked for.
         Assert.Equal(["open", "plan", "peak memory of a load", .. compared, "load keep, mapped, zero-copy"], report.Rows.Select(row => row.Name));
         foreach (var row in report.Rows.Where(row => compared.Contains(row.Name)))
         {
             var limit = Assert.Single(row.Comparisons);
-            Assert.Equal((MeasuredAgainst.Limit, 3, 316_032L), (limit.Against, limit.Pairs.Length, row.Bytes));
+            Assert.Equal((MeasuredAgainst.Limit, 3, (long)bytes), (limit.Against, limit.Pairs.Length, row.Bytes));
             Assert.Equal(row.Values.AsEnumerable(), limit.Pairs.Select(pair => pair.Ours));
             Assert.True(limit.Ratio!.Value.Minimum > 0);
+        }
+    }
+
+    [Fact]
+    public async Task Little_is_measured_in_time_and_held_against_nothing()
+    {
+        var report = await CheckpointBenchmark.RunAsync(Sample, new CheckpointBenchmarkOptions { Rounds = 2 });
+        Assert.Equal((21, 316_032), (report.Tensors, report.BytesRead));
+        var loads = report.Rows.Where(row => row.Name.EndsWith("reused memory", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(2, loads.Length);
+        Assert.All(loads, row =>
+        {
+            Assert.Empty(row.Comparisons);
+            Assert.Equal((2, 316_032L), (row.Values.Length, row.Bytes));
+            Assert.EndsWith("ms", row.Format(row.Statistic!.Value), StringComparison.Ordinal);
+        });
+    }
+
+    [Fact]
+    public async Task Nothing_is_refused()
+    {
+        var chosen = new CheckpointBenchmarkOptions { Load = new LoadOptions { Include = ["none*"] } };
+        Assert.Contains("None of the 21 tensors", (await Assert.ThrowsAsync<ArgumentException>(() => CheckpointBenchmark.RunAsync(Sample, chosen))).Message, StringComparison.Ordinal);
+        using var folder = new TemporaryFolder();
+        string[] empty = [folder.Write("a.safetensors", new SafetensorsBuilder().ToBytes()), folder.Write("b.safetensors", new SafetensorsBuilder().Add("a", "F32", [0], []).ToBytes())];
+        foreach (var path in empty)
+        {
+            await Assert.ThrowsAsync<UnsupportedCheckpointException>(() => CheckpointBenchmark.RunAsync(path));
         }
     }
 
@@ -39,7 +69,7 @@ public sealed class CheckpointBenchmarkTests
     {
         using var folder = new TemporaryFolder();
         var path = WriteZeros(folder, 80 << 20);
-        if (PageCache.TryDrop([path]) is not null)
+        if (FileResidency.TryDrop([path]) is not null)
         {
             // Files in memory are never cold.
             var never = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions { Rounds = 1, Cold = true, DTypes = [] });
@@ -96,7 +126,7 @@ public sealed class CheckpointBenchmarkTests
     {
         using var folder = new TemporaryFolder();
         // A length that keeps F32 on whole elements: both are mapped as they are stored, and to F32 one still is.
-        var path = folder.Write("a.safetensors", new SafetensorsBuilder().Add("a", "F32", [256], new byte[1024]).Add("b", "BF16", [256], new byte[512]).ToBytes());
+        var path = folder.Write("a.safetensors", new SafetensorsBuilder().Add("a", "F32", [256], new byte[1024]).Add("b", "BF16", [2 << 20], new byte[4 << 20]).ToBytes());
         var report = await CheckpointBenchmark.RunAsync(path, new CheckpointBenchmarkOptions
         {
             Rounds = 2,
@@ -111,7 +141,7 @@ public sealed class CheckpointBenchmarkTests
             Assert.NotNull(rows[name].Skipped);
         }
 
-        Assert.Equal((2, 512L), (rows["load to f32, first load"].Values.Length, rows["load to f32, first load"].Bytes));
+        Assert.Equal((2, 4L << 20), (rows["load to f32, first load"].Values.Length, rows["load to f32, first load"].Bytes));
         Assert.Single(rows["load to f32, first load"].Comparisons);
         Assert.Equal(2, rows["load keep, mapped, zero-copy"].Values.Length);
     }

@@ -81,6 +81,20 @@ public sealed class YardstickTests
         Assert.True(yardsticks.Reads.Measure(new ReadSetting(4, 16 << 20), CancellationToken.None) > 0);
     }
 
+    [Theory]
+    [InlineData(1.0, true)]
+    [InlineData(null, true)]
+    [InlineData(0.3, false)]
+    public void Reads_past_the_cache_compete_where_files_do_not_stay_in_it(double? resident, bool areCached)
+    {
+        using var folder = new TemporaryFolder();
+        using var yardsticks = new Yardsticks(
+            [folder.Write("a.bin", new byte[100_000])], HostDevice.Shared, 1, long.MaxValue, CancellationToken.None, _ => resident);
+        Assert.Equal(areCached, yardsticks.AreFilesCached);
+        Assert.Equal(!areCached && yardsticks.Reads.HasDirect, yardsticks.Tried.Any(setting => setting.IsDirect));
+        Assert.Contains(yardsticks.Best, yardsticks.Tried);
+    }
+
     [Fact]
     public async Task Limits_of_the_memory_are_measured_however_little_there_is()
     {
@@ -147,17 +161,17 @@ public sealed class YardstickTests
     {
         using var folder = new TemporaryFolder();
         var path = folder.Write("a.bin", new byte[8 << 20]);
-        Assert.Equal(1, PageCache.ResidentFraction([path]));
-        if (PageCache.TryDrop([path]) is { } reason)
+        Assert.Equal(1, FileResidency.ResidentFraction([path]));
+        if (FileResidency.TryDrop([path]) is { } reason)
         {
             // Files in memory cannot leave it.
             Assert.Contains("stay in the page cache", reason, StringComparison.Ordinal);
             return;
         }
 
-        Assert.InRange(PageCache.ResidentFraction([path])!.Value, 0, 0.01);
+        Assert.InRange(FileResidency.ResidentFraction([path])!.Value, 0, 0.01);
         _ = File.ReadAllBytes(path);
-        Assert.Equal(1, PageCache.ResidentFraction([path]));
+        Assert.Equal(1, FileResidency.ResidentFraction([path]));
     }
 
     [LinuxFact]

@@ -3,7 +3,7 @@ using System.ComponentModel;
 namespace IlgpuLoader.Loading;
 
 /// <summary>What of files is in the operating system's page cache, and how it is taken out. Needs no privilege.</summary>
-internal static class PageCache
+internal static class FileResidency
 {
     // One byte a page of 4 KiB: 256 KiB of answers at a time.
     private const long Window = 1L << 30;
