@@ -90,8 +90,9 @@ internal sealed class LoadPlanner
         var lanes = _options.Lanes ?? (isDirect ? StagingLayout.DefaultDirectLanes : StagingLayout.DefaultLanes);
         // Disks give most where reads past the page cache are long, and what they bring is in no cache of a core.
         var preferred = Math.Max(_options.Device.PreferredSlotBytes, isDirect ? StagingLayout.DirectSlotBytes : 0);
-        // A direct read takes in the whole of the first and the last block.
+        // A direct read takes in the whole of the first and the last block; with room for them a slot takes as much as it is meant to.
         var margin = modes.Select(mode => mode.Alignment?.Margin ?? 0).DefaultIfEmpty().Max();
+        preferred += isDirect ? (margin + Environment.SystemPageSize - 1) / Environment.SystemPageSize * Environment.SystemPageSize : 0;
         preferred = Math.Max(preferred, margin > 0 ? StagingLayout.SmallestSlot : 0);
         var staging = StagingLayout.Fit(lanes, Math.Max(preferred, ViewSlotBytes(hasViews ? tensors : [])), _options.StagingBytes);
         var room = staging.SlotBytes - margin;
@@ -101,7 +102,8 @@ internal sealed class LoadPlanner
             room,
             staging.SlotBytes,
             keepsTensorsWhole: _options.Manifest is not null,
-            readsExactly: _options.ExactSlices);
+            readsExactly: _options.ExactSlices,
+            runAlignment: modes.Select(mode => mode.Alignment?.Offset ?? 1).DefaultIfEmpty(1).Max());
         var (runs, placements) = builder.Build(found =>
         {
             foreach (var (index, memory) in Destinations(tensors, blocks))

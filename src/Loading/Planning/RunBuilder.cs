@@ -13,7 +13,8 @@ namespace IlgpuLoader.Loading;
 /// <param name="partBytes">How long a part of a row that is decoded from one slot may be: longer than others where those leave room for whole blocks of a file.</param>
 /// <param name="keepsTensorsWhole">Whether a run that holds a part of a tensor holds nothing else, as hashing needs it.</param>
 /// <param name="readsExactly">Whether segments of a slice are read apart however short they are.</param>
-internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, int partBytes, bool keepsTensorsWhole, bool readsExactly)
+/// <param name="runAlignment">What runs that are read straight into their place end at multiples of, in their file, where they can.</param>
+internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes, int partBytes, bool keepsTensorsWhole, bool readsExactly, int runAlignment = 1)
 {
     // One read this long keeps a disk busy and costs the lanes nothing in balance (the block size of the fastest loaders).
     private const int InPlaceRunBytes = 16 << 20;
@@ -100,7 +101,8 @@ internal sealed class RunBuilder(bool readsInPlace, int slotBytes, int viewBytes
         CloseRun();
         for (long added = 0; added < length; added += InPlaceRunBytes)
         {
-            var part = (int)Math.Min(InPlaceRunBytes, length - added);
+            // The first ends with a block of the file where that counts, so that the others consist of whole ones.
+            var part = (int)Math.Min(InPlaceRunBytes - ((offset + added) % runAlignment), length - added);
             AddRun(new ReadRun(file, offset + added, part, part, _placementCount, 1, RunKind.InPlace));
             AddPlacement(new Placement(index, 0, part, done + added));
         }

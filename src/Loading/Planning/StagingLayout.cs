@@ -13,9 +13,10 @@ public readonly record struct StagingLayout(int Lanes, int SlotBytes, int SlotsP
     private const int MaximumLanes = 8;
 
     /// <summary>
-    /// The slot that direct reads fill: from a virtual disk 1 MiB at a time came at half the speed of 4 MiB, and longer ones at no more.
+    /// The slot that direct reads fill, as long as a run that is read straight into its place, so that a run is one read. A virtual disk gave 1 MiB
+    /// at a time at half the speed of 4 MiB; of plain reads of the same moment, loads had 0.87 with 4 MiB, 0.92 to 0.94 with this.
     /// </summary>
-    internal const int DirectSlotBytes = 4 << 20;
+    internal const int DirectSlotBytes = 16 << 20;
 
     /// <summary>Reads below this are dominated by the system call.</summary>
     internal const int SmallestSlot = 64 << 10;
