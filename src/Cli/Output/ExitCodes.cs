@@ -22,7 +22,7 @@ internal static class ExitCodes
         OperationCanceledException => Cancelled,
         DeviceMemoryException or DeviceUnavailableException or DeviceFailureException or OutOfMemoryException => DeviceOrMemory,
         ManifestMismatchException => Different,
-        UnsupportedCheckpointException or TensorNotFoundException => CannotDo,
+        UnsupportedCheckpointException or TensorNotFoundException or ModelMismatchException => CannotDo,
         CheckpointException => InvalidCheckpoint,
         IOException or UnauthorizedAccessException => Unreadable,
         UsageException => Usage,

@@ -85,6 +85,8 @@ public enum CheckpointErrorCode
     NameMapInvalid,
     /// <summary>A named limit was exceeded.</summary>
     LimitExceeded,
+    /// <summary>The tensors are not those that a model's parameters take.</summary>
+    ModelMismatch,
     /// <summary>No tensor of that name is there.</summary>
     TensorNotFound,
 }

@@ -2,7 +2,7 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Gpu;
 
-/// <summary>Work on tensors without storage: it is always done.</summary>
+/// <summary>Work on tensors without storage: it is always done, and written down where a <see cref="MetaRecorder"/> listens.</summary>
 internal sealed class MetaStream(MetaDevice device) : DeviceStream
 {
     public override Device Device => device;
@@ -16,13 +16,11 @@ internal sealed class MetaStream(MetaDevice device) : DeviceStream
     {
     }
 
-    public override void Copy(in StridedView source, in StridedView destination)
-    {
-    }
+    public override void Copy(in StridedView source, in StridedView destination) =>
+        MetaRecorder.Write(new RecordedWrite(destination, source, default));
 
-    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element)
-    {
-    }
+    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element) =>
+        MetaRecorder.Write(new RecordedWrite(destination, null, element.ToArray()));
 
     public override void FillUniform(
         DeviceMemory destination, long destinationOffset, DType dtype, long firstElement, long count, ulong seed, float low, float high)

@@ -1,27 +1,174 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
 /// <summary>
-/// One weight of a checkpoint, as the iterators of this folder give them. Who takes it from the iterator owns it, and disposes
-/// either it or its tensor; whoever keeps the tensor need not keep the weight. Not safe for several threads.
+/// One weight of a checkpoint, as the iterators of this folder give them: its values, or lazily where they are, so that it is narrowed before it is
+/// read. Who takes it from the iterator owns it, and disposes either it or its tensor; whoever keeps the tensor need not keep the weight. Its views end with it. Not safe for
+/// several threads.
 /// </summary>
-/// <param name="name">The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
-/// <param name="tensor">The tensor; it is the weight's from now on.</param>
-public sealed class Weight(string name, Tensor tensor) : IDisposable
+public sealed class Weight : IDisposable
 {
-    /// <summary>The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</summary>
-    public string Name { get; } = name ?? throw new ArgumentNullException(nameof(name));
+    private readonly StoredWeight? _stored;
 
-    /// <summary>The tensor. It may share its memory with those of other weights, and keeps that memory alive.</summary>
-    public Tensor Tensor { get; } = tensor ?? throw new ArgumentNullException(nameof(tensor));
+    // The views of the first weight of all, to be disposed with it.
+    private readonly List<Weight> _views;
+
+    // Whether values are computed from what is stored, which only the whole of it tells.
+    private readonly bool _changesValues;
+
+    /// <summary>Makes a weight of a tensor.</summary>
+    /// <param name="name">The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
+    /// <param name="tensor">The tensor; it is the weight's from now on.</param>
+    public Weight(string name, Tensor tensor)
+        : this(name, tensor, null, [], 0)
+    {
+    }
+
+    private Weight(string name, Tensor tensor, StoredWeight? stored, List<Weight> views, long pendingHeads, bool changesValues = false)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(tensor);
+        (Name, Tensor, _stored, _views, PendingHeads, _changesValues) = (name, tensor, stored, views, pendingHeads, changesValues);
+    }
+
+    /// <summary>The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>
+    /// The tensor. It may share its memory with those of other weights, and keeps that memory alive. Of a lazy weight it is on the meta device, and
+    /// of elements that share bytes (blocks, F4) as F32: they are decoded on their way in.
+    /// </summary>
+    public Tensor Tensor { get; }
+
+    /// <summary>The dtype that the values are stored in.</summary>
+    public DType DType => _stored?.Info.DType ?? Tensor.DType;
+
+    /// <summary>The dimensions, outermost first.</summary>
+    public Shape Shape => Tensor.Shape;
+
+    /// <summary>Whether the values are not read yet.</summary>
+    public bool IsLazy => _stored is not null;
+
+    /// <summary>Where a lazy weight's values come from.</summary>
+    internal StoredWeight? Stored => _stored;
+
+    /// <summary>The heads whose rows are still as a GGUF file has them, since moving them is a copy; 0 for none.</summary>
+    internal long PendingHeads { get; }
+
+    /// <summary>Makes a lazy weight.</summary>
+    /// <param name="info">The tensor in the checkpoint, which stays open.</param>
+    /// <param name="name">The weight's name; null for the tensor's.</param>
+    /// <param name="transform">What makes the weight of the tensor; null where it is the tensor.</param>
+    /// <param name="options">How parts are read that are asked for by themselves (<see cref="Materialize"/>); null for the defaults.</param>
+    /// <exception cref="ArgumentException">The transform does not fit the tensor's shape.</exception>
+    public static Weight Lazy(TensorInfo info, string? name = null, WeightTransform? transform = null, LoadOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(info);
+        transform ??= WeightTransform.None;
+        _ = transform.ShapeOf(info.Shape);
+        var stored = new StoredWeight(info, transform, options ?? LoadOptions.Default);
+        var heads = transform.Kind == WeightTransformKind.Unpermute ? transform.Heads : 0;
+        var changes = transform.ChangesValues || transform.Kind == WeightTransformKind.Permute;
+        return new Weight(name ?? info.Name, stored.MakeView(), stored, [], heads, changes);
+    }
 
     /// <summary>Name and tensor; the tensor then takes the weight's place as what is disposed.</summary>
     public void Deconstruct(out string name, out Tensor tensor) => (name, tensor) = (Name, Tensor);
 
-    /// <summary>Disposes the tensor. Safe to call again.</summary>
-    public void Dispose() => Tensor.Dispose();
+    /// <summary>A part of one dimension. The view ends with the weight.</summary>
+    /// <inheritdoc cref="Gpu.Tensor.Narrow" path="/param"/>
+    /// <inheritdoc cref="Gpu.Tensor.Narrow" path="/exception"/>
+    public Weight Narrow(int dimension, long start, long length)
+    {
+        var resolved = dimension < 0 ? dimension + Shape.Rank : dimension;
+        if (_changesValues || (PendingHeads > 0 && resolved == 0 && !IsWholeHeads(start, length)))
+        {
+            return AddView(Materialize().Narrow(dimension, start, length), null);
+        }
+
+        var heads = PendingHeads > 0 && resolved == 0 ? length / (Shape[0] / PendingHeads) : PendingHeads;
+        return AddView(Tensor.Narrow(dimension, start, length), _stored, heads);
+    }
+
+    /// <summary>One index of one dimension; the dimension is gone from the result. The view ends with the weight.</summary>
+    /// <inheritdoc cref="Gpu.Tensor.Select" path="/param"/>
+    /// <inheritdoc cref="Gpu.Tensor.Select" path="/exception"/>
+    public Weight Select(int dimension, long index) =>
+        _changesValues || (PendingHeads > 0 && (dimension == 0 || dimension == -Shape.Rank))
+            ? AddView(Materialize().Select(dimension, index), null)
+            : AddView(Tensor.Select(dimension, index), _stored, PendingHeads);
+
+    /// <summary>Two dimensions exchanged. The view ends with the weight.</summary>
+    /// <inheritdoc cref="Gpu.Tensor.Transpose" path="/exception"/>
+    public Weight Transpose(int first, int second) =>
+        _changesValues || PendingHeads > 0 ? AddView(Materialize().Transpose(first, second), null) : AddView(Tensor.Transpose(first, second), _stored);
+
+    /// <summary>The same elements in another shape. The view ends with the weight.</summary>
+    /// <inheritdoc cref="Gpu.Tensor.View" path="/exception"/>
+    public Weight View(params ReadOnlySpan<long> dimensions) =>
+        _changesValues || PendingHeads > 0 ? AddView(Materialize().View(dimensions), null) : AddView(Tensor.View(dimensions), _stored);
+
+    /// <summary>Copies the values into a tensor of the same shape, whatever its strides, converted to its dtype. Of a lazy weight into a tensor on the meta device this is recorded (<see cref="MetaRecorder"/>).</summary>
+    /// <param name="destination">A tensor of the same shape, or of one element where this has one.</param>
+    /// <inheritdoc cref="Gpu.Tensor.CopyFrom" path="/exception"/>
+    public void CopyTo(Tensor destination)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        if (!IsLazy || destination.Device.Kind != DeviceKind.Meta || _changesValues)
+        {
+            destination.CopyFrom(Materialize());
+        }
+        else if (PendingHeads > 0 && Tensor.ElementCount > 0)
+        {
+            // Each head's rows are [half, pair] in the checkpoint, and [pair, half] in the GGUF.
+            var pairs = Shape[0] / PendingHeads / 2;
+            var row = Shape.Dimensions[1..];
+            using var from = Tensor.View([PendingHeads, pairs, 2, .. row]);
+            using var moved = from.Transpose(1, 2);
+            using var to = destination.View([PendingHeads, 2, pairs, .. row]);
+            to.CopyFrom(moved);
+        }
+        else
+        {
+            destination.CopyFrom(Tensor);
+        }
+    }
+
+    /// <summary>
+    /// The values, for what takes more than indexing (vLLM's <c>convert_pyslice_to_tensor</c>). In a loader that runs on a lazy weight whose values are not there yet, the loader is
+    /// left here, and runs again when they are. Outside of loaders values of lazy weights are not there.
+    /// </summary>
+    /// <returns>A tensor that stays the weight's.</returns>
+    public Tensor Materialize() => _stored is null ? Tensor
+        : _stored.TryFind(this, out var values) ? values
+        : throw new ValuesRequiredException(this);
+
+    /// <summary>Disposes the tensor and all views. Safe to call again.</summary>
+    public void Dispose()
+    {
+        foreach (var view in _views)
+        {
+            view.Tensor.Dispose();
+        }
+
+        Tensor.Dispose();
+    }
 
     /// <summary>Name, dtype, shape and device.</summary>
-    public override string ToString() => $"{Name} {Tensor}";
+    public override string ToString() => IsLazy ? $"{Name} {DType.Name} {Shape}, not read" : $"{Name} {Tensor}";
+
+    private bool IsWholeHeads(long start, long length)
+    {
+        var rows = Shape[0] / PendingHeads;
+        return rows > 0 && start % rows == 0 && length % rows == 0;
+    }
+
+    private Weight AddView(Tensor view, StoredWeight? stored, long heads = 0)
+    {
+        var weight = new Weight(Name, view, stored, _views, heads);
+        _views.Add(weight);
+        return weight;
+    }
 }

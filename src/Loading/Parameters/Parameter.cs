@@ -1,0 +1,94 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// A tensor of a model, the loader that fills it, and attributes. Made on the meta device, where it has a dtype and a shape and no storage; a load
+/// gives it storage. Owns its tensor. Not safe for several threads.
+/// </summary>
+public sealed class Parameter : IDisposable
+{
+    /// <summary>Makes a parameter without storage.</summary>
+    /// <param name="dtype">The element type; what is loaded is converted to it.</param>
+    /// <param name="shape">The dimensions on this rank, outermost first.</param>
+    /// <param name="loader">What fills it; null for <see cref="WeightLoaders.Default"/>.</param>
+    /// <exception cref="ArgumentException">The elements do not fill whole bytes or blocks.</exception>
+    public Parameter(DType dtype, Shape shape, WeightLoader? loader = null)
+        : this(Tensor.Empty(dtype, shape, MetaDevice.Shared), loader)
+    {
+    }
+
+    /// <summary>Makes a parameter of a tensor.</summary>
+    /// <param name="data">The tensor; it is the parameter's from now on.</param>
+    /// <param name="loader">What fills it; null for <see cref="WeightLoaders.Default"/>.</param>
+    public Parameter(Tensor data, WeightLoader? loader = null)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        Data = data;
+        Loader = loader ?? WeightLoaders.Default;
+    }
+
+    /// <summary>The full name in the model, for messages; a load sets it. Empty before.</summary>
+    public string Name { get; set; } = "";
+
+    /// <summary>The tensor; stays the parameter's.</summary>
+    public Tensor Data { get; private set; }
+
+    /// <summary>The element type.</summary>
+    public DType DType => Data.DType;
+
+    /// <summary>The dimensions on this rank, outermost first.</summary>
+    public Shape Shape => Data.Shape;
+
+    /// <summary>Whether there is no storage yet.</summary>
+    public bool IsMeta => Data.Device.Kind == DeviceKind.Meta;
+
+    /// <summary>What fills it.</summary>
+    public WeightLoader Loader { get; set; }
+
+    /// <summary>Whether a checkpoint without it is incomplete. Default: true.</summary>
+    public bool IsRequired { get; init; } = true;
+
+    /// <summary>What else is known of it, by name, for loaders and quantisation methods.</summary>
+    public IDictionary<string, object?> Attributes { get; } = new Dictionary<string, object?>(StringComparer.Ordinal);
+
+    /// <summary>Puts a weight into the parameter.</summary>
+    /// <inheritdoc cref="WeightLoader"/>
+    public void Load(Weight weight, ShardId shard = default)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        Loader(this, weight, shard);
+    }
+
+    /// <summary>
+    /// Says that what follows in a loader works on the parameter's values: where they are not there yet, the loader is left here and runs again
+    /// when they are.
+    /// </summary>
+    public void ValuesNeeded()
+    {
+        if (IsMeta)
+        {
+            throw new ValuesRequiredException();
+        }
+    }
+
+    /// <summary>Replaces the tensor, and disposes the one before.</summary>
+    /// <param name="data">The tensor; it is the parameter's from now on.</param>
+    public void SetData(Tensor data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        if (!ReferenceEquals(data, Data))
+        {
+            var before = Data;
+            Data = data;
+            before.Dispose();
+        }
+    }
+
+    /// <summary>Disposes the tensor. Safe to call again.</summary>
+    public void Dispose() => Data.Dispose();
+
+    /// <summary>Name, dtype, shape and device.</summary>
+    public override string ToString() => $"{(Name.Length == 0 ? "parameter" : Name)} {Data}";
+}
