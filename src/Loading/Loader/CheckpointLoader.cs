@@ -126,6 +126,29 @@ public sealed class CheckpointLoader
         await loading.ConfigureAwait(false);
     }
 
+    /// <summary>Reads pieces into memories that are there; those without a place are handed on one by one, and freed then.</summary>
+    /// <param name="plan">The plan (<see cref="LoadPlanner.PlanPieces"/>).</param>
+    /// <param name="memories">The memories that places are in; they stay the caller's, and after a failure their content is undefined.</param>
+    /// <param name="windowBytes">The most bytes that pieces without a place take at a time; a single larger one still passes.</param>
+    /// <param name="handOn">Called with a piece's index in the plan and what was read of it; several threads call it side by side.</param>
+    /// <param name="progress">Called from the lanes' threads, in order; must return soon.</param>
+    /// <param name="cancellationToken">Ends the load within the time of one slot.</param>
+    /// <inheritdoc cref="LoadAsync" path="/exception"/>
+    internal static async Task<LoadStatistics> LoadPiecesAsync(
+        LoadPlan plan,
+        IReadOnlyList<DeviceMemory> memories,
+        long windowBytes,
+        Action<int, Tensor> handOn,
+        IProgress<LoadProgress>? progress,
+        CancellationToken cancellationToken)
+    {
+        using var files = new MappedFiles(plan);
+        using var destinations = new PieceDestinations(plan, memories, windowBytes, handOn);
+        var session = new LoadSession(plan, destinations, files, progress);
+        await session.RunAsync(cancellationToken).ConfigureAwait(false);
+        return session.Statistics;
+    }
+
     private static async Task RunAsync(LoadSession session, StreamDestinations destinations, CancellationToken cancellationToken)
     {
         try

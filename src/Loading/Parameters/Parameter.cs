@@ -86,6 +86,16 @@ public sealed class Parameter : IDisposable
         }
     }
 
+    /// <summary>Sees another tensor for a while, which stays the caller's.</summary>
+    /// <param name="data">A tensor of the same dtype and shape.</param>
+    /// <returns>The tensor before, to be given back.</returns>
+    internal Tensor Exchange(Tensor data)
+    {
+        var before = Data;
+        Data = data;
+        return before;
+    }
+
     /// <summary>Disposes the tensor. Safe to call again.</summary>
     public void Dispose() => Data.Dispose();
 

@@ -51,6 +51,24 @@ internal sealed class LoadPlanner
         Func<TensorInfo, DType>? dtype = null) =>
         new LoadPlanner(checkpoint, options, slice, dtype).Plan(isChosen);
 
+    /// <summary>Makes the plan for parts of tensors, each with a dtype and mostly with a place of its own in one of several memories.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="options">The options; what they say of names, ranks and dtypes is for other plans.</param>
+    /// <param name="pieces">The parts, in the order of the files and of their bytes there; none is tied to another or lies in a block.</param>
+    /// <param name="memories">The sizes in bytes of the memories that <see cref="PlannedTensor.Slab"/> names.</param>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static LoadPlan PlanPieces(Checkpoint checkpoint, LoadOptions options, IReadOnlyCollection<PlannedTensor> pieces, ImmutableArray<long> memories)
+    {
+        var tensors = ImmutableArray.CreateBuilder<PlannedTensor>(pieces.Count);
+        tensors.AddRange(pieces);
+        return new LoadPlanner(checkpoint, options, null, null).PlanReads(
+            tensors,
+            [],
+            memories,
+            maps: options is { ReadMode: ReadMode.Mapped, Device: HostDevice },
+            hasViews: tensors.Any(piece => !piece.HasSegments && !piece.Part.IsContiguous));
+    }
+
     private LoadPlan Plan(Func<TensorInfo, bool> isChosen)
     {
         var tensors = ImmutableArray.CreateBuilder<PlannedTensor>(_checkpoint.Tensors.Length);
@@ -73,6 +91,12 @@ internal sealed class LoadPlanner
         }
 
         var slabs = FormSlabs(tensors, ref blocks);
+        return PlanReads(tensors, blocks, slabs, maps, hasViews);
+    }
+
+    private LoadPlan PlanReads(
+        ImmutableArray<PlannedTensor>.Builder tensors, ImmutableArray<PlannedBlock> blocks, ImmutableArray<long> slabs, bool maps, bool hasViews)
+    {
         if (_options.Device.Kind == DeviceKind.Meta)
         {
             var none = new StagingLayout(_options.Lanes ?? StagingLayout.DefaultLanes, 0, 0);

@@ -13,7 +13,7 @@ namespace IlgpuLoader.Loading;
 internal sealed class StoredWeight(TensorInfo info, WeightTransform transform, LoadOptions options)
 {
     // Values that were brought, by the part that they are of. They are not owned.
-    private readonly Dictionary<string, Tensor> _values = new(StringComparer.Ordinal);
+    private readonly Dictionary<WeightPart, Tensor> _values = [];
 
     /// <summary>The tensor.</summary>
     public TensorInfo Info { get; } = info;
@@ -38,15 +38,13 @@ internal sealed class StoredWeight(TensorInfo info, WeightTransform transform, L
     }
 
     /// <summary>Gives the values of a part; they stay the caller's, and must be there while the weight is used.</summary>
-    public void Provide(Weight part, Tensor values) => _values[KeyOf(part)] = values;
+    public void Provide(WeightPart part, Tensor values) => _values[part] = values;
 
     /// <summary>Finds the values of a part.</summary>
-    public bool TryFind(Weight part, [NotNullWhen(true)] out Tensor? values) => _values.TryGetValue(KeyOf(part), out values);
+    public bool TryFind(WeightPart part, [NotNullWhen(true)] out Tensor? values) => _values.TryGetValue(part, out values);
 
     /// <summary>Forgets all values.</summary>
     public void Forget() => _values.Clear();
-
-    private static string KeyOf(Weight part) => $"{part.Tensor.Shape}/{string.Join(',', part.Tensor.Strides)}+{part.Tensor.ByteOffset}/{part.PendingHeads}";
 
     // Elements that share bytes have views inside them only once they are decoded, as they are on their way in: as what does not matter here.
     private Tensor MakeWhole()

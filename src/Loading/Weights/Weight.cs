@@ -15,9 +15,6 @@ public sealed class Weight : IDisposable
     // The views of the first weight of all, to be disposed with it.
     private readonly List<Weight> _views;
 
-    // Whether values are computed from what is stored, which only the whole of it tells.
-    private readonly bool _changesValues;
-
     /// <summary>Makes a weight of a tensor.</summary>
     /// <param name="name">The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
     /// <param name="tensor">The tensor; it is the weight's from now on.</param>
@@ -26,11 +23,11 @@ public sealed class Weight : IDisposable
     {
     }
 
-    private Weight(string name, Tensor tensor, StoredWeight? stored, List<Weight> views, long pendingHeads, bool changesValues = false)
+    private Weight(string name, Tensor tensor, StoredWeight? stored, List<Weight> views, long pendingHeads)
     {
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(tensor);
-        (Name, Tensor, _stored, _views, PendingHeads, _changesValues) = (name, tensor, stored, views, pendingHeads, changesValues);
+        (Name, Tensor, _stored, _views, PendingHeads) = (name, tensor, stored, views, pendingHeads);
     }
 
     /// <summary>The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</summary>
@@ -54,14 +51,17 @@ public sealed class Weight : IDisposable
     /// <summary>Where a lazy weight's values come from.</summary>
     internal StoredWeight? Stored => _stored;
 
-    /// <summary>The heads whose rows are still as a GGUF file has them, since moving them is a copy; 0 for none.</summary>
+    /// <summary>
+    /// The heads whose rows are still as the file has them, since moving them is a copy; negative where they are moved the other way, to where a GGUF
+    /// file has them; 0 for none.
+    /// </summary>
     internal long PendingHeads { get; }
 
     /// <summary>Makes a lazy weight.</summary>
     /// <param name="info">The tensor in the checkpoint, which stays open.</param>
     /// <param name="name">The weight's name; null for the tensor's.</param>
     /// <param name="transform">What makes the weight of the tensor; null where it is the tensor.</param>
-    /// <param name="options">How parts are read that are asked for by themselves (<see cref="Materialize"/>); null for the defaults.</param>
+    /// <param name="options">How parts are read that are asked for by themselves (<see cref="MaterializeAsync"/>); null for the defaults.</param>
     /// <exception cref="ArgumentException">The transform does not fit the tensor's shape.</exception>
     public static Weight Lazy(TensorInfo info, string? name = null, WeightTransform? transform = null, LoadOptions? options = null)
     {
@@ -69,9 +69,13 @@ public sealed class Weight : IDisposable
         transform ??= WeightTransform.None;
         _ = transform.ShapeOf(info.Shape);
         var stored = new StoredWeight(info, transform, options ?? LoadOptions.Default);
-        var heads = transform.Kind == WeightTransformKind.Unpermute ? transform.Heads : 0;
-        var changes = transform.ChangesValues || transform.Kind == WeightTransformKind.Permute;
-        return new Weight(name ?? info.Name, stored.MakeView(), stored, [], heads, changes);
+        var heads = transform.Kind switch
+        {
+            WeightTransformKind.Unpermute => transform.Heads,
+            WeightTransformKind.Permute => -transform.Heads,
+            _ => 0,
+        };
+        return new Weight(name ?? info.Name, stored.MakeView(), stored, [], heads);
     }
 
     /// <summary>Name and tensor; the tensor then takes the weight's place as what is disposed.</summary>
@@ -82,33 +86,32 @@ public sealed class Weight : IDisposable
     /// <inheritdoc cref="Gpu.Tensor.Narrow" path="/exception"/>
     public Weight Narrow(int dimension, long start, long length)
     {
-        var resolved = dimension < 0 ? dimension + Shape.Rank : dimension;
-        if (_changesValues || (PendingHeads > 0 && resolved == 0 && !IsWholeHeads(start, length)))
+        var isRows = PendingHeads != 0 && (dimension == 0 || dimension == -Shape.Rank);
+        if (isRows && !IsWholeHeads(start, length))
         {
             return AddView(Materialize().Narrow(dimension, start, length), null);
         }
 
-        var heads = PendingHeads > 0 && resolved == 0 ? length / (Shape[0] / PendingHeads) : PendingHeads;
-        return AddView(Tensor.Narrow(dimension, start, length), _stored, heads);
+        return AddView(Tensor.Narrow(dimension, start, length), _stored, isRows ? length / (Shape[0] / PendingHeads) : PendingHeads);
     }
 
     /// <summary>One index of one dimension; the dimension is gone from the result. The view ends with the weight.</summary>
     /// <inheritdoc cref="Gpu.Tensor.Select" path="/param"/>
     /// <inheritdoc cref="Gpu.Tensor.Select" path="/exception"/>
     public Weight Select(int dimension, long index) =>
-        _changesValues || (PendingHeads > 0 && (dimension == 0 || dimension == -Shape.Rank))
+        PendingHeads != 0 && (dimension == 0 || dimension == -Shape.Rank)
             ? AddView(Materialize().Select(dimension, index), null)
             : AddView(Tensor.Select(dimension, index), _stored, PendingHeads);
 
     /// <summary>Two dimensions exchanged. The view ends with the weight.</summary>
     /// <inheritdoc cref="Gpu.Tensor.Transpose" path="/exception"/>
     public Weight Transpose(int first, int second) =>
-        _changesValues || PendingHeads > 0 ? AddView(Materialize().Transpose(first, second), null) : AddView(Tensor.Transpose(first, second), _stored);
+        PendingHeads != 0 ? AddView(Materialize().Transpose(first, second), null) : AddView(Tensor.Transpose(first, second), _stored);
 
     /// <summary>The same elements in another shape. The view ends with the weight.</summary>
     /// <inheritdoc cref="Gpu.Tensor.View" path="/exception"/>
     public Weight View(params ReadOnlySpan<long> dimensions) =>
-        _changesValues || PendingHeads > 0 ? AddView(Materialize().View(dimensions), null) : AddView(Tensor.View(dimensions), _stored);
+        PendingHeads != 0 ? AddView(Materialize().View(dimensions), null) : AddView(Tensor.View(dimensions), _stored);
 
     /// <summary>Copies the values into a tensor of the same shape, whatever its strides, converted to its dtype. Of a lazy weight into a tensor on the meta device this is recorded (<see cref="MetaRecorder"/>).</summary>
     /// <param name="destination">A tensor of the same shape, or of one element where this has one.</param>
@@ -116,19 +119,13 @@ public sealed class Weight : IDisposable
     public void CopyTo(Tensor destination)
     {
         ArgumentNullException.ThrowIfNull(destination);
-        if (!IsLazy || destination.Device.Kind != DeviceKind.Meta || _changesValues)
+        if (_stored is null || destination.Device.Kind != DeviceKind.Meta)
         {
             destination.CopyFrom(Materialize());
         }
-        else if (PendingHeads > 0 && Tensor.ElementCount > 0)
+        else if (PendingHeads != 0 && Tensor.ElementCount > 0)
         {
-            // Each head's rows are [half, pair] in the checkpoint, and [pair, half] in the GGUF.
-            var pairs = Shape[0] / PendingHeads / 2;
-            var row = Shape.Dimensions[1..];
-            using var from = Tensor.View([PendingHeads, pairs, 2, .. row]);
-            using var moved = from.Transpose(1, 2);
-            using var to = destination.View([PendingHeads, 2, pairs, .. row]);
-            to.CopyFrom(moved);
+            MoveRows(Tensor, PendingHeads, destination);
         }
         else
         {
@@ -138,12 +135,34 @@ public sealed class Weight : IDisposable
 
     /// <summary>
     /// The values, for what takes more than indexing (vLLM's <c>convert_pyslice_to_tensor</c>). In a loader that runs on a lazy weight whose values are not there yet, the loader is
-    /// left here, and runs again when they are. Outside of loaders values of lazy weights are not there.
+    /// left here, and runs again when they are. Outside of loaders <see cref="MaterializeAsync"/> reads them.
     /// </summary>
     /// <returns>A tensor that stays the weight's.</returns>
     public Tensor Materialize() => _stored is null ? Tensor
-        : _stored.TryFind(this, out var values) ? values
+        : _stored.TryFind(WeightPart.Of(this), out var values) ? values
         : throw new ValuesRequiredException(this);
+
+    /// <summary>Brings the values, of a lazy weight by reading this part of it and nothing else.</summary>
+    /// <param name="dtype">The dtype of the result; null for the stored one, or F32 where elements share bytes (blocks, F4).</param>
+    /// <param name="device">The device of the result; null for that of the options that the weight was made with, or the tensor's own.</param>
+    /// <param name="cancellationToken">Ends the reading within the time of one slot.</param>
+    /// <returns>A contiguous tensor, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">There is no conversion to the dtype.</exception>
+    /// <exception cref="DeviceMemoryException">Host or device cannot hold it.</exception>
+    /// <exception cref="CheckpointException">A file is not what it was when it was opened.</exception>
+    /// <exception cref="IOException">A read failed; the message names tensor, file and offset.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public Task<Tensor> MaterializeAsync(DType? dtype = null, Device? device = null, CancellationToken cancellationToken = default)
+    {
+        if (_stored is not null)
+        {
+            var options = device is null ? _stored.Options : _stored.Options with { Device = device };
+            return WeightReader.ReadAsync(_stored, WeightPart.Of(this), dtype, options, cancellationToken);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        return Task.FromResult(Tensor.To(dtype ?? Tensor.DType, device ?? Tensor.Device));
+    }
 
     /// <summary>Disposes the tensor and all views. Safe to call again.</summary>
     public void Dispose()
@@ -159,9 +178,24 @@ public sealed class Weight : IDisposable
     /// <summary>Name, dtype, shape and device.</summary>
     public override string ToString() => IsLazy ? $"{Name} {DType.Name} {Shape}, not read" : $"{Name} {Tensor}";
 
+    /// <summary>Copies rows to where they belong in each head.</summary>
+    /// <param name="source">Rows as the file has them.</param>
+    /// <param name="heads">The heads, negative for the way back (<see cref="PendingHeads"/>).</param>
+    /// <param name="destination">A tensor of the same shape.</param>
+    internal static void MoveRows(Tensor source, long heads, Tensor destination)
+    {
+        // Each head's rows are [half, pair] in the checkpoint, and [pair, half] in the GGUF.
+        var (count, pairs) = (Math.Abs(heads), source.Shape[0] / Math.Abs(heads) / 2);
+        var row = source.Shape.Dimensions[1..];
+        using var from = source.View(heads > 0 ? [count, pairs, 2, .. row] : [count, 2, pairs, .. row]);
+        using var moved = from.Transpose(1, 2);
+        using var to = destination.View(heads > 0 ? [count, 2, pairs, .. row] : [count, pairs, 2, .. row]);
+        to.CopyFrom(moved);
+    }
+
     private bool IsWholeHeads(long start, long length)
     {
-        var rows = Shape[0] / PendingHeads;
+        var rows = Math.Abs(Shape[0] / PendingHeads);
         return rows > 0 && start % rows == 0 && length % rows == 0;
     }
 

@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>The smallest box of a parameter that holds the elements of a place: from the first to the last index of each dimension. Immutable.</summary>
+internal readonly struct ElementBox
+{
+    private readonly ImmutableArray<long> _first;
+    private readonly ImmutableArray<long> _last;
+
+    private ElementBox(ImmutableArray<long> first, ImmutableArray<long> last) => (_first, _last) = (first, last);
+
+    /// <summary>Finds the box; null for a place without elements.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="parameter">The parameter's dimensions.</param>
+    public static ElementBox? Of(ParameterPlace place, Shape parameter)
+    {
+        if (place.Shape.ElementCount == 0)
+        {
+            return null;
+        }
+
+        // In blocks where there are such, of which each row has as many.
+        var unit = place.DType.IsBlock ? place.DType.BlockLength : 1;
+        long[] sizes = [.. parameter];
+        var first = place.ByteOffset * place.DType.BlockLength / place.DType.BlockSize / unit;
+        var last = first;
+        for (var i = 0; i < place.Shape.Rank; i++)
+        {
+            last += ((place.Shape[i] / (i == place.Shape.Rank - 1 ? unit : 1)) - 1) * place.Strides[i];
+        }
+
+        if (sizes.Length > 0)
+        {
+            sizes[^1] /= unit;
+        }
+
+        return new ElementBox(IndexOf(first, sizes), IndexOf(last, sizes));
+    }
+
+    /// <summary>Whether two boxes of one parameter have an element in common.</summary>
+    public bool Overlaps(in ElementBox other)
+    {
+        for (var i = 0; i < _first.Length; i++)
+        {
+            if (_first[i] > other._last[i] || other._first[i] > _last[i])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static ImmutableArray<long> IndexOf(long element, ReadOnlySpan<long> sizes)
+    {
+        var index = new long[sizes.Length];
+        for (var i = sizes.Length - 1; i >= 0; i--)
+        {
+            (element, index[i]) = Math.DivRem(element, sizes[i]);
+        }
+
+        return [.. index];
+    }
+}

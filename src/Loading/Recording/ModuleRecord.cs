@@ -1,0 +1,240 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Which weights go where in a model's parameters: the loaders run on the meta device, and what they write is kept. Finds what nothing fills, what nothing takes and what is filled
+/// twice. Not safe for several threads.
+/// </summary>
+internal sealed class ModuleRecord : IDisposable
+{
+    private readonly Module _module;
+    private readonly ModuleLoadOptions _options;
+    private readonly string? _file;
+    private readonly TensorChoice _choice;
+    private readonly (string Name, Parameter Parameter)[] _parameters;
+    private readonly Dictionary<Parameter, int> _numbers = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<DeviceMemory, int> _indexes = new(ReferenceEqualityComparer.Instance);
+    private readonly Tensor[] _metas;
+    private readonly List<ParameterSource>[] _sources;
+    private readonly List<(ElementBox Box, int Weight)>[] _claims;
+    private readonly List<string> _weights = [];
+    private readonly List<string> _problems = [];
+    private readonly List<(string Name, Shape Shape)> _unexpected = [];
+    private readonly List<SkippedWeight> _skipped = [];
+
+    /// <summary>Begins with parameters that nothing fills.</summary>
+    /// <param name="module">The model; its parameters have their full names from now on.</param>
+    /// <param name="options">What is chosen, and how names change.</param>
+    /// <param name="file">The checkpoint, for messages.</param>
+    public ModuleRecord(Module module, ModuleLoadOptions options, string? file)
+    {
+        (_module, _options, _file) = (module, options, file);
+        _choice = new TensorChoice(options.Load.Include, options.Load.Exclude);
+        _parameters = [.. module.NamedParameters()];
+        _metas = new Tensor[_parameters.Length];
+        _sources = new List<ParameterSource>[_parameters.Length];
+        _claims = new List<(ElementBox, int)>[_parameters.Length];
+        for (var i = 0; i < _parameters.Length; i++)
+        {
+            var (name, parameter) = _parameters[i];
+            parameter.Name = name;
+            _numbers.Add(parameter, i);
+            // Beside its own: that may have storage by now, or share it with another's.
+            _metas[i] = Tensor.Empty(parameter.DType, parameter.Shape, MetaDevice.Shared);
+            _indexes.Add(_metas[i].Memory, i);
+            (_sources[i], _claims[i]) = ([], []);
+        }
+    }
+
+    /// <summary>The weights that the model knows and has no use for.</summary>
+    public ImmutableArray<SkippedWeight> Skipped => [.. _skipped];
+
+    /// <summary>The weights that go into no parameter.</summary>
+    public ImmutableArray<string> Unexpected => [.. _unexpected.Select(weight => weight.Name)];
+
+    /// <summary>The parameters and what fills them.</summary>
+    public ImmutableArray<PlannedParameter> Parameters =>
+        [.. _parameters.Select((entry, i) => new PlannedParameter(entry.Name, _metas[i].DType, _metas[i].Shape, [.. _sources[i]], entry.Parameter.IsRequired))];
+
+    /// <summary>Finds where a weight goes; nowhere where it is not chosen, skipped or unknown, which is noted.</summary>
+    public ImmutableArray<WeightTarget> Route(Weight weight)
+    {
+        if (!_choice.Includes(weight.Name))
+        {
+            return [];
+        }
+
+        if ((_options.Rename is { } rename ? rename(weight.Name) : weight.Name) is not { } name)
+        {
+            _skipped.Add(new SkippedWeight(weight.Name, "the map of names leaves it out"));
+            return [];
+        }
+
+        var route = _module.Route(name);
+        if (route.IsUnknown)
+        {
+            _unexpected.Add((weight.Name, weight.Shape));
+        }
+        else if (route.SkippedSince is { } reason)
+        {
+            _skipped.Add(new SkippedWeight(weight.Name, reason));
+        }
+
+        return route.Targets;
+    }
+
+    /// <summary>Runs a loader, and notes what it writes.</summary>
+    /// <param name="weight">A weight without values: lazy, or on the meta device.</param>
+    /// <param name="target">Where it goes.</param>
+    /// <returns>What it writes, and whether it asks for values; null where it does not fit, which is noted.</returns>
+    public RecordedCall? Run(Weight weight, WeightTarget target)
+    {
+        var parameter = target.Parameter;
+        if (!_numbers.TryGetValue(parameter, out var index))
+        {
+            throw new InvalidOperationException($"The model routes {Quoted.Name(weight.Name)} to a parameter that is not among its own.");
+        }
+
+        var needsValues = weight.Stored?.Transform.ChangesValues == true;
+        using var recorder = new MetaRecorder();
+        var before = parameter.Exchange(_metas[index]);
+        try
+        {
+            parameter.Load(weight, target.Shard);
+        }
+        catch (ValuesRequiredException)
+        {
+            needsValues = true;
+        }
+        catch (ModelMismatchException exception)
+        {
+            _problems.AddRange(exception.Problems);
+            return null;
+        }
+        catch (ArgumentException exception)
+        {
+            // A part that is not within the weight, dimensions that are not there.
+            _problems.Add(
+                $"tensor {Quoted.Name(weight.Name)} of shape {weight.Shape} does not fit parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape}"
+                + $"{(target.Shard == ShardId.None ? "" : $" as {target.Shard}")}: {exception.Message}");
+            return null;
+        }
+        finally
+        {
+            _ = parameter.Exchange(before);
+        }
+
+        return Note(weight, target, recorder.Writes, needsValues);
+    }
+
+    /// <summary>The full name of a parameter.</summary>
+    public string NameOf(int parameter) => _parameters[parameter].Name;
+
+    /// <summary>Notes something that does not fit.</summary>
+    public void AddProblem(string problem) => _problems.Add(problem);
+
+    /// <summary>Looks at the whole: throws what is wrong, and where it is lenient warns of what is missing or left over.</summary>
+    /// <exception cref="ModelMismatchException">The checkpoint and the model do not fit; the message names what does not.</exception>
+    public void Check()
+    {
+        if (_problems.Count > 0)
+        {
+            throw new ModelMismatchException(_file, [.. _problems], "Is this the model's checkpoint, and its config.json?");
+        }
+
+        List<string> gaps = [.. Parameters.Where(parameter => parameter is { IsRequired: true, IsFilled: false }).Select(Describe)];
+        gaps.AddRange(_unexpected.Select(weight => $"tensor {Quoted.Name(weight.Name)} of shape {weight.Shape} goes into no parameter"));
+        if (gaps.Count == 0)
+        {
+            return;
+        }
+
+        if (_options.IsStrict)
+        {
+            throw new ModelMismatchException(
+                _file, [.. gaps], "Load it leniently (--tolerant) to take what fits, or give a map of names (--map) where they are called otherwise.");
+        }
+
+        foreach (var gap in gaps)
+        {
+            _options.Warnings?.WarnOnce(gap);
+        }
+    }
+
+    /// <summary>Frees the meta tensors; what was recorded stays valid.</summary>
+    public void Dispose()
+    {
+        foreach (var meta in _metas)
+        {
+            meta.Dispose();
+        }
+    }
+
+    private static string Describe(PlannedParameter parameter) =>
+        parameter.WrittenElements == 0
+            ? $"nothing fills parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape}"
+            : $"only {parameter.WrittenElements} of the {parameter.Shape.ElementCount} elements of parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape} are filled, by "
+                + string.Join(" and ", parameter.Sources.Select(source => Quoted.Name(source.Weight)));
+
+    private RecordedCall Note(Weight weight, WeightTarget target, IReadOnlyList<RecordedWrite> writes, bool needsValues)
+    {
+        _weights.Add(weight.Name);
+        var number = _weights.Count - 1;
+        var places = new List<(RecordedWrite Write, ParameterPlace Place)>(writes.Count);
+        foreach (var write in writes)
+        {
+            if (!_indexes.TryGetValue(write.Destination.Memory, out var index))
+            {
+                // A copy that the loader made of the weight for itself, which has no values now.
+                throw NoValues(weight, target);
+            }
+
+            if (write.Source is { } source && !ReferenceEquals(source.Memory, weight.Tensor.Memory))
+            {
+                throw NoValues(weight, target);
+            }
+
+            var place = ParameterPlace.Of(index, write.Destination);
+            places.Add((write, place));
+            Claim(index, place, number);
+        }
+
+        var written = places.GroupBy(place => place.Place.Parameter).ToDictionary(group => group.Key, group => group.Sum(place => place.Write.ElementCount));
+        var own = _numbers[target.Parameter];
+        // What a loader that has asked for values before it wrote anything will write is not known: it is trusted.
+        written.TryAdd(own, needsValues ? _metas[own].Shape.ElementCount : 0);
+        foreach (var (index, elements) in written)
+        {
+            _sources[index].Add(new ParameterSource(weight.Name, target.Shard, elements));
+        }
+
+        return new RecordedCall(places, needsValues);
+    }
+
+    private void Claim(int index, ParameterPlace place, int weight)
+    {
+        if (ElementBox.Of(place, _metas[index].Shape) is not { } box)
+        {
+            return;
+        }
+
+        foreach (var (other, by) in _claims[index])
+        {
+            if (by != weight && box.Overlaps(other) && _weights[by] != _weights[weight])
+            {
+                _problems.Add(
+                    $"parameter {Quoted.Name(_parameters[index].Name)} is filled twice, by tensor {Quoted.Name(_weights[by])} and by tensor {Quoted.Name(_weights[weight])}");
+                break;
+            }
+        }
+
+        _claims[index].Add((box, weight));
+    }
+
+    private static InvalidOperationException NoValues(Weight weight, WeightTarget target) => new(
+        $"The loader of parameter {target.Parameter.Name} copies something other than {weight.Name} itself; "
+        + $"values that it computes are taken from {nameof(Weight)}.{nameof(Weight.Materialize)}.");
+}

@@ -1,0 +1,79 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// The storage of a model's parameters while it is filled: made before the first read, given to the parameters when all is there, freed where something fails.
+/// </summary>
+internal sealed class ParameterStorage : IDisposable
+{
+    private readonly (string Name, Parameter Parameter)[] _parameters;
+    private readonly Tensor[] _tensors;
+    private bool _given;
+
+    /// <summary>Allocates the storage of all parameters, in the order of the model.</summary>
+    /// <exception cref="DeviceMemoryException">The device has not enough memory; nothing stays allocated.</exception>
+    public ParameterStorage(Module module, Device device, CancellationToken cancellationToken)
+    {
+        _parameters = [.. module.NamedParameters()];
+        _tensors = new Tensor[_parameters.Length];
+        try
+        {
+            for (var i = 0; i < _tensors.Length; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                _tensors[i] = Tensor.Empty(_parameters[i].Parameter.DType, _parameters[i].Parameter.Shape, device);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tensors.</summary>
+    public IReadOnlyList<Tensor> Tensors => _tensors;
+
+    /// <summary>Sets every element of a parameter to 0: nothing, or not all of it, will be filled.</summary>
+    public void Clear(int parameter) => _tensors[parameter].Fill(new byte[_tensors[parameter].DType.BlockSize]);
+
+    /// <summary>Does something with a parameter that sees its storage, which is not its own yet.</summary>
+    public void With(Parameter parameter, Action action)
+    {
+        var index = Array.FindIndex(_parameters, entry => ReferenceEquals(entry.Parameter, parameter));
+        var before = parameter.Exchange(_tensors[index]);
+        try
+        {
+            action();
+        }
+        finally
+        {
+            // A loader may have replaced the tensor; then that is the storage.
+            _tensors[index] = parameter.Exchange(before);
+        }
+    }
+
+    /// <summary>Gives the storage to the parameters.</summary>
+    public void Give()
+    {
+        _given = true;
+        for (var i = 0; i < _tensors.Length; i++)
+        {
+            _parameters[i].Parameter.SetData(_tensors[i]);
+        }
+    }
+
+    /// <summary>Frees the storage, unless it was given to the parameters.</summary>
+    public void Dispose()
+    {
+        if (!_given)
+        {
+            foreach (var tensor in _tensors)
+            {
+                tensor?.Dispose();
+            }
+        }
+    }
+}
