@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -9,6 +10,26 @@ namespace IlgpuLoader.Loading;
 /// <param name="mismatch">What is said where they do not fit.</param>
 internal readonly struct LinearPlacement(LinearLayout layout, ParameterAxes axes, Tensor place, Mismatch mismatch)
 {
+    /// <summary>The shape of a weight of all parts, packed, over all ranks.</summary>
+    /// <param name="layout">The layer.</param>
+    /// <param name="axes">What the dimensions count.</param>
+    /// <param name="parameter">The parameter's shape on this rank.</param>
+    public static Shape WholeOf(LinearLayout layout, ParameterAxes axes, Shape parameter)
+    {
+        var whole = parameter;
+        if (axes.Output is { } output && output < parameter.Rank)
+        {
+            whole = whole.With(output, Units(layout.Parts.Sum(part => part.Size), axes.OutputUnit));
+        }
+
+        if (layout.SplitsInputs && axes.Input is { } input && input < parameter.Rank)
+        {
+            whole = whole.With(input, Units(layout.InputSize, axes.InputUnit));
+        }
+
+        return whole;
+    }
+
     /// <summary>Copies this rank's share of a weight.</summary>
     /// <param name="weight">The weight, or one expert's part of it.</param>
     /// <param name="id">The part that it is; null for all.</param>

@@ -15,7 +15,6 @@ public static partial class WeightLoaders
         ArgumentNullException.ThrowIfNull(layout);
         ArgumentNullException.ThrowIfNull(axes);
         axes.Validate(nameof(axes));
-        return (parameter, weight, shard) =>
-            new LinearPlacement(layout, axes, parameter.Data, new Mismatch(parameter, weight, shard, layout.Parallel)).Load(weight, shard.Part);
+        return new LinearLoader(layout, axes).Load;
     }
 }
