@@ -57,17 +57,24 @@ public sealed class ModelConfig
             ? method.GetString()
             : null;
 
-    /// <summary>Reads a configuration.</summary>
-    /// <exception cref="JsonException">The file is not a JSON object, or a string in it is not text.</exception>
-    internal static async Task<ModelConfig> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
+    /// <summary>Reads a configuration from its bytes.</summary>
+    /// <param name="path">The file, or what it is called in messages.</param>
+    /// <param name="json">The whole document; it may be changed afterwards.</param>
+    /// <exception cref="JsonException">The document is not a JSON object, or a string in it is not text.</exception>
+    public static ModelConfig Parse(string path, ReadOnlyMemory<byte> json)
     {
-        var json = await SideFile.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
+        ArgumentNullException.ThrowIfNull(path);
         ThrowIfNotText(json.Span);
         using var document = JsonDocument.Parse(json);
         return document.RootElement.ValueKind == JsonValueKind.Object
             ? new ModelConfig(path, document.RootElement.Clone())
             : throw new JsonException("The document is not an object.");
     }
+
+    /// <summary>Reads a configuration.</summary>
+    /// <exception cref="JsonException">The file is not a JSON object, or a string in it is not text.</exception>
+    internal static async Task<ModelConfig> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken) =>
+        Parse(path, await SideFile.ReadAsync(path, options, cancellationToken).ConfigureAwait(false));
 
     // A document is parsed without looking into its strings; a broken one would throw later, from a property.
     private static void ThrowIfNotText(ReadOnlySpan<byte> json)

@@ -83,6 +83,8 @@ public enum CheckpointErrorCode
     ManifestMismatch,
     /// <summary>A map of tensor names is not what it must be, or does not fit the tensors.</summary>
     NameMapInvalid,
+    /// <summary>A model's configuration lacks a field that is needed, or has another value there than one that can be.</summary>
+    ConfigInvalid,
     /// <summary>A named limit was exceeded.</summary>
     LimitExceeded,
     /// <summary>The tensors are not those that a model's parameters take.</summary>

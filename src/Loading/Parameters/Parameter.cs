@@ -9,6 +9,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 public sealed class Parameter : IDisposable
 {
+    private Shape? _wholeShape;
+
     /// <summary>Makes a parameter without storage.</summary>
     /// <param name="dtype">The element type; what is loaded is converted to it.</param>
     /// <param name="shape">The dimensions on this rank, outermost first.</param>
@@ -46,6 +48,31 @@ public sealed class Parameter : IDisposable
 
     /// <summary>What fills it.</summary>
     public WeightLoader Loader { get; set; }
+
+    /// <summary>
+    /// The dimensions over all ranks, of the one weight without a <see cref="ShardId"/> that the loader takes its share from. Known of the loaders of <see cref="WeightLoaders"/>; of others it is
+    /// <see cref="Shape"/>, unless it is set.
+    /// </summary>
+    public Shape WholeShape
+    {
+        get => _wholeShape ?? Sharing?.WholeOf(Shape) ?? Shape;
+        set => _wholeShape = value;
+    }
+
+    /// <summary>What knows the loader's whole, also below functions that are applied to it.</summary>
+    internal ISharingLoader? Sharing
+    {
+        get
+        {
+            var target = Loader.Target;
+            while (target is ComposedLoader composed)
+            {
+                target = composed.Inner.Target;
+            }
+
+            return target as ISharingLoader;
+        }
+    }
 
     /// <summary>Whether a checkpoint without it is incomplete. Default: true.</summary>
     public bool IsRequired { get; init; } = true;

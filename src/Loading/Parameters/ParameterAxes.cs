@@ -21,4 +21,14 @@ public sealed record ParameterAxes(int? Output = 0, int? Input = 1, long OutputU
 
     /// <summary>Whether there is one index for each packed part.</summary>
     public bool IsPerPart { get; init; }
+
+    /// <summary>Checks the numbers.</summary>
+    /// <exception cref="ArgumentException">They are no dimensions or units.</exception>
+    internal void Validate(string parameterName)
+    {
+        if (Output < 0 || Input < 0 || (Output is not null && Output == Input) || OutputUnit < 1 || InputUnit < 1)
+        {
+            throw new ArgumentException($"{this}: dimensions are counted from 0 and differ, and units are at least 1.", parameterName);
+        }
+    }
 }

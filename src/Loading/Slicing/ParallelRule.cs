@@ -70,7 +70,11 @@ internal sealed class ParallelRule
     private readonly long? _heads;
     private readonly long? _keyValueHeads;
 
-    public ParallelRule(TensorParallel parallel, Checkpoint checkpoint)
+    /// <summary>Makes the rule.</summary>
+    /// <param name="parallel">The ranks.</param>
+    /// <param name="checkpoint">The tensors.</param>
+    /// <param name="config">The configuration with the heads; null for the checkpoint's own.</param>
+    public ParallelRule(TensorParallel parallel, Checkpoint checkpoint, ModelConfig? config = null)
     {
         _parallel = parallel;
         if (checkpoint.Files[0].Header is GgufHeader { Architecture: { } architecture } header && GgufArchitectures.Contains(architecture))
@@ -86,7 +90,7 @@ internal sealed class ParallelRule
             return;
         }
 
-        var config = checkpoint.Config;
+        config ??= checkpoint.Config;
         _heads = config?.HeadCount ?? TextNumber(config, _headsField);
         _keyValueHeads = config?.KeyValueHeadCount ?? TextNumber(config, _keyValueHeadsField) ?? _heads;
     }
