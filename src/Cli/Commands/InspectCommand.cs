@@ -7,10 +7,11 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Cli.Commands;
 
 /// <summary>Shows what is in a checkpoint, from its headers alone unless statistics are asked for.</summary>
-internal sealed class InspectCommand : CommandBase
+internal sealed partial class InspectCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
+    private readonly ModelArguments _model = new("With --model, the parameters of one of N tensor-parallel ranks; without --rank of rank 0.");
     private readonly Option<bool> _tree = new("--tree") { Description = "Show the tensors as a tree by the parts of their names." };
     private readonly Option<bool> _statistics = new("--stats")
     {
@@ -29,7 +30,7 @@ internal sealed class InspectCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Shows format, files, metadata, configuration, tensors and totals of a checkpoint. Reads headers only, unless --stats asks for values.";
+        "Shows format, files, metadata, configuration, tensors and totals of a checkpoint, or with --model the parameters of its architecture and what fills them. Reads headers only, unless --stats asks for values.";
 
     /// <inheritdoc/>
     public override string Example => "inspect models/llama --tree";
@@ -42,6 +43,7 @@ internal sealed class InspectCommand : CommandBase
         command.Add(_statistics);
         command.Add(_device);
         command.Add(_full);
+        _model.AddTo(command);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -49,6 +51,17 @@ internal sealed class InspectCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
+        _model.Check(parsed);
+        if (_model.IsAsked(parsed))
+        {
+            return await InspectModelAsync(parsed, console, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_model.WorldSize(parsed) is not null)
+        {
+            throw new UsageException($"{_model.WorldSizeName} is for --model here: tensors are listed whole ('plan' shows a rank's share of each).");
+        }
+
         if (parsed.GetValue(_tree) && parsed.GetValue(_statistics))
         {
             throw new UsageException("--tree has no room for the numbers of --stats; ask for one of them.");

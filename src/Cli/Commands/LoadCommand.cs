@@ -7,11 +7,12 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Cli.Commands;
 
 /// <summary>Loads a checkpoint and says how long it took.</summary>
-internal sealed class LoadCommand : CommandBase
+internal sealed partial class LoadCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly LoadArguments _load = new();
+    private readonly ModelArguments _model = new("Load the share of one of N tensor-parallel ranks.");
     private readonly Option<string?> _verify = new("--verify")
     {
         Description = "Hash every tensor while it is read, and fail with exit code 6 where one is not what this manifest says ('hash --write').",
@@ -33,7 +34,7 @@ internal sealed class LoadCommand : CommandBase
     public override string Name => "load";
 
     /// <inheritdoc/>
-    protected override string Description => "Loads a whole checkpoint and prints tensors, bytes, seconds, GB/s and peak memory.";
+    protected override string Description => "Loads a whole checkpoint, a rank's share of it, or a model's parameters in its architecture's layout, and prints tensors, bytes, seconds, GB/s and peak memory.";
 
     /// <inheritdoc/>
     public override string Example => "load models/llama --dtype f32 --repeat 3";
@@ -46,6 +47,7 @@ internal sealed class LoadCommand : CommandBase
         command.Add(_verify);
         command.Add(_repeat);
         command.Add(_checkFinite);
+        _model.AddTo(command);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -53,7 +55,13 @@ internal sealed class LoadCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed));
+        _model.Check(parsed);
+        if (_model.IsAsked(parsed))
+        {
+            return await LoadModelAsync(parsed, console, cancellationToken).ConfigureAwait(false);
+        }
+
+        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with { TensorParallel = _model.Parallel(parsed, orFirst: false) };
         var checksFinite = parsed.GetValue(_checkFinite);
         if (checksFinite)
         {
@@ -82,6 +90,7 @@ internal sealed class LoadCommand : CommandBase
             var plan = LoadArguments.MakePlan(checkpoint, options);
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
             _load.WarnIfLanesDoNotFit(console, plan);
+            _model.WarnIfNothingIsSplit(console, plan);
             if (console.Verbose)
             {
                 new PlanReport(plan, _load.DType(parsed), ranks: null).WriteTo(console.Error, _load.Become(parsed));

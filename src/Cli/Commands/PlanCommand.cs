@@ -5,22 +5,12 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Cli.Commands;
 
 /// <summary>Shows what a load would read, make and take, without loading anything.</summary>
-internal sealed class PlanCommand : CommandBase
+internal sealed partial class PlanCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly LoadArguments _load = new();
-    private readonly Option<int?> _worldSize = new("--tp")
-    {
-        Description = "Plan for one of N tensor-parallel ranks; without --rank for rank 0, with the bytes of all of them.",
-        HelpName = "N",
-    };
-
-    private readonly Option<int?> _rank = new("--rank")
-    {
-        Description = "The tensor-parallel rank to plan for, from 0.",
-        HelpName = "R",
-    };
+    private readonly ModelArguments _model = new("Plan for one of N tensor-parallel ranks; without --rank for rank 0, with the bytes of all of them.");
 
     private readonly Option<bool> _exactSlices = new("--exact-slices")
     {
@@ -43,8 +33,7 @@ internal sealed class PlanCommand : CommandBase
     {
         command.Add(_path);
         _load.AddTo(command);
-        command.Add(_worldSize);
-        command.Add(_rank);
+        _model.AddTo(command);
         command.Add(_exactSlices);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -53,7 +42,13 @@ internal sealed class PlanCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var parallel = Parallel(parsed);
+        _model.Check(parsed);
+        if (_model.IsAsked(parsed))
+        {
+            return await PlanModelAsync(parsed, console, cancellationToken).ConfigureAwait(false);
+        }
+
+        var parallel = _model.Parallel(parsed, orFirst: true);
         var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with
         {
             TensorParallel = parallel,
@@ -67,14 +62,8 @@ internal sealed class PlanCommand : CommandBase
             var plan = LoadArguments.MakePlan(checkpoint, options);
             _checkpoint.WarnIfNothingChosen(console, plan.Tensors.Length, checkpoint.Tensors.Length);
             _load.WarnIfLanesDoNotFit(console, plan);
-            if (parallel?.WorldSize > 1 && plan.SlicedCount == 0 && plan.Tensors.Length > 0)
-            {
-                console.Warn(plan.Tensors.Length == 1
-                    ? $"the only tensor has no name that {_worldSize.Name} splits: every rank loads all of it."
-                    : $"none of the {Sizes.Count(plan.Tensors.Length)} tensors has a name that {_worldSize.Name} splits: every rank loads all of them.");
-            }
-
-            var ranks = parallel is not null && parsed.GetValue(_rank) is null ? PlanRanks(plan, parallel.WorldSize, cancellationToken) : null;
+            _model.WarnIfNothingIsSplit(console, plan);
+            var ranks = parallel is not null && !_model.NamesRank(parsed) ? PlanRanks(plan, parallel.WorldSize, cancellationToken) : null;
             var report = new PlanReport(plan, _load.DType(parsed), ranks);
             if (console.Json)
             {
@@ -94,17 +83,6 @@ internal sealed class PlanCommand : CommandBase
 
             return report.Fits ? ExitCodes.Success : ExitCodes.DeviceOrMemory;
         }
-    }
-
-    private TensorParallel? Parallel(ParseResult parsed)
-    {
-        var rank = parsed.GetValue(_rank);
-        if (parsed.GetValue(_worldSize) is { } worldSize)
-        {
-            return new TensorParallel(worldSize, rank ?? 0);
-        }
-
-        return rank is null ? null : throw new UsageException($"{_rank.Name} needs {_worldSize.Name}, the number of ranks.");
     }
 
     private static List<PlannedRankBytes> PlanRanks(LoadPlan first, int worldSize, CancellationToken cancellationToken)

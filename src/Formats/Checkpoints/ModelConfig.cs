@@ -71,6 +71,30 @@ public sealed class ModelConfig
             : throw new JsonException("The document is not an object.");
     }
 
+    /// <summary>Reads a configuration: a file, or the <c>config.json</c> of a folder.</summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="options">Limits; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    /// <exception cref="InvalidCheckpointException">The file is not a JSON object of text.</exception>
+    /// <exception cref="CheckpointLimitException">The file is larger than the options allow.</exception>
+    public static async Task<ModelConfig> OpenAsync(string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var file = Directory.Exists(path) ? System.IO.Path.Combine(path, "config.json") : path;
+        try
+        {
+            return await ReadAsync(file, options ?? CheckpointOptions.Default, cancellationToken).ConfigureAwait(false);
+        }
+        catch (JsonException exception)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.ConfigInvalid, file, $"it is not a configuration: {exception.Message}", innerException: exception);
+        }
+    }
+
     /// <summary>Reads a configuration.</summary>
     /// <exception cref="JsonException">The file is not a JSON object, or a string in it is not text.</exception>
     internal static async Task<ModelConfig> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken) =>
