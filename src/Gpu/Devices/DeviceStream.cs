@@ -87,6 +87,15 @@ public abstract class DeviceStream : IDisposable
     /// <exception cref="NotSupportedException">The device has no storage.</exception>
     public abstract void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks);
 
+    /// <summary>
+    /// Writes the values that a stored matrix with its scales and zero points stands for. Computed in F32, then rounded once to nearest even, with the same bits on every device; nothing
+    /// of the matrix's size is allocated.
+    /// </summary>
+    /// <param name="source">Views of this device.</param>
+    /// <param name="destination">A contiguous matrix of this device, which none of the views overlaps.</param>
+    /// <exception cref="ArgumentException">Dtypes, shapes or strides do not fit the scheme, or a view is elsewhere.</exception>
+    public abstract void Dequantize(in QuantizedView source, in StridedView destination);
+
     /// <summary>Marks this point of the stream.</summary>
     public abstract Fence Record();
 

@@ -92,6 +92,14 @@ internal sealed class GroupStream : DeviceStream
         _streams[first].Summarise(Own(values)[first], offset, dtype, count, chunks);
     }
 
+    public override void Dequantize(in QuantizedView source, in StridedView destination)
+    {
+        foreach (var member in _order)
+        {
+            _streams[member].Dequantize(source.With(view => Of(view, member)), Of(destination, member));
+        }
+    }
+
     public override Fence Record()
     {
         var fences = new Fence[_streams.Length];

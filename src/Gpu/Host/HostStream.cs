@@ -123,6 +123,24 @@ internal sealed unsafe class HostStream(HostDevice device) : DeviceStream
     }
 
     /// <inheritdoc/>
+    /// <remarks>A large matrix on several threads: it comes alone, behind the load, and nothing else has the processor.</remarks>
+    public override void Dequantize(in QuantizedView source, in StridedView destination)
+    {
+        var views = source.Checked(destination);
+        destination.Memory.ThrowIfReadOnly();
+        foreach (var view in views.Views.Append(destination))
+        {
+            ObjectDisposedException.ThrowIf(view.Memory.IsFreed, view.Memory);
+            if (view.Memory is not HostMemory)
+            {
+                throw new ArgumentException($"{view.DType.Name} {view.Shape} is on {view.Memory.Device}, not on {device}.", nameof(source));
+            }
+        }
+
+        HostDequantization.Run(views, destination);
+    }
+
+    /// <inheritdoc/>
     public override Fence Record() => Fence.Passed;
 
     /// <inheritdoc/>

@@ -208,6 +208,7 @@ public sealed partial class IlgpuDevice : Device, IDisposable
                 _tables.Clear();
                 _kernels.Clear();
                 _summaryKernels.Clear();
+                _schemeKernels.Clear();
             }
 
             _pageLocked.Dispose();

@@ -35,6 +35,8 @@ internal sealed class MetaStream(MetaDevice device) : DeviceStream
     public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks) =>
         throw new NotSupportedException("There are no values to sum up on the meta device: it has no storage.");
 
+    public override void Dequantize(in QuantizedView source, in StridedView destination) => _ = source.Checked(destination);
+
     public override Fence Record() => Fence.Passed;
 
     public override void Synchronize()

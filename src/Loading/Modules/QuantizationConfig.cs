@@ -17,6 +17,14 @@ public abstract class QuantizationConfig
     /// </summary>
     public IReadOnlyDictionary<string, ImmutableArray<string>> PackedModules { get; set; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
 
+    /// <summary>
+    /// Changes the names of modules that the configuration has, such as those it leaves out, as the model changes those of its weights: vLLM's <c>apply_vllm_mapper</c>. Here: there are none.
+    /// </summary>
+    /// <param name="map">Gives a name the model's form.</param>
+    public virtual void MapNames(Func<string, string> map)
+    {
+    }
+
     /// <summary>How a layer's weights are stored.</summary>
     /// <param name="layer">The layer, before its parameters are made.</param>
     /// <param name="prefix">Its full name.</param>

@@ -177,6 +177,9 @@ internal sealed class ProbeDevice(string id) : Device
         public override void Summarise(DeviceMemory values, long offset, DType dtype, long count, Span<Moments> chunks) =>
             behind.Summarise(Own(values), offset, dtype, count, chunks);
 
+        public override void Dequantize(in QuantizedView source, in StridedView destination) =>
+            behind.Dequantize(source.With(view => view with { Memory = Own(view.Memory) }), destination with { Memory = Own(destination.Memory) });
+
         public override Fence Record() => new ProbeFence(device);
 
         public override void Synchronize()

@@ -140,6 +140,41 @@ internal sealed class LateStream(LateDevice device) : DeviceStream
         stream.Summarise(copy, 0, dtype, count, chunks);
     }
 
+    // By the host's stream over copies of the bytes.
+    public override void Dequantize(in QuantizedView source, in StridedView destination)
+    {
+        var (from, to) = (source, destination);
+        Give(() =>
+        {
+            var copies = new List<DeviceMemory>();
+            try
+            {
+                var onHost = new QuantizedView(
+                    from.Scheme,
+                    OnHost(from.Payload),
+                    OnHost(from.Scales),
+                    from.ZeroPoints is { } zeros ? OnHost(zeros) : null,
+                    from.GroupIndices is { } groups ? OnHost(groups) : null);
+                var result = OnHost(to);
+                using var stream = HostDevice.Shared.CreateStream();
+                stream.Dequantize(onHost, result);
+                ((HostMemory)result.Memory).AsSpan(0, (int)result.Memory.Length).CopyTo(((LateMemory)to.Memory).Bytes);
+            }
+            finally
+            {
+                copies.ForEach(copy => copy.Dispose());
+            }
+
+            StridedView OnHost(StridedView view)
+            {
+                var copy = (HostMemory)HostDevice.Shared.Allocate(view.Memory.Length);
+                copies.Add(copy);
+                ((LateMemory)view.Memory).Bytes.CopyTo(copy.AsSpan(0, (int)copy.Length));
+                return view with { Memory = copy };
+            }
+        });
+    }
+
     public override Fence Record()
     {
         lock (_lock)
