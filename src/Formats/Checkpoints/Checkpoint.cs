@@ -161,10 +161,13 @@ public sealed class Checkpoint : IAsyncDisposable
     {
         var detector = new FormatDetector(options);
         var files = new List<OpenedFile>(sources.Count);
+        var begun = 0;
         try
         {
             foreach (var source in sources)
             {
+                // One that fails is closed by what opens it.
+                begun++;
                 files.Add(await OpenFileAsync(source, detector, cancellationToken).ConfigureAwait(false));
             }
 
@@ -173,8 +176,7 @@ public sealed class Checkpoint : IAsyncDisposable
         catch
         {
             await DisposeAsync(files).ConfigureAwait(false);
-            // The one that failed is closed already, which does no harm twice.
-            await DisposeAsync(sources.Skip(files.Count)).ConfigureAwait(false);
+            await DisposeAsync(sources.Skip(begun)).ConfigureAwait(false);
             throw;
         }
     }
