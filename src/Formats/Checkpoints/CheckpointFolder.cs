@@ -14,11 +14,7 @@ internal static partial class CheckpointFolder
     // How Mistral names its own copy of the weights.
     private const string ConsolidatedStart = "consolidated";
 
-    // What trainers leave beside the weights: optimiser and scheduler states, arguments (vLLM skips the same list), and the
-    // states of random number generators, one a rank, as transformers' Trainer names them.
-    private static readonly HashSet<string> NeverWeights =
-        ["training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"];
-
+    // The states of random number generators, one a rank, as transformers' Trainer names them.
     private const string RandomStateStart = "rng_state";
 
     /// <summary>The files to open, and the index that chose them.</summary>
@@ -113,7 +109,7 @@ internal static partial class CheckpointFolder
         [.. names.Where(name => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase) && IsOfTheModel(name))];
 
     private static bool IsOfTheModel(string name) =>
-        !NeverWeights.Contains(name) && !name.StartsWith(RandomStateStart, StringComparison.Ordinal);
+        !TrainerFiles.Contain(name) && !name.StartsWith(RandomStateStart, StringComparison.Ordinal);
 
     // Weights in a format that comes after the one that was found: most likely the same once more.
     private static Selection AddOtherFormats(Selection selection, string folder, string[] names, string found, string[] readable)

@@ -8,6 +8,9 @@ internal static class TorchConstants
     /// <summary>The format's name in messages and listings.</summary>
     public const string Format = "pytorch";
 
+    /// <summary>What a pickle calls the host's memory.</summary>
+    public const string HostLocation = "cpu";
+
     /// <summary>The record of the object in an archive.</summary>
     public const string PickleRecord = "data.pkl";
 

@@ -38,7 +38,7 @@ internal static class TorchContent
 
         var opened = new CheckpointFile(file.Name, file.Path, file.Format, Source(file, findings))
         {
-            Header = header with { StorageCount = storages.Count },
+            Header = header with { StorageCount = storages.Count, Locations = findings.Locations },
             Length = file.Length,
             Checksums = file.Checksums,
         };

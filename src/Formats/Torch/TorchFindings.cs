@@ -9,7 +9,7 @@ namespace IlgpuLoader.Formats.Torch;
 internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
 {
     // What a path, a tensor with its shape, and an entry of the metadata take beside the letters of their names.
-    private const int PathBytes = 80, TensorBytes = 300, ValueBytes = 60, SectionBytes = 240, WarningBytes = 600;
+    private const int PathBytes = 80, TensorBytes = 300, ValueBytes = 60, SectionBytes = 240, WarningBytes = 600, LocationBytes = 50;
 
     private const int ShownNames = 5;
 
@@ -20,6 +20,7 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
     private readonly OrderedDictionary<string, object> _metadata = [];
     private readonly OrderedDictionary<string, (int Count, List<string> Shown)> _omitted = [];
     private readonly List<IByteSource> _sections = [];
+    private readonly Dictionary<long, string> _locations = [];
     private long _bytes;
 
     /// <summary>The tensors in the order in which they were found.</summary>
@@ -27,6 +28,9 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
 
     /// <summary>The other values, by the names of their paths, in that order.</summary>
     public IReadOnlyDictionary<string, object> Metadata => _metadata;
+
+    /// <summary>The devices that storages were on which were not in host memory, by where the storage begins in the file.</summary>
+    public IReadOnlyDictionary<long, string> Locations => _locations;
 
     /// <summary>Bytes that the pickle itself holds, to be put behind the file.</summary>
     public IReadOnlyList<IByteSource> Sections => _sections;
@@ -55,6 +59,15 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
                 $"{nameof(TorchLimits)}.{nameof(TorchLimits.MaximumEntryBytes)}",
                 file.Path,
                 TorchConstants.Format);
+        }
+    }
+
+    /// <summary>Keeps the device that a storage was on; the first that is said of it counts, as for torch.load.</summary>
+    public void Locate(TorchStorage storage, string? location)
+    {
+        if (location is not (null or TorchConstants.HostLocation) && _locations.TryAdd(storage.Offset, location))
+        {
+            Charge(LocationBytes);
         }
     }
 

@@ -9,9 +9,10 @@ namespace IlgpuLoader.Formats.Torch;
 /// <param name="Key">The key of the storage in the file.</param>
 /// <param name="DType">The type of its elements; null where it is only bytes.</param>
 /// <param name="ByteLength">Its size in bytes.</param>
+/// <param name="Location">The device that it was on when it was saved, such as <c>cpu</c> or <c>cuda:0</c>; null where the pickle has no text there.</param>
 /// <param name="ViewOffset">Where a part of it begins that stands for it, in elements; 0 where all of it is meant.</param>
 /// <param name="ViewLength">How many elements are meant; null where all are.</param>
-internal readonly record struct TorchStorageId(string Key, TorchDType? DType, long ByteLength, long ViewOffset, long? ViewLength)
+internal readonly record struct TorchStorageId(string Key, TorchDType? DType, long ByteLength, string? Location, long ViewOffset, long? ViewLength)
 {
     /// <summary>Reads one.</summary>
     /// <param name="reference">What the pickle has.</param>
@@ -58,7 +59,7 @@ internal readonly record struct TorchStorageId(string Key, TorchDType? DType, lo
         }
 
         return items.Length < 6 || items[5] is PickleNone
-            ? new(key, dtype, byteLength, 0, null)
+            ? new(key, dtype, byteLength, items[3] as string, 0, null)
             : WithView(items[5]);
 
         TorchStorageId WithView(object view)
@@ -70,7 +71,7 @@ internal readonly record struct TorchStorageId(string Key, TorchDType? DType, lo
 
             var (offset, viewed) = (Number(first, "where it begins in the other"), Number(length, "its part of the other"));
             return offset <= count - viewed
-                ? new(key, dtype, byteLength, offset, viewed)
+                ? new(key, dtype, byteLength, items[3] as string, offset, viewed)
                 : throw Invalid($"{viewed} elements from {offset} are no part of storage {Quoted.Name(key)}, which has {count}");
         }
 

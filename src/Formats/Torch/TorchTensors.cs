@@ -289,7 +289,9 @@ internal sealed class TorchTensors(
     private (TorchStorageId Id, TorchStorage Storage) Resolve(PickleStorageReference reference, TorchPath path)
     {
         var id = TorchStorageId.Parse(reference, file, path.Name);
-        return (id, storages.Find(id.Key, id.ByteLength, path.Name));
+        var storage = storages.Find(id.Key, id.ByteLength, path.Name);
+        findings.Locate(storage, id.Location);
+        return (id, storage);
     }
 
     private long InElements(long offset, TorchStorageId id, TorchPath path)

@@ -23,6 +23,15 @@ public sealed class Weight : IDisposable
     {
     }
 
+    /// <summary>Makes a weight of several tensors. Its tensor is the one that holds the quantised values.</summary>
+    /// <param name="name">The name, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
+    /// <param name="components">The tensors; they are the weight's from now on.</param>
+    public Weight(string name, WeightComponents components)
+        : this(name, (components ?? throw new ArgumentNullException(nameof(components))).Values)
+    {
+        Components = components;
+    }
+
     private Weight(string name, Tensor tensor, StoredWeight? stored, List<Weight> views, long pendingHeads)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -47,6 +56,12 @@ public sealed class Weight : IDisposable
 
     /// <summary>Whether the values are not read yet.</summary>
     public bool IsLazy => _stored is not null;
+
+    /// <summary>
+    /// What the weight is made of where that is more than one tensor; null for all others. A loader takes them one by one: the weight itself is neither narrowed nor
+    /// copied, since its values without their scales would be others. It is disposed as a weight, not by its tensor.
+    /// </summary>
+    public WeightComponents? Components { get; }
 
     /// <summary>Where a lazy weight's values come from.</summary>
     internal StoredWeight? Stored => _stored;
@@ -119,7 +134,7 @@ public sealed class Weight : IDisposable
     public void CopyTo(Tensor destination)
     {
         ArgumentNullException.ThrowIfNull(destination);
-        if (_stored is null || destination.Device.Kind != DeviceKind.Meta)
+        if (Components is not null || _stored is null || destination.Device.Kind != DeviceKind.Meta)
         {
             destination.CopyFrom(Materialize());
         }
@@ -138,7 +153,9 @@ public sealed class Weight : IDisposable
     /// left here, and runs again when they are. Outside of loaders <see cref="MaterializeAsync"/> reads them.
     /// </summary>
     /// <returns>A tensor that stays the weight's.</returns>
-    public Tensor Materialize() => _stored is null ? Tensor
+    /// <exception cref="InvalidOperationException">The weight is made of several tensors (<see cref="Components"/>).</exception>
+    public Tensor Materialize() => Components is not null ? throw Composed()
+        : _stored is null ? Tensor
         : _stored.TryFind(WeightPart.Of(this), out var values) ? values
         : throw new ValuesRequiredException(this);
 
@@ -152,8 +169,14 @@ public sealed class Weight : IDisposable
     /// <exception cref="CheckpointException">A file is not what it was when it was opened.</exception>
     /// <exception cref="IOException">A read failed; the message names tensor, file and offset.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The weight is made of several tensors (<see cref="Components"/>).</exception>
     public Task<Tensor> MaterializeAsync(DType? dtype = null, Device? device = null, CancellationToken cancellationToken = default)
     {
+        if (Components is not null)
+        {
+            throw Composed();
+        }
+
         if (_stored is not null)
         {
             var options = device is null ? _stored.Options : _stored.Options with { Device = device };
@@ -173,6 +196,7 @@ public sealed class Weight : IDisposable
         }
 
         Tensor.Dispose();
+        Components?.Dispose();
     }
 
     /// <summary>Name, dtype, shape and device.</summary>
@@ -199,8 +223,18 @@ public sealed class Weight : IDisposable
         return rows > 0 && start % rows == 0 && length % rows == 0;
     }
 
+    private InvalidOperationException Composed() => new(
+        $"{Quoted.Name(Name)} is a {Quoted.Plain(Components!.Kind)} of {string.Join(", ", Components.Tensors.Keys.Select(Quoted.Name))}: its values are none without the others. "
+        + "Its loader takes the components.");
+
     private Weight AddView(Tensor view, StoredWeight? stored, long heads = 0)
     {
+        if (Components is not null)
+        {
+            view.Dispose();
+            throw Composed();
+        }
+
         var weight = new Weight(Name, view, stored, _views, heads);
         _views.Add(weight);
         return weight;
