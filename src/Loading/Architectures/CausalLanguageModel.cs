@@ -37,21 +37,20 @@ public class CausalLanguageModel : Module
             return WeightRoute.Skip("the output head is tied to the embedding");
         }
 
-        var mapped = name;
-        if (IsScale(name))
+        var route = Find(name.Split('.'));
+        if (!route.IsUnknown)
         {
-            if (KvScaleNames.Remap(name, NamedParameters().Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal), _context.Warnings) is not { } found)
-            {
-                return WeightRoute.Skip("the model has no parameter for a scale of the key and value cache");
-            }
-
-            mapped = found;
+            return route;
         }
 
-        var route = Find(mapped.Split('.'));
-        return route.IsUnknown && IsGptqBias(name)
-            ? WeightRoute.Skip("GPTQ writes biases of zero for layers that have none")
-            : route;
+        if (IsScale(name))
+        {
+            return KvScaleNames.Remap(name, NamedParameters().Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal), _context.Warnings) is not { } mapped
+                ? WeightRoute.Skip("the model has no parameter for a scale of the key and value cache")
+                : Find(mapped.Split('.'));
+        }
+
+        return IsGptqBias(name) ? WeightRoute.Skip("GPTQ writes biases of zero for layers that have none") : route;
     }
 
     private static bool IsScale(string name) =>

@@ -125,6 +125,9 @@ internal sealed class GenericModel : Module
                 }
 
                 mismatch.Copy(weight.Narrow(slice.Dimension, slice.Start, slice.Length), parameter.Data);
-            });
+            })
+        {
+            WholeShape = whole,
+        };
     }
 }

@@ -14,21 +14,7 @@ public sealed class TransposedLinearLayer : LinearLayer
     {
         if (QuantizeMethod is null && Parameters.TryGetValue("weight", out var parameter))
         {
-            var load = parameter.Loader;
-            parameter.Loader = (parameter, weight, shard) =>
-            {
-                if (weight.Shape.Rank != 2)
-                {
-                    throw new ModelMismatchException(
-                        null,
-                        [
-                            $"tensor {Quoted.Name(weight.Name)} of shape {weight.Shape} does not fit parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape} "
-                            + $"on rank {layout.Parallel.Rank} of {layout.Parallel.WorldSize}: it has to have two dimensions, inputs before outputs",
-                        ]);
-                }
-
-                load(parameter, weight.Transpose(0, 1), shard);
-            };
+            parameter.Loader = WeightLoaders.Transposed(parameter.Loader);
         }
     }
 }

@@ -81,32 +81,6 @@ public class Module : IDisposable
         return true;
     }
 
-    /// <summary>Takes a module out, and disposes of it what is not registered elsewhere below this one too, such as a parameter that is tied.</summary>
-    /// <returns>False where there was none of that name.</returns>
-    public bool RemoveModule(string name)
-    {
-        ArgumentNullException.ThrowIfNull(name);
-        if (!_children.Remove(name, out var module))
-        {
-            return false;
-        }
-
-        var kept = NamedModules().Select(entry => entry.Module).ToHashSet<object>(ReferenceEqualityComparer.Instance);
-        kept.UnionWith(NamedParameters().Select(entry => entry.Parameter));
-        kept.UnionWith(NamedBuffers().Select(entry => entry.Buffer));
-        foreach (var parameter in module.NamedParameters().Select(entry => entry.Parameter).Where(parameter => !kept.Contains(parameter)))
-        {
-            parameter.Dispose();
-        }
-
-        foreach (var buffer in module.NamedBuffers().Select(entry => entry.Buffer).Where(buffer => !kept.Contains(buffer)))
-        {
-            buffer.Dispose();
-        }
-
-        return true;
-    }
-
     /// <summary>Parameters of this module and of all below it, each once, with their full names.</summary>
     /// <param name="prefix">What the names begin with, without a dot behind it.</param>
     public IEnumerable<(string Name, Parameter Parameter)> NamedParameters(string prefix = "")
