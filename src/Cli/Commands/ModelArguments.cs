@@ -200,6 +200,7 @@ internal sealed class ModelArguments
                 Parallel = Parallel(parsed, orFirst: true) ?? new TensorParallel(1, 0),
                 Implementation = Enum.Parse<ModelImplementation>(parsed.GetValue(_implementation)!, ignoreCase: true),
                 Checkpoint = checkpoint,
+                Quantization = QuantizationMethods.Read(config.Root, null, config.Path),
                 Warnings = new WarningLog(log),
             };
             if (dtype is { } asked)

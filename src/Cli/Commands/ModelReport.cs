@@ -55,7 +55,7 @@ internal sealed class ModelReport(OpenedModel model, ModulePlan plan)
 
     private string Architecture => model.Context.Config.Architectures is [var first, ..] ? first : "";
 
-    private string Layout => ModelRegistry.Default.GetArchitectureClassName(model.Context);
+    private string Layout => ModelRegistry.Default.GetModelArchitecture(model.Context).Architecture;
 
     /// <summary>The whole of it for programs.</summary>
     /// <param name="path">The model's path as it was typed.</param>
