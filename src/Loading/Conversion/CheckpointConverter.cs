@@ -35,8 +35,8 @@ public static class CheckpointConverter
 
     /// <summary>
     /// Converts a checkpoint. A folder gets an index where there are several shards of safetensors or PyTorch files, and the configuration,
-    /// tokenizer and generation files beside the weights. Names of tensors stay, and metadata as far as the format has a place
-    /// for it: this makes no model of one program into one of another.
+    /// tokenizer and generation files beside the weights. Names of tensors stay unless others are given, and metadata as far as the format has a place
+    /// for it: this makes no model of one program into one of another. A rank's share has the configuration of the whole.
     /// </summary>
     /// <param name="checkpoint">The checkpoint; stays open and the caller's. It may be the output itself, if that is replaced.</param>
     /// <param name="output">A file named <c>.safetensors</c>, <c>.gguf</c>, <c>.npz</c>, <c>.pt</c>, <c>.pth</c>, <c>.ckpt</c> or <c>.bin</c>, or a folder; appears whole or not at all.</param>
@@ -47,7 +47,8 @@ public static class CheckpointConverter
     /// An option is out of range or contradicts the output's name, or the shard size asks for a file that is too large or for too
     /// many.
     /// </exception>
-    /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written as wanted; the message names them.</exception>
+    /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written as wanted, or not be split; the message names them.</exception>
+    /// <exception cref="ModelMismatchException">By the rules for names two tensors become one; the message has both.</exception>
     /// <exception cref="CheckpointException">A file is not what it was when it was opened, or a header would be too long.</exception>
     /// <exception cref="DeviceMemoryException">Host or device has not the memory for staging.</exception>
     /// <exception cref="IOException">The output exists and is not replaced, the disk is full, or a read or write failed.</exception>
@@ -99,18 +100,26 @@ public static class CheckpointConverter
             [.. target.OmittedMetadata],
             plan.SeparatedCount,
             plan.SeparatedBytes,
-            FindUnscaled(plan, target));
+            FindUnscaled(plan, target))
+        {
+            SlicedTensors = plan.SlicedCount,
+        };
     }
 
     // What a quantised tensor of a PyTorch file says of itself has its name in front; which of it there is depends on the scheme.
     private static ImmutableArray<string> FindUnscaled(ConversionPlan plan, ConversionTarget target)
     {
         var omitted = target.OmittedMetadata.ToHashSet();
-        return [.. plan.Tensors.Select(tensor => tensor.Name).Where(name => QuantiserKeys.Any(key => omitted.Contains($"{name}.{key}")))];
+        return [.. plan.Tensors.Select(tensor => tensor.Source.Name).Where(name => QuantiserKeys.Any(key => omitted.Contains($"{name}.{key}")))];
     }
 
-    private static OutputFormat FormatOf(string output, ConversionOptions options)
+    /// <summary>The format that an output has.</summary>
+    /// <param name="output">Its name.</param>
+    /// <param name="options">What is asked for; null for nothing.</param>
+    /// <exception cref="ArgumentException">Its name is that of another format, or of one that is not written.</exception>
+    internal static OutputFormat FormatOf(string output, ConversionOptions? options)
     {
+        options ??= ConversionOptions.Default;
         ThrowIfNamedAsUnwritten(output, options);
         var named = IsFolder(output) ? null : FormatOfFile(output);
         return options.Format is { } asked && named is { } other && asked != other
@@ -176,9 +185,12 @@ public static class CheckpointConverter
         return (weights, carried.Names);
     }
 
-    // A shard takes its space when it begins, header included (AtomicFile), so that a full disk is refused in any case; this
-    // tells before the first one that the last will not fit, without the headers, which are made only then.
-    private static void ThrowIfDiskIsTooSmall(string folder, long bytes)
+    /// <summary>
+    /// Tells before the first shard that the last will not fit, without the headers, which are made only then. A shard takes its space when it begins, header included
+    /// (<see cref="AtomicFile"/>), so that a full disk is refused in any case.
+    /// </summary>
+    /// <exception cref="IOException">The disk has not enough space.</exception>
+    internal static void ThrowIfDiskIsTooSmall(string folder, long bytes)
     {
         // What is written lies beside the folder until the end, and a folder may be on another disk than the one above.
         if (FreeSpace.Of(Path.GetDirectoryName(folder)!) is { } free && bytes > free)

@@ -61,8 +61,14 @@ internal sealed class ConversionLane : IDisposable
                 {
                     await ConvertAsync(piece, stored, cancellationToken).ConfigureAwait(false);
                     var converted = _converted!.AsSpan(0, piece.OutputLength);
+                    if (piece.Tensor.KeptElements > 0)
+                    {
+                        // What overflows among the neighbours of a share is not the share's.
+                        GroupedRows.ClearOthers(piece, converted);
+                    }
+
                     overflows = OverflowCounter.Count(stored.Span, piece.Tensor.Source.DType, converted, piece.Tensor.DType);
-                    Write(writer, piece, converted);
+                    Write(writer, piece, piece.Tensor.KeptElements > 0 ? GroupedRows.Join(piece, converted) : converted);
                 }
                 else
                 {

@@ -34,8 +34,17 @@ public sealed record ConversionOptions
     /// </summary>
     public long? MaximumShardBytes { get; init; }
 
-    /// <summary>The tensors that are written.</summary>
+    /// <summary>The tensors that are written, by their names in the checkpoint.</summary>
     public TensorChoice Choice { get; init; } = TensorChoice.All;
+
+    /// <summary>
+    /// The rank whose share of each tensor is written, by the names that tensors are written under; null for whole tensors. The shares are those of
+    /// <see cref="LoadOptions.TensorParallel"/>, and configuration and metadata stay those of the whole model.
+    /// </summary>
+    public TensorParallel? TensorParallel { get; init; }
+
+    /// <summary>What tensors are called in the output, and which are left out; null for their own names. Metadata keeps the names it has.</summary>
+    public WeightNameMapper? Names { get; init; }
 
     /// <summary>
     /// Whether tensors that share their bytes are each written in full. By default the first is written, and the metadata

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
@@ -24,6 +25,9 @@ internal sealed class ConversionPlan
     public IEnumerable<OutputTensor> Tensors => Shards.SelectMany(shard => shard.Tensors);
 
     public int TensorCount => Shards.Sum(shard => shard.Tensors.Length);
+
+    /// <summary>Tensors of which a rank's share is written, ties not counted.</summary>
+    public int SlicedCount => Tensors.Count(tensor => tensor.IsSliced);
 
     public int TieCount => Shards.Sum(shard => shard.Ties.Count);
 
@@ -51,17 +55,14 @@ internal sealed class ConversionPlan
     /// <exception cref="UnsupportedCheckpointException">Tensors cannot be written; the message names them.</exception>
     public static ConversionPlan Make(Checkpoint checkpoint, ConversionTarget target, ConversionOptions options, bool intoFolder)
     {
-        if (options.MaximumShardBytes is < 1)
-        {
-            throw new ArgumentException($"A shard must hold at least one byte, not {options.MaximumShardBytes}.", nameof(options));
-        }
-
+        CheckShardBytes(options.MaximumShardBytes);
         if (options.DType is { } dtype && !Codecs.Targets.Contains(dtype))
         {
             throw new ArgumentException($"Nothing is converted to {dtype.Name}.", nameof(options));
         }
 
-        var chosen = checkpoint.Tensors.Where(tensor => options.Choice.Includes(tensor.Name)).ToArray();
+        options.TensorParallel?.Validate(nameof(options));
+        var chosen = Choose(checkpoint, options);
         RefuseWhatCannotBeWritten(checkpoint, target, options, chosen);
         var (tensors, ties, duplicates) = SeparateTies(target, options, chosen);
         var maximum = intoFolder ? options.MaximumShardBytes ?? ConversionOptions.DefaultMaximumShardBytes : long.MaxValue;
@@ -72,23 +73,62 @@ internal sealed class ConversionPlan
                 $"The tensors would take {shards.Length} shards, and {target.Name} has {target.MaximumShards} at most: allow larger ones.", nameof(options));
         }
 
-        return intoFolder || options.MaximumShardBytes is not { } limit || shards[0].ByteLength <= limit
-            ? new ConversionPlan(shards, duplicates)
-            : throw new ArgumentException(
-                $"The tensors take {shards[0].ByteLength} bytes, more than a shard of {limit}: give a folder as output, which can hold several.",
-                nameof(options));
+        ThrowIfOneFileIsTooLarge(intoFolder, options.MaximumShardBytes, shards[0].ByteLength);
+        return new ConversionPlan(shards, duplicates);
+    }
+
+    /// <summary>Checks the size of shards that is asked for.</summary>
+    /// <exception cref="ArgumentException">It is less than a byte.</exception>
+    [SuppressMessage("Usage", "CA2208:Instantiate argument exceptions correctly", Justification = "The options that it is of are what the caller was given.")]
+    public static void CheckShardBytes(long? maximum)
+    {
+        if (maximum is < 1)
+        {
+            throw new ArgumentException($"A shard must hold at least one byte, not {maximum}.", "options");
+        }
+    }
+
+    /// <summary>Checks that what goes into one file is no larger than a shard that was asked for.</summary>
+    /// <exception cref="ArgumentException">It is.</exception>
+    [SuppressMessage("Usage", "CA2208:Instantiate argument exceptions correctly", Justification = "The options that it is of are what the caller was given.")]
+    public static void ThrowIfOneFileIsTooLarge(bool intoFolder, long? maximum, long byteLength)
+    {
+        if (!intoFolder && byteLength > maximum)
+        {
+            throw new ArgumentException(
+                $"The tensors take {byteLength} bytes, more than a shard of {maximum}: give a folder as output, which can hold several.", "options");
+        }
     }
 
     private static DType TargetOf(TensorInfo tensor, ConversionOptions options) =>
         options.DType is { } target && tensor.DType.HoldsFloats ? target : tensor.DType;
 
-    private static void RefuseWhatCannotBeWritten(
-        Checkpoint checkpoint, ConversionTarget target, ConversionOptions options, TensorInfo[] tensors)
+    // What is written of each tensor, and under which name.
+    private static OutputTensor[] Choose(Checkpoint checkpoint, ConversionOptions options)
     {
-        var refused = new List<(TensorInfo Tensor, string Reason)>();
+        var chosen = checkpoint.Tensors.Where(tensor => options.Choice.Includes(tensor.Name));
+        var names = options.Names?.MapAll(chosen.Select(tensor => tensor.Name)).ToDictionary(entry => entry.Name, entry => entry.Mapped, StringComparer.Ordinal);
+        var rule = options.TensorParallel is { } parallel ? new ParallelRule(parallel, checkpoint) : null;
+        var tensors = new List<OutputTensor>();
+        foreach (var tensor in chosen)
+        {
+            if ((names is null ? tensor.Name : names.GetValueOrDefault(tensor.Name)) is { } name)
+            {
+                var slice = rule?.SliceOf(name == tensor.Name ? tensor : tensor.WithName(name, null));
+                tensors.Add(OutputTensor.Of(tensor, TargetOf(tensor, options), slice) with { Name = name });
+            }
+        }
+
+        return [.. tensors];
+    }
+
+    private static void RefuseWhatCannotBeWritten(
+        Checkpoint checkpoint, ConversionTarget target, ConversionOptions options, OutputTensor[] tensors)
+    {
+        var refused = new List<(OutputTensor Tensor, string Reason)>();
         foreach (var tensor in tensors)
         {
-            if (target.Objection(tensor, TargetOf(tensor, options)) is { } objection)
+            if (target.Objection(tensor) is { } objection)
             {
                 refused.Add((tensor, objection));
             }
@@ -103,9 +143,9 @@ internal sealed class ConversionPlan
         var more = refused.Count > NamesShown ? $" and {refused.Count - NamesShown} more" : "";
         // Names, dimensions and integers stay what they are, whatever is asked for.
         var helps = refused.Exists(entry =>
-            entry.Tensor.DType.HoldsFloats && target.Objection(entry.Tensor, DType.F32) is null);
+            entry.Tensor.Source.DType.HoldsFloats && target.Objection(entry.Tensor with { DType = DType.F32 }) is null);
         var advice = helps ? $"choose {(options.DType is null ? "a" : "another")} --dtype that it can hold, " : "";
-        if (refused.Exists(entry => entry.Tensor.DType.IsBlock) && options.DType is null && !target.KeepsBlocks)
+        if (refused.Exists(entry => entry.Tensor.Source.DType.IsBlock) && options.DType is null && !target.KeepsBlocks)
         {
             advice += "write GGUF, which keeps blocks (OUT.gguf, or --format gguf), ";
         }
@@ -121,23 +161,23 @@ internal sealed class ConversionPlan
 
     // Tensors tie where they are the same bytes seen in the same way; the first in the order of the checkpoint is written.
     private static (List<OutputTensor> Tensors, Dictionary<string, List<string>> Ties, List<OutputTensor> Duplicates) SeparateTies(
-        ConversionTarget target, ConversionOptions options, TensorInfo[] chosen)
+        ConversionTarget target, ConversionOptions options, OutputTensor[] chosen)
     {
-        var written = new Dictionary<(ElementPlace Place, Shape Shape), string>();
+        var written = new Dictionary<(ElementPlace Place, Shape Stored, Shape Shape, long Skipped), string>();
         var tensors = new List<OutputTensor>(chosen.Length);
         var ties = new Dictionary<string, List<string>>();
         var duplicates = new List<OutputTensor>();
         foreach (var tensor in chosen)
         {
-            var storage = (ElementPlace.Of(tensor), tensor.Shape);
+            var storage = (ElementPlace.Of(tensor.Source), tensor.Source.Shape, tensor.Shape, tensor.SkippedElements);
             // Tensors without bytes may begin at one offset and share nothing.
-            if (tensor.ElementCount == 0 || options.DuplicateTies || written.TryAdd(storage, tensor.Name))
+            if (tensor.Source.ElementCount == 0 || options.DuplicateTies || written.TryAdd(storage, tensor.Name))
             {
-                tensors.Add(new OutputTensor(tensor, TargetOf(tensor, options)));
+                tensors.Add(tensor);
             }
             else if (!target.HasTies)
             {
-                tensors.Add(new OutputTensor(tensor, TargetOf(tensor, options)));
+                tensors.Add(tensor);
                 duplicates.Add(tensors[^1]);
             }
             else if (ties.TryGetValue(written[storage], out var aliases))
@@ -153,43 +193,12 @@ internal sealed class ConversionPlan
         return (tensors, ties, duplicates);
     }
 
-    // In the order of the checkpoint, a new shard where the next tensor would exceed the size: what transformers does.
-    private static ImmutableArray<OutputShard> Split(List<OutputTensor> tensors, Dictionary<string, List<string>> ties, long maximum)
-    {
-        var shards = ImmutableArray.CreateBuilder<OutputShard>();
-        var current = ImmutableArray.CreateBuilder<OutputTensor>();
-        long bytes = 0;
-        foreach (var tensor in tensors)
+    private static ImmutableArray<OutputShard> Split(List<OutputTensor> tensors, Dictionary<string, List<string>> ties, long maximum) =>
+    [
+        .. ShardSplit.Of(tensors, tensor => tensor.ByteLength, maximum).Select(shard =>
         {
-            if (current.Count > 0 && tensor.ByteLength > maximum - bytes)
-            {
-                Close();
-            }
-
-            current.Add(tensor);
-            bytes = checked(bytes + tensor.ByteLength);
-        }
-
-        if (current.Count > 0 || shards.Count == 0)
-        {
-            Close();
-        }
-
-        return shards.ToImmutable();
-
-        void Close()
-        {
-            var aliases = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-            foreach (var tensor in current)
-            {
-                foreach (var alias in ties.GetValueOrDefault(tensor.Name, []))
-                {
-                    aliases.Add(alias, tensor.Name);
-                }
-            }
-
-            shards.Add(new OutputShard(current.DrainToImmutable(), aliases.ToImmutable()));
-            bytes = 0;
-        }
-    }
+            var aliases = shard.SelectMany(tensor => ties.GetValueOrDefault(tensor.Name, []).Select(alias => KeyValuePair.Create(alias, tensor.Name)));
+            return new OutputShard(shard, aliases.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        }),
+    ];
 }

@@ -49,4 +49,8 @@ public sealed record ConversionResult(
     ImmutableArray<string> OmittedMetadata,
     int SeparatedTensors,
     long SeparatedBytes,
-    ImmutableArray<string> UnscaledTensors);
+    ImmutableArray<string> UnscaledTensors)
+{
+    /// <summary>Tensors of which a rank's share was written, those that are only named as ties not counted.</summary>
+    public int SlicedTensors { get; init; }
+}

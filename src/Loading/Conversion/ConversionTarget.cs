@@ -46,7 +46,7 @@ internal abstract class ConversionTarget
     };
 
     /// <summary>Why a tensor cannot be held, in a few words for a message; null where it can.</summary>
-    public abstract string? Objection(TensorInfo tensor, DType dtype);
+    public abstract string? Objection(OutputTensor tensor);
 
     /// <summary>The base name of a shard in a folder.</summary>
     public string NameOfShard(int shard, int count) => ShardNames.OfShard(shard, count, Format.Extensions[0]);

@@ -61,7 +61,7 @@ internal sealed class GgufTarget : ConversionTarget
 
     protected override OutputFormat Format => OutputFormat.Gguf;
 
-    public override string? Objection(TensorInfo tensor, DType dtype) => GgufWriter.Objection(new GgufTensor(tensor.Name, dtype, tensor.Shape));
+    public override string? Objection(OutputTensor tensor) => GgufWriter.Objection(new GgufTensor(tensor.Name, tensor.DType, tensor.Shape));
 
     public override async Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken) =>
         await GgufWriter.CreateAsync(path, Tensors(plan.Shards[0]), Metadata(plan, 0), overwrite: overwrite, cancellationToken: cancellationToken)
@@ -73,7 +73,7 @@ internal sealed class GgufTarget : ConversionTarget
             .ConfigureAwait(false);
 
     private static IEnumerable<GgufTensor> Tensors(OutputShard shard) =>
-        shard.Tensors.Select(tensor => new GgufTensor(tensor.Name, tensor.DType, tensor.Source.Shape));
+        shard.Tensors.Select(tensor => new GgufTensor(tensor.Name, tensor.DType, tensor.Shape));
 
     private ImmutableArray<KeyValuePair<string, object>> Metadata(ConversionPlan plan, int shard) =>
         GgufFileKeys.OfPart(_metadata, shard, plan.Shards.Length, plan.TensorCount);

@@ -20,7 +20,7 @@ internal sealed class NpzTarget(Checkpoint checkpoint) : ConversionTarget
 
     protected override OutputFormat Format => OutputFormat.Npz;
 
-    public override string? Objection(TensorInfo tensor, DType dtype) => NpzWriter.Objection(new NumpyTensor(tensor.Name, dtype, tensor.Shape));
+    public override string? Objection(OutputTensor tensor) => NpzWriter.Objection(new NumpyTensor(tensor.Name, tensor.DType, tensor.Shape));
 
     public override Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken)
     {
@@ -35,5 +35,5 @@ internal sealed class NpzTarget(Checkpoint checkpoint) : ConversionTarget
     }
 
     private static IEnumerable<NumpyTensor> Tensors(OutputShard shard) =>
-        shard.Tensors.Select(tensor => new NumpyTensor(tensor.Name, tensor.DType, tensor.Source.Shape));
+        shard.Tensors.Select(tensor => new NumpyTensor(tensor.Name, tensor.DType, tensor.Shape));
 }

@@ -14,9 +14,11 @@ internal readonly record struct Piece(OutputTensor Tensor, long Offset, int Byte
     public long FirstElement => Offset / Tensor.Source.DType.BlockSize * Tensor.Source.DType.BlockLength;
 
     /// <summary>Where the piece goes, in bytes from the start of the written tensor.</summary>
-    public long OutputOffset => Tensor.DType.ByteCount(FirstElement);
+    public long OutputOffset => Tensor.DType.ByteCount(Tensor.WrittenBefore(FirstElement));
 
-    /// <summary>The size as written, in bytes.</summary>
-    public int OutputLength =>
-        checked((int)Tensor.DType.ByteCount((long)ByteLength / Tensor.Source.DType.BlockSize * Tensor.Source.DType.BlockLength));
+    /// <summary>The size of all of its elements in the dtype that is written, in bytes.</summary>
+    public int OutputLength => checked((int)Tensor.DType.ByteCount(ElementCount));
+
+    /// <summary>The number of elements.</summary>
+    public long ElementCount => (long)ByteLength / Tensor.Source.DType.BlockSize * Tensor.Source.DType.BlockLength;
 }

@@ -50,17 +50,30 @@ internal sealed class SafetensorsTarget : ConversionTarget
 
     protected override OutputFormat Format => OutputFormat.Safetensors;
 
-    public override string? Objection(TensorInfo tensor, DType dtype) => SafetensorsWriter.Objection(new SafetensorsTensor(tensor.Name, dtype, tensor.Shape));
+    public override string? Objection(OutputTensor tensor) => SafetensorsWriter.Objection(new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Shape));
 
     public override async Task<ITensorWriter> CreateAsync(string path, ConversionPlan plan, bool overwrite, CancellationToken cancellationToken) =>
-        await SafetensorsWriter.CreateAsync(path, Tensors(plan.Shards[0]), Metadata(plan.Shards[0]), overwrite, cancellationToken).ConfigureAwait(false);
+        await SafetensorsWriter.CreateAsync(path, Tensors(plan.Shards[0]), MetadataWith(plan.Shards[0].Ties), overwrite, cancellationToken).ConfigureAwait(false);
 
     public override async Task<ITensorWriter> CreateAsync(AtomicFolder folder, ConversionPlan plan, int shard, CancellationToken cancellationToken) =>
         await SafetensorsWriter.CreateAsync(
-            folder, NameOfShard(shard, plan.Shards.Length), Tensors(plan.Shards[shard]), Metadata(plan.Shards[shard]), cancellationToken).ConfigureAwait(false);
+            folder, NameOfShard(shard, plan.Shards.Length), Tensors(plan.Shards[shard]), MetadataWith(plan.Shards[shard].Ties), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The metadata of a shard.</summary>
+    /// <param name="ties">Names that share the bytes of a tensor in it, each with the name of that tensor.</param>
+    public IReadOnlyDictionary<string, string> MetadataWith(IReadOnlyDictionary<string, string> ties)
+    {
+        var metadata = new Dictionary<string, string>(_metadata);
+        if (ties.Count > 0)
+        {
+            metadata[SafetensorsTies.MetadataKey] = SafetensorsTies.Write(ties);
+        }
+
+        return metadata;
+    }
 
     private static IEnumerable<SafetensorsTensor> Tensors(OutputShard shard) =>
-        shard.Tensors.Select(tensor => new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Source.Shape));
+        shard.Tensors.Select(tensor => new SafetensorsTensor(tensor.Name, tensor.DType, tensor.Shape));
 
     private static string? Text(object value) => value switch
     {
@@ -70,15 +83,4 @@ internal sealed class SafetensorsTarget : ConversionTarget
             Convert.ToString(value, CultureInfo.InvariantCulture),
         _ => null,
     };
-
-    private Dictionary<string, string> Metadata(OutputShard shard)
-    {
-        var metadata = new Dictionary<string, string>(_metadata);
-        if (shard.Ties.Count > 0)
-        {
-            metadata[SafetensorsTies.MetadataKey] = SafetensorsTies.Write(shard.Ties);
-        }
-
-        return metadata;
-    }
 }

@@ -38,7 +38,7 @@ internal sealed class TorchTarget : ConversionTarget
 
     protected override OutputFormat Format => OutputFormat.Torch;
 
-    public override string? Objection(TensorInfo tensor, DType dtype) => TorchWriter.Objection(new TorchTensor(tensor.Name, dtype, tensor.Shape));
+    public override string? Objection(OutputTensor tensor) => TorchWriter.Objection(new TorchTensor(tensor.Name, tensor.DType, tensor.Shape));
 
     // Here ties are tensors like all others.
     public override IEnumerable<string> IndexedNames(OutputShard shard) => base.IndexedNames(shard).Concat(shard.Ties.Keys);
@@ -61,10 +61,10 @@ internal sealed class TorchTarget : ConversionTarget
         var aliases = shard.Ties.ToLookup(tie => tie.Value, tie => tie.Key, StringComparer.Ordinal);
         foreach (var tensor in shard.Tensors)
         {
-            yield return new TorchTensor(tensor.Name, tensor.DType, tensor.Source.Shape);
+            yield return new TorchTensor(tensor.Name, tensor.DType, tensor.Shape);
             foreach (var alias in aliases[tensor.Name])
             {
-                yield return new TorchTensor(alias, tensor.DType, tensor.Source.Shape) { TiedTo = tensor.Name };
+                yield return new TorchTensor(alias, tensor.DType, tensor.Shape) { TiedTo = tensor.Name };
             }
         }
     }

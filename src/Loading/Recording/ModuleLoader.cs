@@ -46,13 +46,13 @@ public sealed class ModuleLoader
         ModulePlan plan, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(plan);
-        if (plan.Module.NamedParameters().FirstOrDefault(entry => !entry.Parameter.IsMeta) is { Parameter: not null } loaded)
+        if (plan.Entries.FirstOrDefault(entry => !entry.Parameter.IsMeta) is { Parameter: not null } loaded)
         {
             throw new InvalidOperationException($"Parameter {loaded.Name} has storage already: a plan is carried out once.");
         }
 
         plan.Reads.ThrowIfTooLarge(checked(plan.ParameterBytes + plan.PassingBytes));
-        using var storage = new ParameterStorage(plan.Module, plan.Reads.Device, cancellationToken);
+        using var storage = new ParameterStorage(plan.Entries, plan.Reads.Device, cancellationToken);
         for (var i = 0; i < plan.Parameters.Length; i++)
         {
             if (!plan.Parameters[i].IsFilled)
@@ -114,7 +114,7 @@ public sealed class ModuleLoader
         options ??= ModuleLoadOptions.Default;
         ModulePlanner.CheckOptions(options);
         using var record = new ModuleRecord(module, options, null);
-        using var storage = new ParameterStorage(module, options.Load.Device, cancellationToken);
+        using var storage = new ParameterStorage([.. module.NamedParameters()], options.Load.Device, cancellationToken);
         for (var i = 0; i < storage.Tensors.Count; i++)
         {
             storage.Clear(i);

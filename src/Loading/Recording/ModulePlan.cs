@@ -12,11 +12,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 public sealed class ModulePlan
 {
-    internal ModulePlan(Module module, ModuleLoadOptions options, LoadPlan reads, ModuleRecord record, long passingBytes)
-    {
+    internal ModulePlan(Module module, ModuleLoadOptions options, LoadPlan reads, long passingBytes) =>
         (Module, Options, Reads, PassingBytes) = (module, options, reads, passingBytes);
-        (Parameters, Unexpected, Skipped) = (record.Parameters, record.Unexpected, record.Skipped);
-    }
 
     /// <summary>The model; stays the caller's.</summary>
     public Module Module { get; }
@@ -33,16 +30,16 @@ public sealed class ModulePlan
     public LoadPlan Reads { get; }
 
     /// <summary>The parameters in the order of the model, and what fills them.</summary>
-    public ImmutableArray<PlannedParameter> Parameters { get; }
+    public ImmutableArray<PlannedParameter> Parameters { get; internal init; } = [];
 
     /// <summary>The required parameters that are not filled, or not wholly.</summary>
     public ImmutableArray<PlannedParameter> Missing => [.. Parameters.Where(parameter => parameter is { IsRequired: true, IsFilled: false })];
 
     /// <summary>The weights that go into no parameter.</summary>
-    public ImmutableArray<string> Unexpected { get; }
+    public ImmutableArray<string> Unexpected { get; internal init; } = [];
 
     /// <summary>The weights that the model knows and has no use for.</summary>
-    public ImmutableArray<SkippedWeight> Skipped { get; }
+    public ImmutableArray<SkippedWeight> Skipped { get; internal init; } = [];
 
     /// <summary>The bytes of all parameters on this rank.</summary>
     public long ParameterBytes => Parameters.Sum(parameter => parameter.ByteLength);
@@ -60,6 +57,9 @@ public sealed class ModulePlan
 
     /// <summary>How many loaders run again when values are there.</summary>
     public int ValueLoaderCount => Calls.Length;
+
+    // The model's parameters that are filled, as Parameters lists them.
+    internal ImmutableArray<(string Name, Parameter Parameter)> Entries { get; init; } = [];
 
     internal FrozenDictionary<int, PassingPiece> Passing { get; init; } = FrozenDictionary<int, PassingPiece>.Empty;
 

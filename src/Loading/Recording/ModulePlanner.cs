@@ -1,26 +1,24 @@
-using System.Collections.Frozen;
-using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Makes a plan: runs the loaders of a model's parameters on the meta device, and turns what they write into pieces to read.</summary>
+/// <summary>Makes a plan: runs the loaders of a model's parameters on the meta device, and keeps what they write.</summary>
 internal static class ModulePlanner
 {
-    // What passes at a time: enough for a few pieces of each lane, and little beside a model. Of a smaller cap on staging memory, a quarter.
-    private const long MaximumPassingBytes = 64L << 20;
-
-    // The least that staging takes (StagingLayout).
-    private const long LeastStagingBytes = 64L << 10;
-
     /// <summary>Makes the plan.</summary>
     /// <exception cref="ArgumentException">An option is none that is possible here.</exception>
     /// <exception cref="InvalidOperationException">A parameter has storage already.</exception>
     /// <exception cref="ModelMismatchException">The checkpoint and the model do not fit.</exception>
+    /// <exception cref="UnsupportedCheckpointException">A part begins or ends among elements that are stored together and kept so.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public static ModulePlan Plan(Module module, Checkpoint checkpoint, ModuleLoadOptions options, CancellationToken cancellationToken)
+    public static ModulePlan Plan(Module module, Checkpoint checkpoint, ModuleLoadOptions options, CancellationToken cancellationToken) =>
+        Record(module, checkpoint, options, cancellationToken).PlanOf();
+
+    /// <summary>Runs the loaders, of which plans for some parameters at a time can be made.</summary>
+    /// <inheritdoc cref="Plan" path="/exception"/>
+    public static RecordedModule Record(Module module, Checkpoint checkpoint, ModuleLoadOptions options, CancellationToken cancellationToken)
     {
         CheckOptions(options);
         foreach (var (name, parameter) in module.NamedParameters())
@@ -32,11 +30,7 @@ internal static class ModulePlanner
         }
 
         using var record = new ModuleRecord(module, options, checkpoint.Path);
-        var passingBytes = Math.Min(MaximumPassingBytes, options.Load.StagingBytes / 4);
-        var pieces = new PieceList(Math.Max(1, passingBytes / 4));
-        var fills = ImmutableArray.CreateBuilder<RecordedFill>();
-        var calls = ImmutableArray.CreateBuilder<LoaderCall>();
-        long valueBytes = 0;
+        var (copies, fills, calls) = (new List<RecordedCopy>(), new List<RecordedFill>(), new List<(LoaderCall Call, long Bytes)>());
         foreach (var weight in CheckpointWeights.Of(checkpoint, options.GgufNames))
         {
             using (weight)
@@ -51,37 +45,18 @@ internal static class ModulePlanner
 
                     if (call.NeedsValues || FillsWhatItCopied(call))
                     {
-                        calls.Add(new LoaderCall(target, weight.Name, weight.Stored!.Info, weight.Stored.Transform));
-                        valueBytes += BytesOf(weight, call);
+                        calls.Add((new LoaderCall(target, weight.Name, weight.Stored!.Info, weight.Stored.Transform), BytesOf(weight, call)));
                     }
                     else
                     {
-                        Add(weight, call, pieces, fills, record);
+                        Add(weight, call, copies, fills, record);
                     }
                 }
             }
         }
 
         record.Check();
-        var (sorted, passing) = pieces.InFileOrder(checkpoint.Files);
-        if (passing.Count == 0)
-        {
-            passingBytes = 0;
-        }
-
-        // What passes is host memory of the cap too where the host is the device.
-        var load = options.Load.Device.IsHost && passingBytes > 0
-            ? options.Load with { StagingBytes = Math.Max(LeastStagingBytes, options.Load.StagingBytes - passingBytes) }
-            : options.Load;
-        var memories = record.Parameters.Select(parameter => parameter.ByteLength).ToImmutableArray();
-        return new ModulePlan(module, options, LoadPlanner.PlanPieces(checkpoint, load with { SlabBytes = 0 }, sorted, memories), record, passingBytes)
-        {
-            Passing = passing.ToFrozenDictionary(),
-            Repeats = pieces.Repeats,
-            Fills = fills.ToImmutable(),
-            Calls = calls.ToImmutable(),
-            ValueBytes = valueBytes,
-        };
+        return new RecordedModule(module, checkpoint, options, record, copies, fills, calls);
     }
 
     /// <summary>Checks what a model's load has no use for.</summary>
@@ -146,7 +121,7 @@ internal static class ModulePlanner
     }
 
     private static void Add(
-        Weight weight, RecordedCall call, PieceList pieces, ImmutableArray<RecordedFill>.Builder fills, ModuleRecord record)
+        Weight weight, RecordedCall call, List<RecordedCopy> copies, List<RecordedFill> fills, ModuleRecord record)
     {
         var info = weight.Stored!.Info;
         foreach (var (write, place) in call.Writes)
@@ -166,7 +141,7 @@ internal static class ModulePlanner
 
             var view = new StoredView(info, [.. source.Shape], source.Strides, source.ByteOffset / source.DType.BlockSize);
             // One element is copied into another whatever their shapes.
-            pieces.Add(new RecordedCopy(view, place.Shape == source.Shape ? place : place with { Shape = source.Shape, Strides = [.. source.Shape.Select(_ => 1L)] }));
+            copies.Add(new RecordedCopy(view, place.Shape == source.Shape ? place : place with { Shape = source.Shape, Strides = [.. source.Shape.Select(_ => 1L)] }));
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
@@ -8,15 +9,15 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal sealed class ParameterStorage : IDisposable
 {
-    private readonly (string Name, Parameter Parameter)[] _parameters;
+    private readonly ImmutableArray<(string Name, Parameter Parameter)> _parameters;
     private readonly Tensor[] _tensors;
     private bool _given;
 
-    /// <summary>Allocates the storage of all parameters, in the order of the model.</summary>
+    /// <summary>Allocates the storage of parameters, in their order.</summary>
     /// <exception cref="DeviceMemoryException">The device has not enough memory; nothing stays allocated.</exception>
-    public ParameterStorage(Module module, Device device, CancellationToken cancellationToken)
+    public ParameterStorage(ImmutableArray<(string Name, Parameter Parameter)> parameters, Device device, CancellationToken cancellationToken)
     {
-        _parameters = [.. module.NamedParameters()];
+        _parameters = parameters;
         _tensors = new Tensor[_parameters.Length];
         try
         {
@@ -42,7 +43,7 @@ internal sealed class ParameterStorage : IDisposable
     /// <summary>Does something with a parameter that sees its storage, which is not its own yet.</summary>
     public void With(Parameter parameter, Action action)
     {
-        var index = Array.FindIndex(_parameters, entry => ReferenceEquals(entry.Parameter, parameter));
+        var index = Enumerable.Range(0, _parameters.Length).First(i => ReferenceEquals(_parameters[i].Parameter, parameter));
         var before = parameter.Exchange(_tensors[index]);
         try
         {
