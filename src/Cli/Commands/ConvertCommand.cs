@@ -1,13 +1,15 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
 /// <summary>Writes a checkpoint as safetensors, GGUF, a PyTorch file (.pt) or an archive of NumPy arrays (.npz), in another dtype and other shards.</summary>
-internal sealed class ConvertCommand : CommandBase
+internal sealed partial class ConvertCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly Argument<string> _output = new("OUT")
@@ -32,6 +34,7 @@ internal sealed class ConvertCommand : CommandBase
     };
 
     private readonly Option<string> _device = DeviceOption.Create("The device that converts.");
+    private readonly ModelArguments _model = new("Write the share that --rank has of N tensor-parallel ranks: of each tensor by its name, or with --model of each parameter.");
     private readonly Option<bool> _force = new("--force") { Description = "Replace the output if it exists; a folder only where it has nothing but a checkpoint in it." };
 
     /// <inheritdoc/>
@@ -40,8 +43,9 @@ internal sealed class ConvertCommand : CommandBase
     /// <inheritdoc/>
     protected override string Description =>
         "Writes a checkpoint as safetensors, GGUF, a PyTorch file or an archive of NumPy arrays: in another dtype, in one file or in shards, with the tensors that are chosen. "
-        + "Streams, so that memory does not grow with the model. Names and metadata are carried over as they are, which makes no model "
-        + "for one program out of another's.";
+        + "Streams, so that memory does not grow with the model. Names and metadata are carried over as they are, unless --map gives other names, which makes no model "
+        + "for one program out of another's. With --model, what is written are the parameters as the architecture lays them out, as they are loaded and before a quantisation "
+        + "method changes them, in safetensors. The configuration that is carried along stays that of the whole model, also with --tp.";
 
     /// <inheritdoc/>
     public override string Example => "convert models/llama models/llama-fp8 --dtype f8_e4m3 --max-shard-size 2GB";
@@ -57,6 +61,7 @@ internal sealed class ConvertCommand : CommandBase
         command.Add(_duplicateTies);
         command.Add(_device);
         command.Add(_force);
+        _model.AddTo(command);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -64,11 +69,11 @@ internal sealed class ConvertCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        var options = Options(parsed, console);
+        _model.Check(parsed, mapsTensors: true);
         var output = parsed.GetValue(_output)!;
         if (CheckpointConverter.IsFolder(output))
         {
-            if (options.Overwrite)
+            if (parsed.GetValue(_force))
             {
                 OutputFolder.ThrowIfOthersWouldGo(output);
             }
@@ -78,10 +83,19 @@ internal sealed class ConvertCommand : CommandBase
             }
         }
 
+        return _model.IsAsked(parsed)
+            ? await ConvertModelAsync(parsed, console, output, cancellationToken).ConfigureAwait(false)
+            : await ConvertTensorsAsync(parsed, console, output, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<int> ConvertTensorsAsync(ParseResult parsed, CommandConsole console, string output, CancellationToken cancellationToken)
+    {
+        var options = Options(parsed, console);
         var checkpoint = await Checkpoint.OpenAsync(parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);
         await using (checkpoint.ConfigureAwait(false))
         {
             WriteWarnings(console, checkpoint.Warnings);
+            options = options with { Names = await ReadNamesAsync(parsed, checkpoint, cancellationToken).ConfigureAwait(false) };
             if (parsed.GetValue(_device) == DeviceCatalog.Auto && ConvertsAny(checkpoint, options))
             {
                 options = options with { Device = DeviceOption.Open(console, DeviceCatalog.Auto) };
@@ -90,6 +104,7 @@ internal sealed class ConvertCommand : CommandBase
             var result = await ProgressDisplay
                 .RunAsync(console, "converting", progress => ConvertAsync(checkpoint, output, options, progress, cancellationToken)).ConfigureAwait(false);
             _checkpoint.WarnIfNothingChosen(console, result.Tensors, checkpoint.Tensors.Length);
+            _model.WarnIfNothingIsSplit(console, options.TensorParallel, result.SlicedTensors, result.Tensors, "has");
             if (result.ConvertedTensors > 0 && checkpoint.Config?.QuantizationMethod is { } method)
             {
                 console.Warn(
@@ -113,7 +128,7 @@ internal sealed class ConvertCommand : CommandBase
     {
         // A GPU takes seconds to open: the best device is looked for when it is known that there is something to convert.
         var device = parsed.GetValue(_device)!;
-        var options = new ConversionOptions
+        return new ConversionOptions
         {
             Format = parsed.GetValue(_format) is { } keyword ? Array.Find(Enum.GetValues<OutputFormat>(), format => format.Keyword == keyword) : null,
             DType = DTypeOption.Parse(parsed.GetValue(_dtype)!),
@@ -121,15 +136,28 @@ internal sealed class ConvertCommand : CommandBase
             DuplicateTies = parsed.GetValue(_duplicateTies),
             Device = DeviceOption.Open(console, device == DeviceCatalog.Auto ? DeviceOption.Host : device),
             Overwrite = parsed.GetValue(_force),
+            MaximumShardBytes = MaximumShardBytes(parsed),
+            // What is written is one rank's, which has to be known.
+            TensorParallel = _model.Parallel(parsed, orFirst: false),
         };
-        if (parsed.GetValue(_maximumShardSize) is not { } size)
+    }
+
+    private long? MaximumShardBytes(ParseResult parsed) =>
+        parsed.GetValue(_maximumShardSize) is not { } size ? null
+        : Sizes.TryParse(size, out var bytes) ? bytes
+        : throw new UsageException($"{_maximumShardSize.Name} takes a size such as 2GB, not '{size}'.");
+
+    // What a map of a GGUF file's names says is how its tensors become a model's, which takes more than other names.
+    private async Task<WeightNameMapper?> ReadNamesAsync(ParseResult parsed, Checkpoint checkpoint, CancellationToken cancellationToken)
+    {
+        if (_model.Map(parsed) is not { } file)
         {
-            return options;
+            return null;
         }
 
-        return Sizes.TryParse(size, out var bytes)
-            ? options with { MaximumShardBytes = bytes }
-            : throw new UsageException($"{_maximumShardSize.Name} takes a size such as 2GB, not '{size}'.");
+        return checkpoint.Files[0].Header is GgufHeader
+            ? throw new UsageException("--map of a GGUF checkpoint says how its tensors become a model's parameters: give --model too, which lays these out.")
+            : await WeightNameMapper.ReadAsync(file, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 
     // What the converter refuses among the options is what the user typed.
@@ -160,7 +188,6 @@ internal sealed class ConvertCommand : CommandBase
 
     private static void WarnOfWhatTheFormatHasNot(CommandConsole console, ConversionResult result)
     {
-        const int shown = 3;
         var format = result.Format.DisplayName;
         if (result.DuplicatedTensors > 0)
         {
@@ -177,13 +204,19 @@ internal sealed class ConvertCommand : CommandBase
                 + $"and seen several times {(result.SeparatedTensors == 1 ? "takes" : "take")} {Sizes.Format(result.SeparatedBytes)} more.");
         }
 
-        if (!result.OmittedMetadata.IsEmpty)
+        WarnOfOmittedMetadata(console, result.OmittedMetadata, result.Format);
+    }
+
+    private static void WarnOfOmittedMetadata(CommandConsole console, ImmutableArray<string> omitted, OutputFormat format)
+    {
+        const int shown = 3;
+        if (!omitted.IsEmpty)
         {
-            var names = string.Join(", ", result.OmittedMetadata.Take(shown).Select(Quoted.Name));
-            var more = result.OmittedMetadata.Length > shown ? $" and {result.OmittedMetadata.Length - shown} more" : "";
+            var names = string.Join(", ", omitted.Take(shown).Select(Quoted.Name));
+            var more = omitted.Length > shown ? $" and {omitted.Length - shown} more" : "";
             console.Warn(
-                $"{(result.OmittedMetadata.Length == 1 ? "one metadata entry has" : $"{Sizes.Count(result.OmittedMetadata.Length)} metadata entries have")} "
-                + $"no place in {result.Format.OneFile} and {(result.OmittedMetadata.Length == 1 ? "is" : "are")} left out: {names}{more}.");
+                $"{(omitted.Length == 1 ? "one metadata entry has" : $"{Sizes.Count(omitted.Length)} metadata entries have")} "
+                + $"no place in {format.OneFile} and {(omitted.Length == 1 ? "is" : "are")} left out: {names}{more}.");
         }
     }
 
@@ -243,7 +276,9 @@ internal sealed class ConvertCommand : CommandBase
                 result.OmittedMetadata,
                 result.SeparatedTensors > 0 ? result.SeparatedTensors : null,
                 result.SeparatedTensors > 0 ? result.SeparatedBytes : null,
-                result.UnscaledTensors.IsEmpty ? null : result.UnscaledTensors);
+                result.UnscaledTensors.IsEmpty ? null : result.UnscaledTensors,
+                options.TensorParallel is { } rank ? new PlannedRank(rank.WorldSize, rank.Rank) : null,
+                options.TensorParallel is null ? null : result.SlicedTensors);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.ConvertDocument);
             return;
         }
@@ -254,9 +289,11 @@ internal sealed class ConvertCommand : CommandBase
             $"{Quoted.Plain(result.Output)}: {Sizes.Count(result.Tensors, "tensor")}{ties}, {Sizes.Format(result.BytesRead)} read, "
             + $"{Sizes.Format(result.BytesWritten)} written"
             + (options.DType is null ? " as stored" : $", {Sizes.Count(result.ConvertedTensors)} converted to {dtype}")
+            + (options.TensorParallel is { } parallel ? $", {Sizes.Count(result.SlicedTensors)} of them shares of rank {parallel.Rank} of {parallel.WorldSize}" : "")
             + $", in {Sizes.Count(result.WeightFiles.Length, "file")}{carried}");
-        console.Out.WriteLine(
-            $"{seconds:0.0} s, {result.BytesRead / seconds / 1e9:0.00} GB/s read, {result.BytesWritten / seconds / 1e9:0.00} GB/s written, "
-            + $"peak memory {Sizes.Format(PeakMemory.Read())}");
+        WriteRates(console, seconds, result.BytesRead, result.BytesWritten);
     }
+
+    private static void WriteRates(CommandConsole console, double seconds, long bytesRead, long bytesWritten) => console.Out.WriteLine(
+        $"{seconds:0.0} s, {bytesRead / seconds / 1e9:0.00} GB/s read, {bytesWritten / seconds / 1e9:0.00} GB/s written, peak memory {Sizes.Format(PeakMemory.Read())}");
 }

@@ -237,13 +237,22 @@ internal sealed class ModelArguments
     }
 
     /// <summary>Warns where ranks are asked for and no name is one that is split: that is a slip more often than a wish.</summary>
-    public void WarnIfNothingIsSplit(CommandConsole console, LoadPlan plan)
+    public void WarnIfNothingIsSplit(CommandConsole console, LoadPlan plan) =>
+        WarnIfNothingIsSplit(console, plan.Options.TensorParallel, plan.SlicedCount, plan.Tensors.Length, "loads");
+
+    /// <summary>Warns where ranks are asked for and no name is one that is split.</summary>
+    /// <param name="console">Where the warning goes.</param>
+    /// <param name="parallel">What is asked for; null for no ranks.</param>
+    /// <param name="sliced">How many tensors are split.</param>
+    /// <param name="tensors">How many there are.</param>
+    /// <param name="verb">What a rank does with its share.</param>
+    public void WarnIfNothingIsSplit(CommandConsole console, TensorParallel? parallel, int sliced, int tensors, string verb)
     {
-        if (plan.Options.TensorParallel?.WorldSize > 1 && plan.SlicedCount == 0 && plan.Tensors.Length > 0)
+        if (parallel?.WorldSize > 1 && sliced == 0 && tensors > 0)
         {
-            console.Warn(plan.Tensors.Length == 1
-                ? $"the only tensor has no name that {_worldSize.Name} splits: every rank loads all of it."
-                : $"none of the {Sizes.Count(plan.Tensors.Length)} tensors has a name that {_worldSize.Name} splits: every rank loads all of them.");
+            console.Warn(tensors == 1
+                ? $"the only tensor has no name that {_worldSize.Name} splits: every rank {verb} all of it."
+                : $"none of the {Sizes.Count(tensors)} tensors has a name that {_worldSize.Name} splits: every rank {verb} all of them.");
         }
     }
 

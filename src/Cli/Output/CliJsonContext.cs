@@ -13,6 +13,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(HashDocument))]
 [JsonSerializable(typeof(DiffDocument))]
 [JsonSerializable(typeof(ShowDocument))]
+[JsonSerializable(typeof(ModelConvertDocument))]
 [JsonSerializable(typeof(LoadDocument))]
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(ModelDocument))]

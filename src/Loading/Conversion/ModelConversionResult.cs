@@ -25,12 +25,8 @@ public sealed record ModelConversionResult(
     ImmutableArray<string> OmittedMetadata,
     TimeSpan Elapsed)
 {
-    /// <summary>Parameters that nothing fills, or not wholly, as they are written: what is missing of them is 0.</summary>
-    public required ImmutableArray<PlannedParameter> Missing { get; init; }
-
-    /// <summary>Tensors that go into no parameter.</summary>
-    public required ImmutableArray<string> Unexpected { get; init; }
-
-    /// <summary>Tensors that the model knows and has no use for.</summary>
-    public required ImmutableArray<SkippedWeight> Skipped { get; init; }
+    /// <summary>
+    /// What went where, as a load of all parameters at once would be planned: which weights fill each, what is missing of them, which is 0 where they are written, and what was left over.
+    /// </summary>
+    public required ModulePlan Plan { get; init; }
 }

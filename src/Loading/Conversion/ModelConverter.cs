@@ -47,6 +47,8 @@ public static class ModelConverter
         Check(options, output);
         var started = Stopwatch.GetTimestamp();
         var recorded = ModulePlanner.Record(module, checkpoint, options.Load, cancellationToken);
+        // Of all at once, so that what cannot be cut out is refused before anything is written.
+        var plan = recorded.PlanOf();
         var isFolder = CheckpointConverter.IsFolder(output);
         var conversion = new ModelConversion(recorded, options, isFolder);
         ImmutableArray<string> weights, carried = [];
@@ -75,9 +77,7 @@ public static class ModelConverter
             [.. conversion.OmittedMetadata],
             Stopwatch.GetElapsedTime(started))
         {
-            Missing = [.. recorded.Parameters.Where(parameter => parameter is { IsRequired: true, IsFilled: false })],
-            Unexpected = recorded.Unexpected,
-            Skipped = recorded.Skipped,
+            Plan = plan,
         };
     }
 
