@@ -21,7 +21,8 @@ public static class DefaultDType
     {
         if (!Codecs.Targets.Contains(dtype))
         {
-            throw new ArgumentException($"{dtype.Name} cannot be the default: only {string.Join(", ", Codecs.Targets.Select(target => target.Name))} can.", nameof(dtype));
+            throw new ArgumentException(
+                $"{dtype.Name} cannot be the default: only {string.Join(", ", Codecs.Targets.Select(target => target.Name))} can.", nameof(dtype));
         }
 
         var scope = new Scope(Scoped.Value);
