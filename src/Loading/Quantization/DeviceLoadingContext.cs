@@ -14,11 +14,10 @@ namespace IlgpuLoader.Loading;
 public sealed class DeviceLoadingContext : IDisposable
 {
     private readonly Module _module;
-    private readonly Device _device;
     private readonly Dictionary<string, HostDevice> _moved = new(StringComparer.Ordinal);
     private bool _disposed;
 
-    private DeviceLoadingContext(Module module, Device device) => (_module, _device) = (module, device);
+    private DeviceLoadingContext(Module module) => _module = module;
 
     /// <summary>Brings the parameters of a module, and of those below it, from the host to a device.</summary>
     /// <param name="module">The module.</param>
@@ -29,7 +28,7 @@ public sealed class DeviceLoadingContext : IDisposable
     {
         ArgumentNullException.ThrowIfNull(module);
         ArgumentNullException.ThrowIfNull(device);
-        var context = new DeviceLoadingContext(module, device);
+        var context = new DeviceLoadingContext(module);
         if (device.IsHost)
         {
             return context;
