@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+
 namespace IlgpuLoader.Formats.Torch;
 
 /// <summary>
@@ -30,7 +32,7 @@ internal sealed class TorchFindings(CheckpointFile file, long maximumBytes)
     public IReadOnlyDictionary<string, object> Metadata => _metadata;
 
     /// <summary>The devices that storages were on which were not in host memory, by where the storage begins in the file.</summary>
-    public IReadOnlyDictionary<long, string> Locations => _locations;
+    public IReadOnlyDictionary<long, string> Locations => _locations.Count == 0 ? ReadOnlyDictionary<long, string>.Empty : _locations;
 
     /// <summary>Bytes that the pickle itself holds, to be put behind the file.</summary>
     public IReadOnlyList<IByteSource> Sections => _sections;

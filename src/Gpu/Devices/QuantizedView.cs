@@ -41,19 +41,12 @@ public readonly record struct QuantizedView(
             throw new ArgumentException($"A dimension of {result} is larger than {MostRows}, as far as rows and columns are counted: dequantise it in parts.", nameof(destination));
         }
 
-        var view = Scheme switch
+        return Scheme switch
         {
             BlockScaledScheme blocks => CheckedBlocks(blocks, destination),
             GptqScheme gptq => CheckedGptq(gptq, destination, result),
             _ => throw new ArgumentException($"{Scheme.GetType().Name} is not known here.", nameof(destination)),
         };
-        foreach (var part in view.Views)
-        {
-            TensorLayout.CheckWithin(part);
-        }
-
-        TensorLayout.CheckWithin(destination);
-        return view;
     }
 
     private QuantizedView CheckedBlocks(BlockScaledScheme scheme, in StridedView destination)

@@ -43,7 +43,7 @@ internal static unsafe class HostDequantization
     internal static void RunBlocks(BlockScaledScheme scheme, in QuantizedView source, in StridedView destination, bool inVectors)
     {
         var body = SchemeBodies.Of(scheme, source);
-        var rows = new BlockRows(
+        var rows = new ScaledRows(
             body,
             Codecs.Of(source.Payload.DType),
             Address(source.Payload),
@@ -110,7 +110,7 @@ internal static unsafe class HostDequantization
         }
     }
 
-    private sealed record BlockRows(
+    private sealed record ScaledRows(
         BlockScaledBody Body, Codec Codec, nint Payload, nint Scales, nint Zeros, nint Destination, DType Target, int BlockColumns)
     {
         public void DecodeSegments(long row)

@@ -14,7 +14,10 @@ internal sealed partial class IlgpuStream
         foreach (var view in views.Views)
         {
             _ = Own(view.Memory);
+            TensorLayout.CheckWithin(view);
         }
+
+        TensorLayout.CheckWithin(destination);
 
         if (destination.Shape.ElementCount == 0)
         {

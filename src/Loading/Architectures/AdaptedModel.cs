@@ -48,12 +48,8 @@ internal sealed class AdaptedModel : Module
             return WeightRoute.Skip("for this task the model has no output head");
         }
 
-        if (base.Route(name) is { IsUnknown: false } own)
-        {
-            return own;
-        }
-
         var route = _inner.Route(name);
+        route = route.IsUnknown ? base.Route(name) : route;
         return route.IsUnknown && Children.ContainsKey("model") ? _inner.Route($"model.{name}") : route;
     }
 

@@ -16,16 +16,15 @@ internal sealed record DecoderSizes(
     /// <param name="fields">The configuration.</param>
     /// <param name="keyValueHeads">The family's <c>num_key_value_heads</c> where the field is missing; null for as many as query heads, which null in the file always means.</param>
     /// <param name="headSize">The family's <c>head_dim</c> where the field is missing; null for the hidden size over the heads.</param>
-    /// <param name="headSizeField">The field of a head's size; null for families that have none.</param>
     /// <param name="isTied">The family's <c>tie_word_embeddings</c> where the field is missing.</param>
     /// <param name="splitsIntermediate">Whether ranks share the features within the feed-forward network.</param>
     public static DecoderSizes Read(
-        ConfigFields fields, long? keyValueHeads = null, long? headSize = null, string? headSizeField = "head_dim", bool isTied = false, bool splitsIntermediate = true)
+        ConfigFields fields, long? keyValueHeads = null, long? headSize = null, bool isTied = false, bool splitsIntermediate = true)
     {
         var hidden = fields.Number("hidden_size");
         var heads = fields.Number("num_attention_heads");
         var keyValue = fields.Number("num_key_value_heads", keyValueHeads ?? heads, heads);
-        var size = fields.HeadSize(hidden, heads, headSizeField, headSize);
+        var size = fields.HeadSize(hidden, heads, missing: headSize);
         var intermediate = fields.Number("intermediate_size");
         fields.CheckHeads(heads, keyValue, size);
         if (splitsIntermediate)

@@ -118,7 +118,7 @@ internal sealed class GenericModel : Module
             whole.With(slice.Dimension, slice.Length),
             (parameter, weight, shard) =>
             {
-                var mismatch = new Mismatch(parameter, weight, shard, parallel);
+                var mismatch = new WeightMismatch(parameter, weight, shard, parallel);
                 if (weight.Shape != whole)
                 {
                     throw mismatch.Of($"a shape of {whole} was expected over all ranks");

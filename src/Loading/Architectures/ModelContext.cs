@@ -91,10 +91,19 @@ public sealed record ModelContext
 
     private sealed class Scope(ModelContext context, string prefix, Scope? outer) : IDisposable
     {
+        private bool _isOver;
+
         public ModelContext Context => context;
 
         public string Prefix => prefix;
 
-        public void Dispose() => CurrentScope.Value = outer;
+        public void Dispose()
+        {
+            if (!_isOver)
+            {
+                _isOver = true;
+                CurrentScope.Value = outer;
+            }
+        }
     }
 }

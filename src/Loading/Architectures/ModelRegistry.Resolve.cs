@@ -127,7 +127,7 @@ public sealed partial class ModelRegistry
 
         if (map.ValueKind != JsonValueKind.Object)
         {
-            throw Invalid("auto_map", map);
+            throw Invalid("auto_map", map, "an object of names is expected");
         }
 
         // Others, such as a tokenizer's list of two, are not asked for.
@@ -136,12 +136,10 @@ public sealed partial class ModelRegistry
             return false;
         }
 
-        return custom.ValueKind == JsonValueKind.String && IsClassReference(custom.GetString()!) ? true : throw Invalid("auto_map: AutoModel", custom);
+        return custom.ValueKind == JsonValueKind.String && IsClassReference(custom.GetString()!) ? true : throw Invalid("auto_map: AutoModel", custom, "\"module.Class\" or \"repository--module.Class\" is expected");
 
-        InvalidCheckpointException Invalid(string field, JsonElement value) => new(
-            CheckpointErrorCode.ConfigInvalid,
-            config.Path,
-            $"{field}: it is {Quoted.Name(value.GetRawText())}; {(value.ValueKind == JsonValueKind.Object || field == "auto_map" ? "an object of names is expected" : "\"module.Class\" or \"repository--module.Class\" is expected")}.");
+        InvalidCheckpointException Invalid(string field, JsonElement value, string expected) =>
+            new(CheckpointErrorCode.ConfigInvalid, config.Path, $"{field}: it is {Quoted.Name(value.GetRawText())}; {expected}.");
     }
 
     private static bool IsClassReference(string reference)

@@ -13,7 +13,7 @@ internal static class Phi3Architecture
 
     /// <summary>The kind of model.</summary>
     public static ModelClass Phi3 { get; } = new(
-        "Phi3ForCausalLM", (context, prefix) => DecoderBuilder.BuildGated(context, prefix, Packed, DecoderSizes.Read(new ConfigFields(context), headSizeField: null)))
+        "Phi3ForCausalLM", (context, prefix) => DecoderBuilder.BuildGated(context, prefix, Packed, DecoderSizes.Read(new ConfigFields(context))))
     {
         PackedModules = Packed,
     };

@@ -11,7 +11,7 @@ internal static class QwenArchitecture
     public static ModelClass Qwen2 { get; } = new(
         "Qwen2ForCausalLM",
         (context, prefix) => DecoderBuilder.BuildGated(
-            context, prefix, Packed, DecoderSizes.Read(new ConfigFields(context), keyValueHeads: 32, headSizeField: null), hasBias: true))
+            context, prefix, Packed, DecoderSizes.Read(new ConfigFields(context), keyValueHeads: 32), hasBias: true))
     {
         PackedModules = Packed,
     };

@@ -1,4 +1,5 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -14,13 +15,14 @@ public static class DefaultDType
     public static DType Current => Scoped.Value ?? DType.F32;
 
     /// <summary>Sets the dtype until the scope is disposed: <c>using (DefaultDType.Use(DType.BF16))</c>. Then the one before counts again, also where an exception ends the scope.</summary>
-    /// <param name="dtype">A floating-point type whose elements stand alone.</param>
+    /// <param name="dtype">A floating-point type that values are converted to (<see cref="Codecs.Targets"/>).</param>
     /// <exception cref="ArgumentException">It is another type.</exception>
     public static IDisposable Use(DType dtype)
     {
-        if (dtype.Kind != DTypeKind.Float || dtype.IsSubByte)
+        if (!Codecs.Targets.Contains(dtype))
         {
-            throw new ArgumentException($"{dtype.Name} cannot be the default: only floating-point types of whole bytes can.", nameof(dtype));
+            throw new ArgumentException(
+                $"{dtype.Name} cannot be the default: only {string.Join(", ", Codecs.Targets.Select(target => target.Name))} can.", nameof(dtype));
         }
 
         var scope = new Scope(Scoped.Value);

@@ -27,7 +27,8 @@ internal sealed class DummyFilling(ulong seed, float low, float high)
 
         foreach (var write in Record(name, parameter, whole))
         {
-            using var place = new Tensor(parameter.Data.Memory, parameter.DType, write.Destination.Shape, write.Destination.Strides, write.Destination.ByteOffset);
+            var (_, dtype, shape, strides, offset) = write.Destination;
+            using var place = new Tensor(parameter.Data.Memory, dtype, shape, strides, offset);
             if (write.Source is { } source)
             {
                 Fill(place, source.ByteOffset / source.DType.BlockSize, source.Strides);
@@ -48,7 +49,8 @@ internal sealed class DummyFilling(ulong seed, float low, float high)
     private static IReadOnlyList<RecordedWrite> Record(string name, Parameter parameter, Shape whole)
     {
         using var memory = MetaDevice.Shared.Allocate(parameter.Data.Memory.Length);
-        using var twin = new Parameter(new Tensor(memory, parameter.DType, parameter.Shape, parameter.Data.Strides, parameter.Data.ByteOffset)) { Name = name };
+        var data = parameter.Data;
+        using var twin = new Parameter(new Tensor(memory, data.DType, data.Shape, data.Strides, data.ByteOffset)) { Name = name };
         foreach (var (key, value) in parameter.Attributes)
         {
             twin.Attributes.Add(key, value);
@@ -70,7 +72,9 @@ internal sealed class DummyFilling(ulong seed, float low, float high)
         catch (ValuesRequiredException exception)
         {
             throw new InvalidOperationException(
-                $"The loader of {Quoted.Name(name)} asks for values, so that its share of the whole of shape {whole} is not known; leave {nameof(Parameter.WholeShape)} as it is.", exception);
+                $"The loader of {Quoted.Name(name)} asks for values, so that its share of the whole of shape {whole} is not known; "
+                + $"leave {nameof(Parameter.WholeShape)} as it is.",
+                exception);
         }
 
         return recorder.ElementCount == parameter.Shape.ElementCount

@@ -59,7 +59,9 @@ public static class DummyWeights
     {
         if (tensor.Device.Kind == DeviceKind.Meta)
         {
-            return skipsMeta ? false : throw new ArgumentException($"{Quoted.Name(name)}, {tensor}, has no storage to put values into; load or allocate it first.", nameof(name));
+            return skipsMeta
+                ? false
+                : throw new ArgumentException($"{Quoted.Name(name)}, {tensor}, has no storage to put values into; load or allocate it first.", nameof(name));
         }
 
         if (tensor.DType.Kind != DTypeKind.Float)
@@ -67,6 +69,9 @@ public static class DummyWeights
             return false;
         }
 
-        return Codecs.Targets.Contains(tensor.DType) ? true : throw new ArgumentException($"{Quoted.Name(name)}, {tensor}, cannot be given values: nothing is converted to {tensor.DType.Name}.", nameof(name));
+        return Codecs.Targets.Contains(tensor.DType)
+            ? true
+            : throw new ArgumentException(
+                $"{Quoted.Name(name)}, {tensor}, cannot be given values: nothing is converted to {tensor.DType.Name}.", nameof(name));
     }
 }

@@ -1,25 +1,33 @@
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>The names that checkpoints give to the scales and zero points of a quantised key and value cache, and those that models give (vLLM's <c>maybe_remap_kv_scale_name</c>). Safe for any thread.</summary>
-public static partial class KvScaleNames
+/// <summary>
+/// The names that checkpoints give to the scales and zero points of a quantised key and value cache, and those that models give
+/// (vLLM's <c>maybe_remap_kv_scale_name</c>). Safe for any thread.
+/// </summary>
+public static class KvScaleNames
 {
     private const string Deprecated = ".kv_scale";
 
-    private static readonly ImmutableArray<string> Suffixes = [".k_scale", ".v_scale", ".q_scale", ".k_zero_point", ".v_zero_point", ".q_zero_point"];
+    // Stands for where a model has its attention.
+    private const string Attention = "{attention}";
 
-    // In the order in which they are tried; {0} is where a model has its attention.
-    private static readonly ImmutableArray<(Regex Pattern, string Replacement)> Patterns =
+    // What names end with and what takes its place, in the order in which vLLM's patterns are tried.
+    private static readonly ImmutableArray<(string End, string Replacement)> Ends =
     [
-        (ModelOpt(), ".self_attn.{0}.${kind}_scale"),
-        (PackedProjection(), ".self_attn.attn.${kind}_scale"),
-        (QwenExperts(), ".self_attn.attn.${kind}_scale"),
-        (Nemotron(), ".mixer.attn.${kind}_scale"),
-        (Scale(), ".attn.${kind}_scale"),
-        (ZeroPoint(), ".attn.${kind}_zero_point"),
+        // ModelOpt.
+        .. Pairs().Select(pair => ($".self_attn.{pair.Projection}_proj.{pair.Kind}_scale", $".self_attn.{Attention}.{pair.Kind}_scale")),
+        // Query, key and value in one.
+        .. "kv".Select(kind => ($".self_attn.qkv_proj.{kind}_scale", $".self_attn.attn.{kind}_scale")),
+        // Mixtures of experts of Qwen3.
+        .. "kv".Select(kind => ($".self_attn.qkqkv_proj.{kind}_scale", $".self_attn.attn.{kind}_scale")),
+        // Nemotron-H.
+        .. Pairs().Select(pair => ($".mixer.{pair.Projection}_proj.{pair.Kind}_scale", $".mixer.attn.{pair.Kind}_scale")),
+        // All others.
+        .. "qkv".Select(kind => ($".{kind}_scale", $".attn.{kind}_scale")),
+        .. "qkv".Select(kind => ($".{kind}_zero_point", $".attn.{kind}_zero_point")),
     ];
 
     /// <summary>Finds the parameter that a scale or zero point of a checkpoint goes into.</summary>
@@ -35,24 +43,22 @@ public static partial class KvScaleNames
         if (name.EndsWith(Deprecated, StringComparison.Ordinal))
         {
             warnings.WarnOnce(
-                "The checkpoint has kv_scale, which is deprecated in favour of separate k_scale and v_scale tensors, and will not be read for ever. It is loaded as k_scale, "
-                + "and k_scale stands for v_scale too.");
+                "The checkpoint has kv_scale, which is deprecated in favour of separate k_scale and v_scale tensors, and will not be read "
+                + "for ever. It is loaded as k_scale, and k_scale stands for v_scale too.");
+            // At each place, as the reference does it.
             return Find(name, name.Replace(Deprecated, ".attn.k_scale", StringComparison.Ordinal), "kv_scale", parameterNames, warnings);
         }
 
-        if (!Suffixes.Any(suffix => name.EndsWith(suffix, StringComparison.Ordinal)))
+        foreach (var (end, replacement) in Ends)
         {
-            return name;
-        }
-
-        foreach (var (pattern, replacement) in Patterns)
-        {
-            if (pattern.IsMatch(name))
+            if (name.EndsWith(end, StringComparison.Ordinal))
             {
-                // Of models with multi-head latent attention; as in vLLM, the first pattern only knows it.
-                var attention = parameterNames.Any(parameter => parameter.Contains("mla_attn", StringComparison.Ordinal)) ? "mla_attn.mla_attn" : "attn";
-                var target = pattern.Replace(name, replacement.Replace("{0}", attention, StringComparison.Ordinal));
-                return Find(name, target, name[(name.LastIndexOf('.') + 1)..], parameterNames, warnings);
+                // Multi-head latent attention, which only the first pattern knows.
+                var isLatent = replacement.Contains(Attention, StringComparison.Ordinal)
+                    && parameterNames.Any(parameter => parameter.Contains("mla_attn", StringComparison.Ordinal));
+                var behind = replacement.Replace(Attention, isLatent ? "mla_attn.mla_attn" : "attn", StringComparison.Ordinal);
+                var kind = name[(name.LastIndexOf('.') + 1)..];
+                return Find(name, string.Concat(name.AsSpan(0, name.Length - end.Length), behind), kind, parameterNames, warnings);
             }
         }
 
@@ -67,26 +73,11 @@ public static partial class KvScaleNames
         }
 
         warnings.WarnOnce(
-            $"The checkpoint has {kind} (for example {Quoted.Name(name)}), but the model has no parameter of the expected name (for example {Quoted.Name(target)}): {kind} is not loaded.");
+            $"The checkpoint has {kind} (for example {Quoted.Name(name)}), but the model has no parameter of the expected name "
+            + $"(for example {Quoted.Name(target)}): {kind} is not loaded.");
         return null;
     }
 
-    // Ends are \z and not $, which .NET like Python also finds before a last line feed; no name ends with a suffix and has one.
-    [GeneratedRegex(@"\.self_attn\.[kv]_proj\.(?<kind>[kv])_scale\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex ModelOpt();
-
-    [GeneratedRegex(@"\.self_attn\.qkv_proj\.(?<kind>[kv])_scale\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex PackedProjection();
-
-    [GeneratedRegex(@"\.self_attn\.qkqkv_proj\.(?<kind>[kv])_scale\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex QwenExperts();
-
-    [GeneratedRegex(@"\.mixer\.[kv]_proj\.(?<kind>[kv])_scale\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Nemotron();
-
-    [GeneratedRegex(@"\.(?<kind>[qkv])_scale\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Scale();
-
-    [GeneratedRegex(@"\.(?<kind>[qkv])_zero_point\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex ZeroPoint();
+    // The scale of keys may be with the projection of values, and is then still that of keys.
+    private static IEnumerable<(char Projection, char Kind)> Pairs() => "kv".SelectMany(projection => "kv".Select(kind => (projection, kind)));
 }

@@ -22,7 +22,8 @@ public sealed class ParamMapping
         {
             if (name is null || parts.IsDefault || !_packed.TryAdd(name, parts))
             {
-                throw new ArgumentException($"The packed module {Quoted.Name(name ?? "")} {(name is null || parts.IsDefault ? "has no name or no list of parts" : "is there twice")}.", nameof(packed));
+                var problem = name is null || parts.IsDefault ? "has no name or no list of parts" : "is there twice";
+                throw new ArgumentException($"The packed module {Quoted.Name(name ?? "")} {problem}.", nameof(packed));
             }
 
             if (parts is [var only] && only == name)

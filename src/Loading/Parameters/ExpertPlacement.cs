@@ -21,7 +21,9 @@ public sealed class ExpertPlacement
             if (place < -1 || place >= local || (place >= 0 && taken[place]))
             {
                 throw new ArgumentException(
-                    $"Expert {expert} has place {place}; the places of {local} experts on this rank are 0 to {local - 1}, each once, and -1 means another rank.", nameof(localOf));
+                    $"Expert {expert} has place {place}; the places of {local} experts on this rank are 0 to {local - 1}, each once, "
+                    + "and -1 means another rank.",
+                    nameof(localOf));
             }
 
             if (place >= 0)

@@ -11,7 +11,7 @@ internal sealed class ExpertsLoader(ExpertPlacement placement, LinearLayout layo
 
     public void Load(Parameter parameter, Weight weight, ShardId shard)
     {
-        var mismatch = new Mismatch(parameter, weight, shard, layout.Parallel);
+        var mismatch = new WeightMismatch(parameter, weight, shard, layout.Parallel);
         if (parameter.Shape.Rank == 0 || parameter.Shape[0] != placement.LocalExperts.Length)
         {
             throw mismatch.Of($"the parameter does not have the {placement.LocalExperts.Length} experts of this rank in dimension 0");
@@ -40,11 +40,11 @@ internal sealed class ExpertsLoader(ExpertPlacement placement, LinearLayout layo
         for (var local = 0; local < placement.LocalExperts.Length; local++)
         {
             var part = shard with { Expert = placement.LocalExperts[local] };
-            LoadExpert(parameter, weight.Select(0, placement.LocalExperts[local]), part, local, new Mismatch(parameter, weight, part, layout.Parallel));
+            LoadExpert(parameter, weight.Select(0, placement.LocalExperts[local]), part, local, new WeightMismatch(parameter, weight, part, layout.Parallel));
         }
     }
 
-    private void LoadExpert(Parameter parameter, Weight weight, ShardId shard, int local, Mismatch mismatch)
+    private void LoadExpert(Parameter parameter, Weight weight, ShardId shard, int local, WeightMismatch mismatch)
     {
         using var place = parameter.Data.Select(0, local);
         new LinearPlacement(layout, axes, place, mismatch).Load(weight, shard.Part);

@@ -84,7 +84,8 @@ public sealed record LinearLayout
         if (keyValueHeads >= world ? keyValueHeads % world != 0 : world % keyValueHeads != 0)
         {
             throw new ArgumentException(
-                $"num_key_value_heads, {keyValueHeads}, cannot be {(keyValueHeads >= world ? "split evenly" : "repeated equally often")} over {world} tensor-parallel ranks.",
+                $"num_key_value_heads, {keyValueHeads}, cannot be {(keyValueHeads >= world ? "split evenly" : "repeated equally often")} "
+                + $"over {world} tensor-parallel ranks.",
                 nameof(keyValueHeads));
         }
 
@@ -151,12 +152,15 @@ public sealed record LinearLayout
         {
             if (part is null || part.Size < 0 || part.Replicas < 1)
             {
-                throw new ArgumentException($"{part?.ToString() ?? "null"} is no part of a layer: its size must not be negative, and each share is on a rank at least.", nameof(parts));
+                throw new ArgumentException(
+                    $"{part?.ToString() ?? "null"} is no part of a layer: its size must not be negative, and each share is on a rank at least.",
+                    nameof(parts));
             }
 
             if (parts.Length > 1 && (part.Id is null || parts.Count(other => other.Id == part.Id) > 1))
             {
-                throw new ArgumentException($"The ids of several parts must differ; {(part.Id is null ? "one has none" : $"{Quoted.Name(part.Id)} is there twice")}.", nameof(parts));
+                var problem = part.Id is null ? "one has none" : $"{Quoted.Name(part.Id)} is there twice";
+                throw new ArgumentException($"The ids of several parts must differ; {problem}.", nameof(parts));
             }
         }
     }

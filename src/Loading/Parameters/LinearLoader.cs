@@ -8,5 +8,5 @@ internal sealed class LinearLoader(LinearLayout layout, ParameterAxes axes) : IS
     public Shape WholeOf(Shape parameter) => LinearPlacement.WholeOf(layout, axes, parameter);
 
     public void Load(Parameter parameter, Weight weight, ShardId shard) =>
-        new LinearPlacement(layout, axes, parameter.Data, new Mismatch(parameter, weight, shard, layout.Parallel)).Load(weight, shard.Part);
+        new LinearPlacement(layout, axes, parameter.Data, new WeightMismatch(parameter, weight, shard, layout.Parallel)).Load(weight, shard.Part);
 }

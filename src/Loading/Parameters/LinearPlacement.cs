@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// <param name="axes">What the dimensions count.</param>
 /// <param name="place">The parameter, or the part of it that is this layer's.</param>
 /// <param name="mismatch">What is said where they do not fit.</param>
-internal readonly struct LinearPlacement(LinearLayout layout, ParameterAxes axes, Tensor place, Mismatch mismatch)
+internal readonly struct LinearPlacement(LinearLayout layout, ParameterAxes axes, Tensor place, WeightMismatch mismatch)
 {
     /// <summary>The shape of a weight of all parts, packed, over all ranks.</summary>
     /// <param name="layout">The layer.</param>
@@ -51,7 +51,9 @@ internal readonly struct LinearPlacement(LinearLayout layout, ParameterAxes axes
 
     private PackedPart Find(string? id) =>
         layout.Find(id)
-        ?? throw mismatch.Of($"the parameter has {(layout.Parts is [{ Id: null }] ? "no parts" : $"only the parts {string.Join(", ", layout.Parts.Select(part => part.Id))}")}");
+        ?? throw mismatch.Of(
+            layout.Parts is [{ Id: null }]
+                ? "the parameter has no parts" : $"the parameter has only the parts {string.Join(", ", layout.Parts.Select(part => part.Id))}");
 
     private void LoadPerPart(Weight weight, string? id)
     {
@@ -104,7 +106,8 @@ internal readonly struct LinearPlacement(LinearLayout layout, ParameterAxes axes
     {
         if (layout.SplitsInputs && axes.Input is { } input)
         {
-            weight = Narrow(weight, input, layout.InputSize, layout.Parallel.Rank * layout.InputSizePerRank, layout.InputSizePerRank, axes.InputUnit, "input");
+            var share = layout.InputSizePerRank;
+            weight = Narrow(weight, input, layout.InputSize, layout.Parallel.Rank * share, share, axes.InputUnit, "input");
         }
 
         if (axes.Output is not { } output)

@@ -17,7 +17,7 @@ internal sealed class RowParallelLoader(TensorParallel parallel) : ISharingLoade
         }
         else
         {
-            new Mismatch(parameter, weight, shard, parallel).Copy(weight, parameter.Data);
+            new WeightMismatch(parameter, weight, shard, parallel).Copy(weight, parameter.Data);
         }
     }
 }

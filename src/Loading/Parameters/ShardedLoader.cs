@@ -10,7 +10,7 @@ internal sealed class ShardedLoader(int axis, TensorParallel parallel) : ISharin
 
     public void Load(Parameter parameter, Weight weight, ShardId shard)
     {
-        var mismatch = new Mismatch(parameter, weight, shard, parallel);
+        var mismatch = new WeightMismatch(parameter, weight, shard, parallel);
         if (parallel.WorldSize == 1 && parameter.Shape.ElementCount == 1)
         {
             mismatch.Copy(weight, parameter.Data);

@@ -15,7 +15,7 @@ internal sealed class TransposedLoader(WeightLoader loader) : ISharingLoader
     {
         if (weight.Shape.Rank != 2)
         {
-            throw new Mismatch(parameter, weight, shard, null).Of("a matrix was expected, inputs before outputs");
+            throw new WeightMismatch(parameter, weight, shard, null).Of("a matrix was expected, inputs before outputs");
         }
 
         loader(parameter, weight.Transpose(0, 1), shard);

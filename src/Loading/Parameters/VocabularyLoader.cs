@@ -9,7 +9,7 @@ internal sealed class VocabularyLoader(long vocabulary, TensorParallel parallel)
 
     public void Load(Parameter parameter, Weight weight, ShardId shard)
     {
-        var mismatch = new Mismatch(parameter, weight, shard, parallel);
+        var mismatch = new WeightMismatch(parameter, weight, shard, parallel);
         var (to, from) = (parameter.Shape, weight.Shape);
         if (to.Rank == 0 || from.Rank != to.Rank || from[0] != vocabulary || !from.Dimensions[1..].SequenceEqual(to.Dimensions[1..]))
         {

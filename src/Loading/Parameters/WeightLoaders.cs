@@ -10,5 +10,5 @@ public static partial class WeightLoaders
     /// Copies the weight, converted to the parameter's dtype. Shapes must be the same; any two of one element do (vLLM's
     /// <c>default_weight_loader</c>).
     /// </summary>
-    public static WeightLoader Default { get; } = (parameter, weight, shard) => new Mismatch(parameter, weight, shard, null).Copy(weight, parameter.Data);
+    public static WeightLoader Default { get; } = (parameter, weight, shard) => new WeightMismatch(parameter, weight, shard, null).Copy(weight, parameter.Data);
 }

@@ -8,10 +8,10 @@ namespace IlgpuLoader.Loading;
 public sealed class CompressedTensorsConfig : QuantizationConfig
 {
     private readonly string? _file;
-    private readonly ImmutableArray<(string Target, Scheme Scheme)> _targets;
+    private readonly ImmutableArray<(string Target, GroupScheme Group)> _targets;
     private ImmutableArray<string> _ignored;
 
-    private CompressedTensorsConfig(string? file, ImmutableArray<(string Target, Scheme Scheme)> targets, ImmutableArray<string> ignored) =>
+    private CompressedTensorsConfig(string? file, ImmutableArray<(string Target, GroupScheme Group)> targets, ImmutableArray<string> ignored) =>
         (_file, _targets, _ignored) = (file, targets, ignored);
 
     /// <inheritdoc/>
@@ -39,7 +39,7 @@ public sealed class CompressedTensorsConfig : QuantizationConfig
 
     internal static CompressedTensorsConfig Read(QuantizationFields fields)
     {
-        var targets = ImmutableArray.CreateBuilder<(string, Scheme)>();
+        var targets = ImmutableArray.CreateBuilder<(string, GroupScheme)>();
         var groups = fields.Within("config_groups");
         var format = fields.Text("format") ?? "dense";
         if (fields.Within("sparsity_config").Text("format") is { } sparsity && sparsity != "dense")
@@ -60,11 +60,11 @@ public sealed class CompressedTensorsConfig : QuantizationConfig
         return new CompressedTensorsConfig(fields.File, targets.ToImmutable(), fields.Texts("ignore") ?? []);
     }
 
-    private static Scheme ReadScheme(QuantizationFields group, string format)
+    private static GroupScheme ReadScheme(QuantizationFields group, string format)
     {
         if (group.Find("weights") is null)
         {
-            return new Scheme(format, false, 0, "", "", 0, 0, 0, false, false);
+            return new GroupScheme(format, false, 0, "", "", 0, 0, 0, false, false);
         }
 
         var weights = group.Within("weights");
@@ -93,7 +93,7 @@ public sealed class CompressedTensorsConfig : QuantizationConfig
         }
 
         var inputs = group.Within("input_activations");
-        return new Scheme(
+        return new GroupScheme(
             format,
             true,
             weights.Number("num_bits") ?? 8,
@@ -109,11 +109,11 @@ public sealed class CompressedTensorsConfig : QuantizationConfig
     private bool IsIgnored(string name) => _ignored.Any(entry => ModuleNames.IsNameOrPattern(name, entry));
 
     // Names come before classes, as compressed-tensors has it.
-    private Scheme? SchemeOf(Module layer, string name) =>
-        _targets.Where(target => ModuleNames.IsNameOrPattern(name, target.Target)).Select(target => target.Scheme).FirstOrDefault()
-        ?? _targets.Where(target => target.Target == "Linear" || target.Target == layer.ClassName).Select(target => target.Scheme).FirstOrDefault();
+    private GroupScheme? SchemeOf(Module layer, string name) =>
+        _targets.Where(target => ModuleNames.IsNameOrPattern(name, target.Target)).Select(target => target.Group).FirstOrDefault()
+        ?? _targets.Where(target => target.Target == "Linear" || target.Target == layer.ClassName).Select(target => target.Group).FirstOrDefault();
 
-    private ScaledLinearMethod? MethodOf(Scheme scheme, string prefix)
+    private ScaledLinearMethod? MethodOf(GroupScheme scheme, string prefix)
     {
         if (!scheme.HasWeights)
         {
@@ -146,7 +146,7 @@ public sealed class CompressedTensorsConfig : QuantizationConfig
         return new ScaledLinearMethod(dtype, layout, "weight_scale", !scheme.IsSymmetric, scheme.HasInputScale);
     }
 
-    private sealed record Scheme(
+    private sealed record GroupScheme(
         string Format, bool HasWeights, int Bits, string Type, string Strategy, int GroupSize, int BlockOutputs, int BlockInputs, bool IsSymmetric, bool HasInputScale)
     {
         public override string ToString() =>

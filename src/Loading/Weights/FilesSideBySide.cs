@@ -38,7 +38,20 @@ internal sealed class FilesSideBySide
             StreamWindowBytes = load.StreamWindowBytes / workers,
             Lanes = workers == 1 ? load.Lanes : Math.Max(1, (load.Lanes ?? StagingLayout.DefaultLanes) / workers),
         };
-        return new FilesSideBySide([.. Enumerable.Range(0, count).Select(i => plan(i, part))], workers, inOrder);
+        return new FilesSideBySide([.. Enumerable.Range(0, count).Select(i => PlanFile(i))], workers, inOrder);
+
+        ImmutableArray<LoadPlan> PlanFile(int file)
+        {
+            var plans = plan(file, part);
+            if (IsLoadedWhole(plans))
+            {
+                return plans;
+            }
+
+            // The worker holds a weight that the stream has given: with what still is in the stream it is within the part.
+            var largest = plans.SelectMany(plan => plan.Tensors.Select(plan.MemoryOf)).Max();
+            return plan(file, part with { StreamWindowBytes = Math.Max(0, part.StreamWindowBytes - largest) });
+        }
     }
 
     /// <summary>Gives the weights.</summary>
@@ -153,9 +166,12 @@ internal sealed class FilesSideBySide
     }
 
     private static IAsyncEnumerable<Weight> WeightsOf(ImmutableArray<LoadPlan> plans, SharedProgress progress) =>
-        plans.Sum(plan => plan.DestinationBytes) <= plans.Select(plan => plan.Options.StreamWindowBytes).FirstOrDefault()
+        IsLoadedWhole(plans)
             ? FileWeights.LoadAsync(plans, progress.Of, CancellationToken.None)
             : FileWeights.StreamAsync(plans, progress.Of, CancellationToken.None);
+
+    private static bool IsLoadedWhole(ImmutableArray<LoadPlan> plans) =>
+        plans.IsEmpty || plans.Sum(plan => plan.DestinationBytes) <= plans[0].Options.StreamWindowBytes;
 
     // A file whose first weight is there. Begun by a worker, taken by the consumer, never by both at the same time.
     private sealed class ArrivedFile(int index, IAsyncEnumerator<Weight> weights) : IAsyncDisposable

@@ -68,7 +68,7 @@ public sealed class TorchFolderTests : IDisposable
     public async Task Open_WhatTrainersLeaveBesideTheWeights_IsNotRead()
     {
         Copy("pytorch_model.bin");
-        foreach (var name in (string[])["training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state.pth", "rng_state_0.pth"])
+        foreach (var name in (string[])["training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt", "global_step10_optimizer.pt", "rng_state.pth", "rng_state_0.pth"])
         {
             _folder.Write(name, "not weights");
         }

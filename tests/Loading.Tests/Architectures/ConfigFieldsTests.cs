@@ -87,6 +87,8 @@ public sealed class ConfigFieldsTests
     [InlineData("MixtralForCausalLM", "", 32 + (2 * 8 * 4))]
     [InlineData("Qwen2ForCausalLM", "", 32 + (2 * 32 * 4))]
     [InlineData("Qwen2ForCausalLM", ", \"num_key_value_heads\": null", 32 + (2 * 32))]
+    [InlineData("Qwen2ForCausalLM", ", \"head_dim\": 2, \"num_key_value_heads\": 4", (8 + (2 * 4)) * 2)]
+    [InlineData("Phi3ForCausalLM", ", \"head_dim\": 2, \"num_key_value_heads\": 4", (8 + (2 * 4)) * 2)]
     [InlineData("Qwen3ForCausalLM", "", (8 + (2 * 32)) * 128)]
     [InlineData("Qwen3ForCausalLM", ", \"head_dim\": null", 32 + (2 * 32 * 4))]
     [InlineData("GemmaForCausalLM", "", (8 + (2 * 16)) * 256)]

@@ -59,9 +59,9 @@ internal static class ModelSample
                 target.Parameter.Load(weight, target.Shard);
                 return recorder.Writes;
             }
-            catch (ValuesRequiredException exception) when (exception.Weight is { } part && !part.Stored!.TryFind(part, out _))
+            catch (ValuesRequiredException exception) when (exception.Weight is { } part && !part.Stored!.TryFind(WeightPart.Of(part), out _))
             {
-                part.Stored!.Provide(part, Tensor.Empty(DType.F32, part.Shape, MetaDevice.Shared));
+                part.Stored!.Provide(WeightPart.Of(part), Tensor.Empty(DType.F32, part.Shape, MetaDevice.Shared));
             }
         }
     }

@@ -29,6 +29,7 @@ public sealed class LateDevice : Device
     private int _fences;
     private int _rents;
     private int _rented;
+    private int _locks;
     private int _peakRented;
 
     public override DeviceKind Kind => DeviceKind.Cuda;
@@ -108,6 +109,9 @@ public sealed class LateDevice : Device
         return new LatePool(this, slotBytes, slotCount);
     }
 
+    /// <summary>The ranges of the host's pages that are locked for it now.</summary>
+    public int Locks => Volatile.Read(ref _locks);
+
     public override long ScratchBytesFor(int slotBytes) => TakesScratch ? slotBytes : 0;
 
     public override DeviceStream CreateStream() => new LateStream(this);
@@ -133,6 +137,12 @@ public sealed class LateDevice : Device
         : tensor.Memory is HostMemory memory ? memory.AsSpan(tensor.ByteOffset, (int)tensor.ByteLength).ToArray()
         : ((LateMemory)tensor.Memory).Bytes.AsSpan((int)tensor.ByteOffset, (int)tensor.ByteLength).ToArray();
 
+    protected override IDisposable? LockPages(nint address, long bytes)
+    {
+        Interlocked.Increment(ref _locks);
+        return new PageLock(this);
+    }
+
     internal void CountRent(int ofPool)
     {
         Interlocked.Increment(ref _rents);
@@ -150,6 +160,11 @@ public sealed class LateDevice : Device
     internal bool IsFailingFence() => Interlocked.Increment(ref _fences) == FailingFence;
 
     internal void Note(string violation) => _violations.Enqueue(violation);
+
+    private sealed class PageLock(LateDevice device) : IDisposable
+    {
+        public void Dispose() => Interlocked.Decrement(ref device._locks);
+    }
 
     private static void InterlockedMax(ref long peak, long value)
     {

@@ -150,7 +150,7 @@ public sealed class IteratorTests
             {
                 var open = sample.Open((file, inner) =>
                 {
-                    var source = new ArmedSource(inner, file == failing ? sample.LastOf(file) : long.MaxValue, _ => throw new IOException(ThrowingSource.Message));
+                    var source = new ArmedSource(inner, at: file == failing ? sample.LastOf(file) : long.MaxValue, _ => throw new IOException(ThrowingSource.Message));
                     sources.Add(source);
                     return source;
                 });
@@ -230,7 +230,7 @@ public sealed class IteratorTests
         var sources = new ConcurrentBag<ArmedSource>();
         var open = sample.Open((file, inner) =>
         {
-            var source = new ArmedSource(inner, sample.LastOf(file), token =>
+            var source = new ArmedSource(inner, at: sample.LastOf(file), token =>
             {
                 stalled.TrySetResult();
                 return Task.Delay(Timeout.Infinite, token);
@@ -313,38 +313,5 @@ public sealed class IteratorTests
         var source = new RecordingSource(inner);
         sources.Add(source);
         return source;
-    }
-
-    // All files are open when the first report comes, and nothing of the weights is read.
-    private sealed class Arming(ConcurrentBag<ArmedSource> sources) : IProgress<LoadProgress>
-    {
-        public void Report(LoadProgress value)
-        {
-            foreach (var source in sources)
-            {
-                source.IsArmed = true;
-            }
-        }
-    }
-
-    // Does something at reads that have a byte in them, once it is armed.
-    private sealed class ArmedSource(IByteSource inner, long at, Func<CancellationToken, Task> act) : SourceDouble(inner)
-    {
-        private volatile bool _isArmed;
-
-        public bool IsArmed
-        {
-            set => _isArmed = value;
-        }
-
-        public override async ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)
-        {
-            if (_isArmed && offset <= at && offset + destination.Length > at)
-            {
-                await act(cancellationToken);
-            }
-
-            return await Inner.ReadAsync(offset, destination, cancellationToken);
-        }
     }
 }

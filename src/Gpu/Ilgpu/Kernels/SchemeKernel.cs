@@ -46,34 +46,34 @@ internal abstract class SchemeKernel
 
     private static SchemeKernel OfGptq<TReader>(Accelerator accelerator, DType target)
         where TReader : struct, IViewReader<TReader> => target switch
-    {
-        DType.F32 => new GptqKernel<TReader, FourWords, int, F32Packer>(accelerator),
-        DType.F16 => new GptqKernel<TReader, TwoWords, short, HalfPacker<F16Target>>(accelerator),
-        _ => new GptqKernel<TReader, TwoWords, short, HalfPacker<BF16Target>>(accelerator),
-    };
+        {
+            DType.F32 => new GptqKernel<TReader, FourWords, int, F32Packer>(accelerator),
+            DType.F16 => new GptqKernel<TReader, TwoWords, short, HalfPacker<F16Target>>(accelerator),
+            _ => new GptqKernel<TReader, TwoWords, short, HalfPacker<BF16Target>>(accelerator),
+        };
 
     private static SchemeKernel OfBlocks<TReader>(Accelerator accelerator, DType stored, DType target)
         where TReader : struct, IViewReader<TReader> => stored switch
-    {
-        DType.F8_E4M3 => OfBlocks<TReader, Float8Element<F8E4M3>>(accelerator, target),
-        DType.F8_E5M2 => OfBlocks<TReader, Float8Element<F8E5M2>>(accelerator, target),
-        DType.F8_E4M3FNUZ => OfBlocks<TReader, Float8Element<F8E4M3FNUZ>>(accelerator, target),
-        DType.F8_E5M2FNUZ => OfBlocks<TReader, Float8Element<F8E5M2FNUZ>>(accelerator, target),
-        DType.I8 => OfBlocks<TReader, I8Element>(accelerator, target),
-        DType.BF16 => OfBlocks<TReader, BF16Element>(accelerator, target),
-        DType.F16 => OfBlocks<TReader, F16Element>(accelerator, target),
-        _ => OfBlocks<TReader, F32Element>(accelerator, target),
-    };
+        {
+            DType.F8_E4M3 => OfBlocks<TReader, Float8Element<F8E4M3>>(accelerator, target),
+            DType.F8_E5M2 => OfBlocks<TReader, Float8Element<F8E5M2>>(accelerator, target),
+            DType.F8_E4M3FNUZ => OfBlocks<TReader, Float8Element<F8E4M3FNUZ>>(accelerator, target),
+            DType.F8_E5M2FNUZ => OfBlocks<TReader, Float8Element<F8E5M2FNUZ>>(accelerator, target),
+            DType.I8 => OfBlocks<TReader, I8Element>(accelerator, target),
+            DType.BF16 => OfBlocks<TReader, BF16Element>(accelerator, target),
+            DType.F16 => OfBlocks<TReader, F16Element>(accelerator, target),
+            _ => OfBlocks<TReader, F32Element>(accelerator, target),
+        };
 
     private static SchemeKernel OfBlocks<TReader, TElement>(Accelerator accelerator, DType target)
         where TReader : struct, IViewReader<TReader>
         where TElement : struct, IElementDecoder => target switch
-    {
-        DType.F32 => new BlocksKernel<TElement, TReader, FourWords, int, F32Packer>(accelerator),
-        DType.F16 => new BlocksKernel<TElement, TReader, TwoWords, short, HalfPacker<F16Target>>(accelerator),
-        DType.BF16 => new BlocksKernel<TElement, TReader, TwoWords, short, HalfPacker<BF16Target>>(accelerator),
-        _ => new BlocksKernel<TElement, TReader, int, byte, Float8Packer<F8E4M3>>(accelerator),
-    };
+        {
+            DType.F32 => new BlocksKernel<TElement, TReader, FourWords, int, F32Packer>(accelerator),
+            DType.F16 => new BlocksKernel<TElement, TReader, TwoWords, short, HalfPacker<F16Target>>(accelerator),
+            DType.BF16 => new BlocksKernel<TElement, TReader, TwoWords, short, HalfPacker<BF16Target>>(accelerator),
+            _ => new BlocksKernel<TElement, TReader, int, byte, Float8Packer<F8E4M3>>(accelerator),
+        };
 
     private sealed class BlocksKernel<TElement, TReader, TPacket, TTarget, TPacker>(Accelerator accelerator) : SchemeKernel
         where TElement : struct, IElementDecoder

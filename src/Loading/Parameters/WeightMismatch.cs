@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// <param name="weight">The weight, as the checkpoint has it.</param>
 /// <param name="shard">Which part of the parameter it is.</param>
 /// <param name="parallel">The ranks; null where they do not matter.</param>
-internal readonly struct Mismatch(Parameter parameter, Weight weight, ShardId shard, TensorParallel? parallel)
+internal readonly struct WeightMismatch(Parameter parameter, Weight weight, ShardId shard, TensorParallel? parallel)
 {
     /// <summary>The exception.</summary>
     /// <param name="problem">What is wrong, without a full stop; null where the shapes say it.</param>
