@@ -224,6 +224,17 @@ internal static class GoldenCases
                 "convert {tmp}/blocks.gguf {tmp}/blocks.pth --device host",
                 "convert {tmp}/tied.safetensors {tmp}/out --format pt --max-shard-size 8 --device host --json",
                 "ls {tmp}/out"),
+            new(
+                "convert/rank",
+                "convert {samples}/tiny-llama {tmp}/a.safetensors --tp 2 --rank 1 --device host",
+                "convert {samples}/tiny-llama {tmp}/b.safetensors --tp 2 --rank 0 --device host --json",
+                "convert {tmp}/mixed.safetensors {tmp}/c.safetensors --tp 2 --rank 0 --device host"),
+            new(
+                "convert/model",
+                "convert {samples}/tiny-llama {tmp}/a --model --tp 2 --rank 1",
+                "convert {samples}/tiny-llama {tmp}/b.safetensors --model --json",
+                "inspect {tmp}/a",
+                "ls {tmp}/a"),
             new("convert/warnings", "convert {tmp}/fp8 {tmp}/a --dtype bf16 --device host", "convert {tmp}/fp8 {tmp}/b --include none --device host"),
         }.Select(golden => golden with { Rules = [Scrubbing.Lanes] }),
     ];
