@@ -37,7 +37,7 @@ internal static class ModulePlanner
         var fills = ImmutableArray.CreateBuilder<RecordedFill>();
         var calls = ImmutableArray.CreateBuilder<LoaderCall>();
         long valueBytes = 0;
-        foreach (var weight in CheckpointWeights.Of(checkpoint, options.GgufNames))
+        foreach (var weight in CheckpointWeights.Of(checkpoint, options.GgufNames, mapsNames: !module.TakesStoredNames))
         {
             using (weight)
             {
