@@ -21,7 +21,7 @@ using var model = ModelInitializer.Initialize(context);
 var loader = new ModuleLoader();
 var plan = loader.Plan(model, checkpoint, new ModuleLoadOptions { Load = new LoadOptions { Device = HostDevice.Shared } });
 await loader.LoadAsync(plan);
-ProcessWeightsAfterLoading.Run(model, context.DType, HostDevice.Shared);
+WeightProcessing.Run(model, context.DType, HostDevice.Shared);
 
 foreach (var (name, parameter) in model.NamedParameters())
 {

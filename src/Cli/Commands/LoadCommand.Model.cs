@@ -42,7 +42,7 @@ internal sealed partial class LoadCommand
             var statistics = await ProgressDisplay
                 .RunAsync(console, "loading", progress => new ModuleLoader().LoadAsync(plan, progress, cancellationToken)).ConfigureAwait(false);
             started = Stopwatch.GetTimestamp();
-            ProcessWeightsAfterLoading.Run(model.Module, model.Context.DType, plan.Reads.Device, cancellationToken);
+            WeightProcessing.Run(model.Module, model.Context.DType, plan.Reads.Device, cancellationToken);
             var processed = Stopwatch.GetElapsedTime(started);
             WriteModel(console, path, model, plan, statistics, (opened, planned, processed));
         }

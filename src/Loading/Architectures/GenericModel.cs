@@ -13,6 +13,9 @@ internal sealed class GenericModel : Module
     {
     }
 
+    /// <inheritdoc/>
+    public override bool TakesStoredNames => true;
+
     /// <summary>Says why no model can be made.</summary>
     /// <param name="context">The context.</param>
     /// <param name="reason">A clause.</param>

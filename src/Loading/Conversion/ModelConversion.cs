@@ -145,7 +145,7 @@ internal sealed class ModelConversion
         {
             var index = numbers[parameter];
             var planned = _recorded.Parameters[index];
-            if (planned is { IsRequired: false, WrittenElements: 0 })
+            if (!planned.HasStorage)
             {
                 continue;
             }

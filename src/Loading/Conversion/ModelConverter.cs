@@ -14,7 +14,7 @@ public static class ModelConverter
 {
     /// <summary>
     /// Fills a model's parameters from a checkpoint and writes them. A folder gets shards and their index, and configuration and tokenizer beside them, which stay those of the
-    /// whole model. Parameters are written as loaders fill them, before quantisation methods change them (<see cref="ProcessWeightsAfterLoading"/>); those that need not be there and that
+    /// whole model. Parameters are written as loaders fill them, before quantisation methods change them (<see cref="WeightProcessing"/>); those that need not be there and that
     /// nothing fills are left out.
     /// </summary>
     /// <param name="module">The model, whose parameters have no storage, and have none afterwards; stays the caller's. Not used by others meanwhile.</param>

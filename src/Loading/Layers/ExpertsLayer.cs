@@ -33,6 +33,7 @@ public sealed class ExpertsLayer : Module
             return;
         }
 
+        ThrowIfQuantized(options, prefix);
         foreach (var (name, layout) in ((string, LinearLayout)[])[("w13_weight", GateUp), ("w2_weight", Down)])
         {
             var shape = new Shape(Placement.LocalExperts.Length, layout.OutputSizePerRank, layout.InputSizePerRank);
@@ -54,6 +55,25 @@ public sealed class ExpertsLayer : Module
 
     /// <summary>The dtype that the layer computes with.</summary>
     public DType DType { get; }
+
+    // What a method would do with an expert's projection tells whether the file has it quantised: raw numbers must not pass for weights.
+    private static void ThrowIfQuantized(LayerOptions options, string prefix)
+    {
+        if (options.Quantization is not { } quantization)
+        {
+            return;
+        }
+
+        using var expert = new LinearLayer(new LinearLayout(1, [new PackedPart(null, 1)]), options.DType);
+        if (quantization.MethodFor(expert, $"{prefix}.0.w1") is not null)
+        {
+            throw new UnsupportedCheckpointException(
+                "quantised experts in one parameter",
+                null,
+                $"the experts of {Quoted.Name(prefix)} are quantised with {quantization.Name}, and what packs them into one parameter does not dequantise them; take the model unquantised, or quantised with gptq, "
+                + "whose experts are layers of their own.");
+        }
+    }
 
     /// <summary>Says where a weight of one expert goes: <c>3.w1.weight</c> is part w1 of expert 3 of <c>w13_weight</c>.</summary>
     /// <param name="name">The weight's name below this module, or a parameter's.</param>

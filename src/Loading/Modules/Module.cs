@@ -21,6 +21,9 @@ public class Module : IDisposable
     /// <summary>How the module's weights are stored; null where they are as they are.</summary>
     public IQuantizeMethod? QuantizeMethod { get; set; }
 
+    /// <summary>Whether weights come under the very names that a file stores: a GGUF's are not mapped to those of transformers. Default: false.</summary>
+    public virtual bool TakesStoredNames => false;
+
     /// <summary>The module's own parameters by their names.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 

@@ -74,7 +74,7 @@ public sealed class Parameter : IDisposable
         }
     }
 
-    /// <summary>Whether a checkpoint without it is incomplete. Default: true.</summary>
+    /// <summary>Whether a checkpoint without it is incomplete; an optional one that nothing fills gets no storage. Default: true.</summary>
     public bool IsRequired { get; init; } = true;
 
     /// <summary>What else is known of it, by name, for loaders and quantisation methods.</summary>

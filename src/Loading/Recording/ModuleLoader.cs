@@ -32,7 +32,7 @@ public sealed class ModuleLoader
         return ModulePlanner.Plan(module, checkpoint, options ?? ModuleLoadOptions.Default, cancellationToken);
     }
 
-    /// <summary>Carries a plan out: afterwards every parameter of its model has its storage on the device of the plan.</summary>
+    /// <summary>Carries a plan out: afterwards every parameter of its model has its storage on the device of the plan, but for optional ones that nothing fills.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="progress">Counts bytes, and the pieces of <see cref="ModulePlan.Reads"/>. Called from the lanes' threads, in order; must return soon.</param>
     /// <param name="cancellationToken">Ends the load within the time of one slot.</param>
@@ -52,10 +52,10 @@ public sealed class ModuleLoader
         }
 
         plan.Reads.ThrowIfTooLarge(checked(plan.ParameterBytes + plan.PassingBytes));
-        using var storage = new ParameterStorage(plan.Entries, plan.Reads.Device, cancellationToken);
+        using var storage = new ParameterStorage(plan.Entries, plan.Reads.Device, i => plan.Parameters[i].HasStorage, cancellationToken);
         for (var i = 0; i < plan.Parameters.Length; i++)
         {
-            if (!plan.Parameters[i].IsFilled)
+            if (plan.Parameters[i] is { HasStorage: true, IsFilled: false })
             {
                 storage.Clear(i);
             }
@@ -114,7 +114,7 @@ public sealed class ModuleLoader
         options ??= ModuleLoadOptions.Default;
         ModulePlanner.CheckOptions(options);
         using var record = new ModuleRecord(module, options, null);
-        using var storage = new ParameterStorage([.. module.NamedParameters()], options.Load.Device, cancellationToken);
+        using var storage = new ParameterStorage([.. module.NamedParameters()], options.Load.Device, _ => true, cancellationToken);
         for (var i = 0; i < storage.Tensors.Count; i++)
         {
             storage.Clear(i);
@@ -136,8 +136,9 @@ public sealed class ModuleLoader
         }
 
         record.Check();
-        storage.Give();
-        return record.Parameters;
+        var parameters = record.Parameters;
+        storage.Give(i => parameters[i].HasStorage);
+        return parameters;
     }
 
     // A loader on a lazy weight says at which part it needs values; each is brought, and it runs again.

@@ -31,7 +31,7 @@ internal static class ModulePlanner
 
         using var record = new ModuleRecord(module, options, checkpoint.Path);
         var (copies, fills, calls) = (new List<RecordedCopy>(), new List<RecordedFill>(), new List<(LoaderCall Call, long Bytes)>());
-        foreach (var weight in CheckpointWeights.Of(checkpoint, options.GgufNames))
+        foreach (var weight in CheckpointWeights.Of(checkpoint, options.GgufNames, mapsNames: !module.TakesStoredNames))
         {
             using (weight)
             {

@@ -14,8 +14,12 @@ internal sealed class ParameterStorage : IDisposable
     private bool _given;
 
     /// <summary>Allocates the storage of parameters, in their order.</summary>
+    /// <param name="parameters">The parameters.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="gets">Whether the parameter of an index gets any; the others stay on the meta device.</param>
+    /// <param name="cancellationToken">Ends the work between two parameters.</param>
     /// <exception cref="DeviceMemoryException">The device has not enough memory; nothing stays allocated.</exception>
-    public ParameterStorage(ImmutableArray<(string Name, Parameter Parameter)> parameters, Device device, CancellationToken cancellationToken)
+    public ParameterStorage(ImmutableArray<(string Name, Parameter Parameter)> parameters, Device device, Func<int, bool> gets, CancellationToken cancellationToken)
     {
         _parameters = parameters;
         _tensors = new Tensor[_parameters.Length];
@@ -24,7 +28,8 @@ internal sealed class ParameterStorage : IDisposable
             for (var i = 0; i < _tensors.Length; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                _tensors[i] = Tensor.Empty(_parameters[i].Parameter.DType, _parameters[i].Parameter.Shape, device);
+                var parameter = _parameters[i].Parameter;
+                _tensors[i] = Tensor.Empty(parameter.DType, parameter.Shape, gets(i) ? device : MetaDevice.Shared);
             }
         }
         catch
@@ -57,11 +62,18 @@ internal sealed class ParameterStorage : IDisposable
     }
 
     /// <summary>Gives the storage to the parameters.</summary>
-    public void Give()
+    /// <param name="gets">Whether the parameter of an index gets its; the others stay as they are.</param>
+    public void Give(Func<int, bool>? gets = null)
     {
         _given = true;
         for (var i = 0; i < _tensors.Length; i++)
         {
+            if (gets?.Invoke(i) == false)
+            {
+                _tensors[i].Dispose();
+                continue;
+            }
+
             _parameters[i].Parameter.SetData(_tensors[i]);
         }
     }

@@ -11,10 +11,10 @@ namespace IlgpuLoader.Loading;
 /// <param name="passingBytes">The most bytes that a piece with memory of its own has, where it can be cut so small.</param>
 internal sealed class PieceList(long passingBytes)
 {
-    private readonly record struct Content(CheckpointFile File, long Offset, Shape Stored, TensorSlice? Slice, DType Target);
+    private readonly record struct StoredRange(CheckpointFile File, long Offset, Shape Stored, TensorSlice? Slice, DType Target);
 
     private readonly List<(PlannedTensor Piece, PassingPiece? Passing)> _pieces = [];
-    private readonly Dictionary<Content, ParameterPlace> _read = [];
+    private readonly Dictionary<StoredRange, ParameterPlace> _read = [];
     private readonly List<RepeatedCopy> _repeats = [];
 
     /// <summary>What is copied from where it was read for another place.</summary>
@@ -66,7 +66,7 @@ internal sealed class PieceList(long passingBytes)
     private void AddPlaced(PlannedTensor piece, int parameter, long byteOffset)
     {
         var place = new ParameterPlace(parameter, piece.DType, piece.Shape, default, byteOffset);
-        var content = new Content(piece.Source.File, piece.Source.DataOffset, piece.Source.Shape, piece.Slice, piece.DType);
+        var content = new StoredRange(piece.Source.File, piece.Source.DataOffset, piece.Source.Shape, piece.Slice, piece.DType);
         // Elements that lie apart are gathered anew: their strides would have to be the same too.
         if (piece.Source.IsContiguous && !_read.TryAdd(content, place))
         {

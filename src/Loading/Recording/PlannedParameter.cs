@@ -11,8 +11,11 @@ namespace IlgpuLoader.Loading;
 /// <param name="IsRequired">Whether a checkpoint without it is incomplete.</param>
 public sealed record PlannedParameter(string Name, DType DType, Shape Shape, ImmutableArray<ParameterSource> Sources, bool IsRequired)
 {
-    /// <summary>Its size in bytes on this rank.</summary>
-    public long ByteLength => DType.ByteCount(Shape.ElementCount);
+    /// <summary>Its size in bytes on this rank; 0 where it gets no storage.</summary>
+    public long ByteLength => HasStorage ? DType.ByteCount(Shape.ElementCount) : 0;
+
+    /// <summary>Whether it gets storage: not where it is optional and nothing goes into it, so that it stays on the meta device.</summary>
+    public bool HasStorage => IsRequired || !Sources.IsEmpty;
 
     /// <summary>How many of its elements loaders write.</summary>
     public long WrittenElements => Sources.Sum(source => source.ElementCount);

@@ -104,7 +104,7 @@ internal sealed class ParallelRule
             return null;
         }
 
-        var (split, parameter) = _architecture is null ? Find(tensor.Name) : FindInGguf(tensor.Name, _architecture);
+        var (split, ending) = _architecture is null ? Find(tensor.Name) : FindInGguf(tensor.Name, _architecture);
         return split switch
         {
             ParallelSplit.Replicated => null,
@@ -113,8 +113,8 @@ internal sealed class ParallelRule
                 "packed weights",
                 "it packs several weights into one tensor, whose parts this version does not split one by one",
                 "load the model without splitting, or exclude it"),
-            _ when parameter.Equals("weight", StringComparison.Ordinal) => SliceWeight(tensor, split),
-            _ when parameter.Equals("bias", StringComparison.Ordinal) => SliceBias(tensor, split),
+            _ when ending.Equals("weight", StringComparison.Ordinal) => SliceWeight(tensor, split),
+            _ when ending.Equals("bias", StringComparison.Ordinal) => SliceBias(tensor, split),
             // A scale of the whole tensor.
             _ when tensor.ElementCount <= 1 => null,
             _ => throw Refuse(
@@ -124,7 +124,7 @@ internal sealed class ParallelRule
         };
     }
 
-    private static (ParallelSplit Split, string Parameter) Find(string name)
+    private static (ParallelSplit Split, string Ending) Find(string name)
     {
         var parts = name.Split('.');
         if (parts.Any(part => Encoders.Any(encoder => part.StartsWith(encoder, StringComparison.Ordinal))))
@@ -148,7 +148,7 @@ internal sealed class ParallelRule
             : (ParallelSplit.Replicated, "");
     }
 
-    private static (ParallelSplit Split, string Parameter) FindInGguf(string name, string architecture)
+    private static (ParallelSplit Split, string Ending) FindInGguf(string name, string architecture)
     {
         var parts = name.Split('.');
         if (parts.Length < 2)

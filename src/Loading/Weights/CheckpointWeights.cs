@@ -13,10 +13,11 @@ public static class CheckpointWeights
     /// <param name="checkpoint">The checkpoint; it stays open while weights are used.</param>
     /// <param name="ggufNames">The names of a GGUF checkpoint; null for those of its architecture. Not used for other formats.</param>
     /// <param name="options">How parts are read that are asked for by themselves (<see cref="Weight.MaterializeAsync"/>); null for the defaults.</param>
+    /// <param name="mapsNames">Whether a GGUF's names are mapped at all; else its tensors are the weights, as they are.</param>
     /// <returns>Lazy weights, each made when it is asked for and the caller's to dispose.</returns>
     /// <exception cref="UnsupportedCheckpointException">There is no map for the GGUF's architecture, or a tensor is of an unknown type.</exception>
     /// <exception cref="InvalidCheckpointException">A transform does not fit a tensor's shape, or two weights have the same name.</exception>
-    public static IEnumerable<Weight> Of(Checkpoint checkpoint, GgufNameMap? ggufNames = null, LoadOptions? options = null)
+    public static IEnumerable<Weight> Of(Checkpoint checkpoint, GgufNameMap? ggufNames = null, LoadOptions? options = null, bool mapsNames = true)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         if (checkpoint.UnreadableTensors is [var unreadable, ..])
@@ -25,7 +26,7 @@ public static class CheckpointWeights
                 "tensors of unknown types", unreadable.File.Path, unreadable.Reason, unreadable.File.Format, unreadable.Name);
         }
 
-        if (checkpoint.Files[0].Header is not GgufHeader header)
+        if (!mapsNames || checkpoint.Files[0].Header is not GgufHeader header)
         {
             return checkpoint.Tensors.Select(tensor => Weight.Lazy(tensor, WithoutRoot(checkpoint, tensor.Name), null, options));
         }

@@ -41,7 +41,7 @@ public sealed class QuantizedLinearTests
         {
             using var layer = Layer(config, kind, world, rank);
             QuantizedLayers.Load(layer, parts);
-            ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared);
+            WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared);
             Assert.Equal(["weight"], layer.Parameters.Keys);
             Assert.Equal(new Shape(layer.Layout.OutputSizePerRank, layer.Layout.InputSizePerRank), layer.Parameters["weight"].Shape);
             Assert.Equal(QuantizedLayers.Expected(layer.Layout, parts), QuantizedLayers.Weight(layer));
@@ -64,7 +64,7 @@ public sealed class QuantizedLinearTests
         {
             using var layer = Layer(config, "packed", 2, rank);
             QuantizedLayers.Load(layer, [all]);
-            ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared);
+            WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared);
             int[] rows = [.. Enumerable.Range(rank * 64, 64), .. Enumerable.Range(128 + (rank * 32), 32), .. Enumerable.Range(192 + (rank * 32), 32)];
             Assert.Equal(
                 from output in rows from input in Enumerable.Range(0, Inputs) select StoredPart.Brain(all.Value(output, input)), QuantizedLayers.Weight(layer));
@@ -94,7 +94,7 @@ public sealed class QuantizedLinearTests
         }
 
         // A layer without storage stays one.
-        ProcessWeightsAfterLoading.Run(layer, DType.BF16, MetaDevice.Shared);
+        WeightProcessing.Run(layer, DType.BF16, MetaDevice.Shared);
         Assert.Equal((true, DType.BF16), (layer.Parameters["weight"].IsMeta, layer.Parameters["weight"].DType));
         Array.ForEach(parts, part => part.Dispose());
     }
@@ -119,7 +119,7 @@ public sealed class QuantizedLinearTests
         part.Tensors["g_idx"].AsSpan<int>()[7] = 4;
         using var layer = Layer(config, "column", 1, 0);
         QuantizedLayers.Load(layer, [part]);
-        var exception = Assert.Throws<ModelMismatchException>(() => ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared));
+        var exception = Assert.Throws<ModelMismatchException>(() => WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared));
         Assert.Contains("g_idx says group 4 for input 7, and there are 4 groups", exception.Message, StringComparison.Ordinal);
         Assert.Contains(QuantizedLayers.Name, exception.Message, StringComparison.Ordinal);
         Assert.Equal(["qweight", "qzeros", "scales", "g_idx"], layer.Parameters.Keys);
@@ -133,7 +133,7 @@ public sealed class QuantizedLinearTests
         using var part = StoredPart.Gptq(new Random(1), 4, 64, Inputs, 32, 1, order);
         using var layer = Layer(config, "row", 2, 1);
         QuantizedLayers.Load(layer, [part]);
-        var exception = Assert.Throws<ModelMismatchException>(() => ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared));
+        var exception = Assert.Throws<ModelMismatchException>(() => WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared));
         Assert.Contains("says group 1 for input 64, and without act-order (desc_act) that is 2", exception.Message, StringComparison.Ordinal);
     }
 
@@ -146,8 +146,8 @@ public sealed class QuantizedLinearTests
         {
             using var layer = Layer(config, "column", 1, 0);
             QuantizedLayers.Load(layer, [part], device);
-            ProcessWeightsAfterLoading.Run(layer, DType.BF16, device);
-            ProcessWeightsAfterLoading.Run(layer, DType.BF16, device);
+            WeightProcessing.Run(layer, DType.BF16, device);
+            WeightProcessing.Run(layer, DType.BF16, device);
             Assert.Same(device, layer.Parameters["weight"].Data.Device);
             Assert.Equal((1, 64L * Inputs * 2), (device.LiveAllocations, device.LiveBytes));
             Assert.Equal(QuantizedLayers.Expected(layer.Layout, [part]), QuantizedLayers.Weight(layer));
@@ -167,7 +167,7 @@ public sealed class QuantizedLinearTests
         using var stored = Tensor.FromValues<ushort>(DType.BF16, new Shape(64, Inputs), values);
         using var layer = Layer(Fp8Config.Online(), "column", 1, 0);
         layer.Parameters["weight"].SetData(stored.To(HostDevice.Shared));
-        ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared);
+        WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared);
         Assert.Equal(["weight", "weight_scale"], layer.Parameters.Keys);
         var largest = values.Max(value => Math.Abs(Single(value)));
         var scale = Assert.Single(layer.Parameters["weight_scale"].Data.AsReadOnlySpan<float>().ToArray());
@@ -183,7 +183,7 @@ public sealed class QuantizedLinearTests
         }
 
         // Again, nothing is left to do.
-        ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared);
+        WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared);
         Assert.Equal(codes, layer.Parameters["weight"].Data.AsReadOnlySpan<byte>().ToArray());
 
         static float Single(ushort brain) => BitConverter.Int32BitsToSingle(brain << 16);
@@ -198,7 +198,7 @@ public sealed class QuantizedLinearTests
         var data = Tensor.Empty(DType.BF16, layer.Parameters["weight"].Shape);
         data.AsSpan<ushort>().Fill(value);
         layer.Parameters["weight"].SetData(data);
-        ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared);
+        WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared);
         Assert.Equal(expected, layer.Parameters["weight_scale"].Data.AsReadOnlySpan<float>()[0]);
     }
 
@@ -210,7 +210,7 @@ public sealed class QuantizedLinearTests
         data.AsSpan<ushort>().Fill(0x3F80);
         (data.AsSpan<ushort>()[3], data.AsSpan<ushort>()[9]) = (0x7F80, 0x7FC0);
         layer.Parameters["weight"].SetData(data);
-        var exception = Assert.Throws<ModelMismatchException>(() => ProcessWeightsAfterLoading.Run(layer, DType.BF16, HostDevice.Shared));
+        var exception = Assert.Throws<ModelMismatchException>(() => WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared));
         Assert.Contains($"2 values of the weight of layer '{QuantizedLayers.Name}' are NaN or infinite", exception.Message, StringComparison.Ordinal);
     }
 

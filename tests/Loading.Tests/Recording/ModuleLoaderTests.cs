@@ -67,6 +67,7 @@ public sealed class ModuleLoaderTests
         var sample = Sample.Make(1, ("a", DType.F32, [6, 4]), ("stranger", DType.U8, [3]));
         await using var checkpoint = await sample.OpenAsync();
         using var module = Packed(Whole, DType.F32);
+        module.Register("optional", new Parameter(DType.F32, new Shape(5)) { IsRequired = false });
         using var logger = new ListLogger();
         var options = new ModuleLoadOptions { IsStrict = false, Warnings = new WarningLog(logger) };
         var plan = new ModuleLoader().Plan(module, checkpoint, options);
@@ -75,6 +76,12 @@ public sealed class ModuleLoaderTests
         Assert.Equal(["weight"], plan.Missing.Select(parameter => parameter.Name));
         await new ModuleLoader().LoadAsync(plan);
         Assert.Equal([.. sample.Tensors["a"], .. new byte[32]], module.Parameters["weight"].Data.AsSpan<byte>().ToArray());
+        Assert.True(module.Parameters["optional"].IsMeta);
+        using var again = Packed(Whole, DType.F32);
+        again.Register("optional", new Parameter(DType.F32, new Shape(5)) { IsRequired = false });
+        await new ModuleLoader().LoadAsync(again, CheckpointWeights.Of(checkpoint).ToAsyncEnumerable(), options);
+        Assert.Equal([.. sample.Tensors["a"], .. new byte[32]], again.Parameters["weight"].Data.AsSpan<byte>().ToArray());
+        Assert.True(again.Parameters["optional"].IsMeta);
     }
 
     [Fact]

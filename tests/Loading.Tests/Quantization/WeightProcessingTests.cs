@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>Who processes weights after a load, when, and where the weights are meanwhile.</summary>
 [Trait("Area", "Quantization")]
-public sealed class ProcessWeightsAfterLoadingTests
+public sealed class WeightProcessingTests
 {
     [Fact]
     public void Cross_attention_comes_first_and_alone_then_methods_in_order_and_attention_last()
@@ -20,7 +20,7 @@ public sealed class ProcessWeightsAfterLoadingTests
         _ = cross.Register("below", new Module { QuantizeMethod = new Noting(log, "below cross") });
         _ = model.Register("last", new Module { QuantizeMethod = new Noting(log, "last") });
         _ = model.Register("plain", new Module());
-        ProcessWeightsAfterLoading.Run(model, DType.F16, HostDevice.Shared);
+        WeightProcessing.Run(model, DType.F16, HostDevice.Shared);
         Assert.Equal(["cross", "model", "method of attention", "first", "below cross", "last", "attention in F16"], log);
     }
 
@@ -31,7 +31,7 @@ public sealed class ProcessWeightsAfterLoadingTests
         using var model = new Module();
         var shared = model.Register("one", new Module { QuantizeMethod = new Noting(log, "shared") });
         _ = model.Register("two", shared);
-        ProcessWeightsAfterLoading.Run(model, DType.F16, HostDevice.Shared);
+        WeightProcessing.Run(model, DType.F16, HostDevice.Shared);
         Assert.Equal(["shared"], log);
     }
 
@@ -52,7 +52,7 @@ public sealed class ProcessWeightsAfterLoadingTests
             seen.AddRange(module.Parameters.Select(entry => $"{entry.Key} {entry.Value.Data.Device}"));
             Assert.True(model.Parameters["other"].Data.Device.IsHost);
         });
-        ProcessWeightsAfterLoading.Run(model, DType.F16, device);
+        WeightProcessing.Run(model, DType.F16, device);
         Assert.Equal(["offloaded late:0", "there late:0"], seen);
         Assert.Equal(["host", "late:0"], layer.Parameters.Values.Select(parameter => parameter.Data.Device.Id));
     }
@@ -66,7 +66,7 @@ public sealed class ProcessWeightsAfterLoadingTests
         var layer = model.Register("layer", new Module { QuantizeMethod = new Working((_, _) => throw new InvalidOperationException("It failed.")) });
         _ = layer.Register("weight", new Parameter(Tensor.FromValues<byte>(DType.U8, new Shape(3), [1, 2, 3])));
         _ = model.Register("after", new Attention(log, "after") { QuantizeMethod = new Noting(log, "method") });
-        Assert.Equal("It failed.", Assert.Throws<InvalidOperationException>(() => ProcessWeightsAfterLoading.Run(model, DType.F16, device)).Message);
+        Assert.Equal("It failed.", Assert.Throws<InvalidOperationException>(() => WeightProcessing.Run(model, DType.F16, device)).Message);
         Assert.Empty(log);
         Assert.Equal([1, 2, 3], layer.Parameters["weight"].Data.AsReadOnlySpan<byte>().ToArray());
         Assert.Equal(0, device.LiveAllocations);
@@ -80,7 +80,7 @@ public sealed class ProcessWeightsAfterLoadingTests
         using var model = new Module();
         _ = model.Register("first", new Module { QuantizeMethod = new Working((_, _) => cancellation.Cancel()) });
         _ = model.Register("second", new Module { QuantizeMethod = new Noting(log, "second") });
-        Assert.Throws<OperationCanceledException>(() => ProcessWeightsAfterLoading.Run(model, DType.F16, HostDevice.Shared, cancellation.Token));
+        Assert.Throws<OperationCanceledException>(() => WeightProcessing.Run(model, DType.F16, HostDevice.Shared, cancellation.Token));
         Assert.Empty(log);
     }
 
@@ -95,7 +95,7 @@ public sealed class ProcessWeightsAfterLoadingTests
         part.Tensors.Add("bias", bias);
         QuantizedLayers.Load(layer, [part]);
         _ = part.Tensors.Remove("bias");
-        ProcessWeightsAfterLoading.Run(layer, DType.BF16, device);
+        WeightProcessing.Run(layer, DType.BF16, device);
         // The weight is new, and stays where it was made.
         Assert.Equal([("bias", "host"), ("weight", "late:0")], layer.Parameters.Select(entry => (entry.Key, entry.Value.Data.Device.Id)));
         Assert.Equal(QuantizedLayers.Expected(layer.Layout, [part]), QuantizedLayers.Weight(layer));

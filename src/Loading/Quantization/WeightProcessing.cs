@@ -4,7 +4,7 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>What is done with a model's weights when all of them are loaded.</summary>
-public static class ProcessWeightsAfterLoading
+public static class WeightProcessing
 {
     /// <summary>
     /// Processes the weights of all modules, in the order in which the model lists them: first those of cross-attention projections, by their own method alone; then each module's quantisation method,
