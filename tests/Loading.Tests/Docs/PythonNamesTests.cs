@@ -45,7 +45,7 @@ public sealed partial class PythonNamesTests
             Rows.SelectMany(row => Quoted(row[2])),
             test => Assert.True(
                 test.Split('.') is [var type, var method]
-                && sources[type].Any(source => source.Contains($"class {type}", StringComparison.Ordinal) && Regex.IsMatch(source, $@"public (async )?\w+ {method}\(", RegexOptions.None, TimeSpan.FromSeconds(10))),
+                && sources[type].Any(source => source.Contains($"class {type}", StringComparison.Ordinal) && Regex.IsMatch(source, $@"public (async )?\w+ {method}\(", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(10))),
                 test));
     }
 
@@ -71,8 +71,8 @@ public sealed partial class PythonNamesTests
     private static bool HasMember(Type? type, string name) =>
         type?.GetMember(name, BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance).Length > 0;
 
-    private static string[] Quoted(string cell) => [.. Code().Matches(cell).Select(match => match.Groups[1].Value)];
+    private static string[] Quoted(string cell) => [.. Code().Matches(cell).Select(match => match.Groups["code"].Value)];
 
-    [GeneratedRegex("`([^`]+)`", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
+    [GeneratedRegex("`(?<code>[^`]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Code();
 }
