@@ -16,6 +16,7 @@ internal static class AllScenarios
         new SmallTensorsScenario(),
         new HugeScenario(),
         new SliceScenario(),
+        new ModelScenario(),
         new CappedScenario(),
         new VerifyScenario(),
         new GpuScenario(),

@@ -39,18 +39,25 @@ internal readonly struct ElementBox
         return new ElementBox(IndexOf(first, sizes), IndexOf(last, sizes));
     }
 
-    /// <summary>Whether two boxes of one parameter have an element in common.</summary>
-    public bool Overlaps(in ElementBox other)
+    /// <summary>How many units (elements, or blocks) the box has.</summary>
+    public long Volume => Common(this);
+
+    /// <summary>How many units (elements, or blocks) two boxes of one parameter have in common.</summary>
+    public long Common(in ElementBox other)
     {
+        long common = 1;
         for (var i = 0; i < _first.Length; i++)
         {
-            if (_first[i] > other._last[i] || other._first[i] > _last[i])
+            var size = Math.Min(_last[i], other._last[i]) - Math.Max(_first[i], other._first[i]) + 1;
+            if (size <= 0)
             {
-                return false;
+                return 0;
             }
+
+            common *= size;
         }
 
-        return true;
+        return common;
     }
 
     private static ImmutableArray<long> IndexOf(long element, ReadOnlySpan<long> sizes)

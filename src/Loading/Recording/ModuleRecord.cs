@@ -19,7 +19,7 @@ internal sealed class ModuleRecord : IDisposable
     private readonly Dictionary<DeviceMemory, int> _indexes = new(ReferenceEqualityComparer.Instance);
     private readonly Tensor[] _metas;
     private readonly List<ParameterSource>[] _sources;
-    private readonly List<(ElementBox Box, int Weight)>[] _claims;
+    private readonly ParameterCoverage[] _coverage;
     private readonly List<string> _weights = [];
     private readonly List<string> _problems = [];
     private readonly List<(string Name, Shape Shape)> _unexpected = [];
@@ -36,7 +36,7 @@ internal sealed class ModuleRecord : IDisposable
         _parameters = [.. module.NamedParameters()];
         _metas = new Tensor[_parameters.Length];
         _sources = new List<ParameterSource>[_parameters.Length];
-        _claims = new List<(ElementBox, int)>[_parameters.Length];
+        _coverage = new ParameterCoverage[_parameters.Length];
         for (var i = 0; i < _parameters.Length; i++)
         {
             var (name, parameter) = _parameters[i];
@@ -45,7 +45,7 @@ internal sealed class ModuleRecord : IDisposable
             // Beside its own: that may have storage by now, or share it with another's.
             _metas[i] = Tensor.Empty(parameter.DType, parameter.Shape, MetaDevice.Shared);
             _indexes.Add(_metas[i].Memory, i);
-            (_sources[i], _claims[i]) = ([], []);
+            (_sources[i], _coverage[i]) = ([], new ParameterCoverage(parameter.Shape));
         }
     }
 
@@ -184,25 +184,25 @@ internal sealed class ModuleRecord : IDisposable
         _weights.Add(weight.Name);
         var number = _weights.Count - 1;
         var places = new List<(RecordedWrite Write, ParameterPlace Place)>(writes.Count);
+        var written = new Dictionary<int, long>();
         foreach (var write in writes)
         {
-            if (!_indexes.TryGetValue(write.Destination.Memory, out var index))
+            if (!_indexes.TryGetValue(write.Destination.Memory, out var index) || (write.Source is { } source && !ReferenceEquals(source.Memory, weight.Tensor.Memory)))
             {
                 // A copy that the loader made of the weight for itself, which has no values now.
                 throw NoValues(weight, target);
             }
 
-            if (write.Source is { } source && !ReferenceEquals(source.Memory, weight.Tensor.Memory))
-            {
-                throw NoValues(weight, target);
-            }
-
             var place = ParameterPlace.Of(index, write.Destination);
             places.Add((write, place));
-            Claim(index, place, number);
+            written[index] = written.GetValueOrDefault(index) + _coverage[index].Add(place, number, out var other);
+            if (other >= 0 && _weights[other] != weight.Name)
+            {
+                _problems.Add(
+                    $"parameter {Quoted.Name(_parameters[index].Name)} is filled twice, by tensor {Quoted.Name(_weights[other])} and by tensor {Quoted.Name(weight.Name)}");
+            }
         }
 
-        var written = places.GroupBy(place => place.Place.Parameter).ToDictionary(group => group.Key, group => group.Sum(place => place.Write.ElementCount));
         var own = _numbers[target.Parameter];
         // What a loader that has asked for values before it wrote anything will write is not known: it is trusted.
         written.TryAdd(own, needsValues ? _metas[own].Shape.ElementCount : 0);
@@ -212,26 +212,6 @@ internal sealed class ModuleRecord : IDisposable
         }
 
         return new RecordedCall(places, needsValues);
-    }
-
-    private void Claim(int index, ParameterPlace place, int weight)
-    {
-        if (ElementBox.Of(place, _metas[index].Shape) is not { } box)
-        {
-            return;
-        }
-
-        foreach (var (other, by) in _claims[index])
-        {
-            if (by != weight && box.Overlaps(other) && _weights[by] != _weights[weight])
-            {
-                _problems.Add(
-                    $"parameter {Quoted.Name(_parameters[index].Name)} is filled twice, by tensor {Quoted.Name(_weights[by])} and by tensor {Quoted.Name(_weights[weight])}");
-                break;
-            }
-        }
-
-        _claims[index].Add((box, weight));
     }
 
     private static InvalidOperationException NoValues(Weight weight, WeightTarget target) => new(

@@ -40,6 +40,39 @@ internal sealed record ParameterPlace(int Parameter, DType DType, Shape Shape, I
         return expected * (DType.IsBlock ? DType.BlockLength : 1) == Shape.ElementCount;
     }
 
+    /// <summary>How many ranges <see cref="Ranges"/> has.</summary>
+    public long RangeCount => Shape.ElementCount / UnitsOf(Shape.Rank - 1) / InnermostRange;
+
+    /// <summary>The elements (or blocks) as ranges of the parameter's, in ascending order.</summary>
+    public (long Start, long End)[] Ranges()
+    {
+        var length = InnermostRange;
+        var ranges = new (long Start, long End)[RangeCount];
+        var index = new long[Shape.Rank];
+        var inner = Shape.Rank > 0 && length > 1 ? Shape.Rank - 1 : Shape.Rank;
+        var first = ByteOffset / DType.BlockSize * (DType.IsBlock ? 1 : DType.BlockLength);
+        for (var i = 0; i < ranges.Length; i++)
+        {
+            var start = first;
+            for (var dimension = 0; dimension < inner; dimension++)
+            {
+                start += index[dimension] * Strides[dimension];
+            }
+
+            ranges[i] = (start, start + length);
+            for (var dimension = inner - 1; dimension >= 0 && ++index[dimension] == Shape[dimension] / UnitsOf(dimension); dimension--)
+            {
+                index[dimension] = 0;
+            }
+        }
+
+        Array.Sort(ranges);
+        return ranges;
+    }
+
+    // The elements or blocks side by side in the last dimension; 1 where they lie apart.
+    private long InnermostRange => Shape.Rank > 0 && Strides[^1] == 1 ? Math.Max(1, Shape[^1] / UnitsOf(Shape.Rank - 1)) : 1;
+
     /// <summary>The tensor that sees these elements.</summary>
     /// <param name="storage">The parameter's storage.</param>
     public Tensor On(Tensor storage) => new(storage.Memory, DType, Shape, Strides, checked(storage.ByteOffset + ByteOffset));

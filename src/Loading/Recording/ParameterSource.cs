@@ -3,5 +3,5 @@ namespace IlgpuLoader.Loading;
 /// <summary>A weight that goes into a parameter.</summary>
 /// <param name="Weight">Its name in the checkpoint.</param>
 /// <param name="Shard">Which part of the parameter it is.</param>
-/// <param name="ElementCount">How many elements its loader writes; 0 where it writes none on this rank.</param>
+/// <param name="ElementCount">How many elements its loader writes that were not written before; 0 where it writes none on this rank.</param>
 public sealed record ParameterSource(string Weight, ShardId Shard, long ElementCount);

@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 [SuppressMessage("Design", "CA1032:Implement standard exception constructors", Justification = "It is made at two places, and caught at one.")]
 [SuppressMessage("Design", "CA1064:Exceptions should be public", Justification = "Nobody outside may catch it.")]
 internal sealed class ValuesRequiredException(Weight? weight = null)
-    : Exception("A loader asks for values that are not read yet; run it through a load, which brings them.")
+    : InvalidOperationException("Values are asked for that are not read yet. A load brings them and runs the loader again; elsewhere, Weight.MaterializeAsync reads them.")
 {
     /// <summary>The part of a weight whose values are asked for; null where it is the parameter's.</summary>
     public Weight? Weight { get; } = weight;

@@ -48,6 +48,11 @@ internal static class GoldenCases
             "bench {tmp}/mixed.safetensors --dtype q4_0",
             "plan {tmp}/mixed.safetensors --tp 2 --rank 2",
             "plan {tmp}/mixed.safetensors --rank 1",
+            "load {samples}/tiny-llama --tp 2",
+            "load {samples}/tiny-llama --weights {tmp}/mixed.safetensors",
+            "plan {samples}/tiny-llama --model --strict --tolerant",
+            "inspect {samples}/tiny-llama --model --tree",
+            "inspect {samples}/tiny-llama --tp 2",
             "hash {tmp}/mixed.safetensors --values f32 --write {tmp}/manifest.json",
             "show {tmp}/values.safetensors vector --count -1",
             "convert {tmp}/mixed.safetensors {tmp}/out.safetensors --max-shard-size 10",
@@ -79,7 +84,10 @@ internal static class GoldenCases
             "show {tmp}/mixed.safetensors block.0.f31",
             "convert {tmp}/mixed.safetensors {tmp}/out.gguf",
             "convert {tmp}/blocks.gguf {tmp}/out.safetensors",
-            "plan {samples}/tiny-llama --tp 3"),
+            "plan {samples}/tiny-llama --tp 3",
+            "plan {samples}/tiny-llama --model --tp 3",
+            "load {samples}/tiny-llama --model --exclude *norm*",
+            "load {tmp}/mixed.safetensors --model"),
         GoldenCase.InBothForms(
             "errors/7-device-or-memory",
             "load {tmp}/enormous.safetensors --read buffered " + OnHost,
@@ -103,6 +111,7 @@ internal static class GoldenCases
         GoldenCase.InBothForms("inspect/statistics", "inspect {tmp}/values.safetensors --stats"),
         GoldenCase.InBothForms("inspect/ties", "inspect {tmp}/tied.safetensors"),
         GoldenCase.InBothForms("inspect/warnings", "inspect {tmp}/two --include none", "inspect {tmp}/two --quiet"),
+        GoldenCase.InBothForms("inspect/model", "inspect {samples}/tiny-llama --model --tp 2 --rank 1", "inspect {samples}/tiny-llama --model --exclude model.layers.1.* --tolerant"),
         new("inspect/hostile-names", "inspect {tmp}/hostile.safetensors"),
     ];
 
@@ -152,6 +161,7 @@ internal static class GoldenCases
     [
         GoldenCase.InBothForms("plan/host", "plan {tmp}/mixed.safetensors --dtype f32 " + OnHost),
         GoldenCase.InBothForms("plan/rank", "plan {samples}/tiny-llama --tp 2 --rank 1 --include *layers.0* " + OnHost),
+        GoldenCase.InBothForms("plan/model", "plan {samples}/tiny-llama --model --tp 2 " + OnHost, "plan {samples}/tiny-llama --model --model-impl generic --tp 2 --rank 0 " + OnHost),
         GoldenCase.InBothForms("plan/all-ranks", "plan {samples}/tiny-llama --tp 2 --include *head* " + OnHost),
         GoldenCase.InBothForms("plan/ties", "plan {tmp}/tied.safetensors " + OnHost),
         GoldenCase.InBothForms("plan/meta", "plan {tmp}/enormous.safetensors --device meta --lanes 1"),

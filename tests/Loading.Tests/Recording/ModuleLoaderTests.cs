@@ -95,6 +95,48 @@ public sealed class ModuleLoaderTests
     }
 
     [Fact]
+    public async Task Plan_OnePlaceWrittenTwiceAndAnotherNever_IsNotFilled()
+    {
+        await using var checkpoint = await Sample.Make(1, ("t", DType.F32, [2, 3])).OpenAsync();
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.F32, new Shape(4, 3), (parameter, weight, _) =>
+        {
+            using var place = parameter.Data.Narrow(0, 1, 2);
+            weight.CopyTo(place);
+            weight.CopyTo(place);
+        }));
+        var exception = Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint));
+        Assert.Equal(["only 6 of the 12 elements of parameter 't' of shape [4, 3] are filled, by 't'"], exception.Problems.ToArray());
+    }
+
+    // Every second row from one tensor, the others from another: their boxes overlap, their elements do not.
+    [Theory]
+    [InlineData(0, 1, true)]
+    [InlineData(0, 0, false)]
+    public async Task Plan_RowsOfTwoTensorsInTurn_AreToldApart(int first, int second, bool fits)
+    {
+        var sample = Sample.Make(1, ("a", DType.F32, [4, 3]), ("b", DType.F32, [4, 3]));
+        await using var checkpoint = await sample.OpenAsync();
+        using var module = new PackedModule();
+        module.Register("weight", new Parameter(DType.F32, new Shape(8, 3), (parameter, weight, shard) =>
+        {
+            using var turns = parameter.Data.View(4, 2, 3);
+            using var place = turns.Select(1, shard.Part == "a" ? first : second);
+            weight.CopyTo(place);
+        }));
+        if (!fits)
+        {
+            var problem = Assert.Single(Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint)).Problems);
+            Assert.Equal("parameter 'weight' is filled twice, by tensor 'a' and by tensor 'b'", problem);
+            return;
+        }
+
+        await new ModuleLoader().LoadAsync(new ModuleLoader().Plan(module, checkpoint));
+        var rows = sample.Tensors["a"].Chunk(12).Zip(sample.Tensors["b"].Chunk(12)).SelectMany(pair => pair.First.Concat(pair.Second));
+        Assert.Equal(rows, module.Parameters["weight"].Data.AsSpan<byte>().ToArray());
+    }
+
+    [Fact]
     public async Task Plan_WrongShape_NamesTensorParameterShapesAndRank()
     {
         await using var checkpoint = await Sample.Make(1, ("a", DType.F32, [5, 4]), ("b", DType.F32, [2, 3])).OpenAsync();
