@@ -48,7 +48,7 @@ internal static class DecoderBuilder
                 layer.Register("input_layernorm", new NormLayer(sizes.Hidden, options.DType));
                 layer.Register("post_attention_layernorm", new NormLayer(sizes.Hidden, options.DType));
             }
-    
+
             model.Register("norm", new NormLayer(sizes.Hidden, options.DType));
             causal.Register("lm_head", sizes.IsTied ? embedding : new VocabularyEmbedding(sizes.Vocabulary, sizes.Hidden, options));
             return causal;
