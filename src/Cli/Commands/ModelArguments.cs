@@ -276,7 +276,8 @@ internal sealed class ModelArguments
             return options;
         }
 
-        return model.Checkpoint.Files[0].Header is GgufHeader
+        // A layout of a file's own names has no use for those of transformers.
+        return model.Checkpoint.Files[0].Header is GgufHeader && !model.Module.TakesStoredNames
             ? options with { GgufNames = await GgufNameMap.ReadAsync(file, cancellationToken: cancellationToken).ConfigureAwait(false) }
             : options with { Rename = (await WeightNameMapper.ReadAsync(file, cancellationToken: cancellationToken).ConfigureAwait(false)).Map };
     }
