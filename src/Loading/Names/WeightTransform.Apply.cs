@@ -133,8 +133,11 @@ public sealed partial record WeightTransform
         }
     }
 
-    // Each head's rows seen as [half, pair] on the checkpoint's side and as [pair, half] on the GGUF's.
-    private void MoveRows(Tensor source, Tensor destination)
+    /// <summary>Copies rows to where they belong in each head.</summary>
+    /// <param name="source">The rows; some, of whole heads.</param>
+    /// <param name="heads">How many heads there are: from a GGUF's order to the checkpoint's, or where it is negative, back.</param>
+    /// <param name="destination">A tensor of the same shape, whatever its strides.</param>
+    internal static void MoveRows(Tensor source, long heads, Tensor destination)
     {
         if (source.ElementCount == 0)
         {
@@ -142,14 +145,16 @@ public sealed partial record WeightTransform
             return;
         }
 
-        var pairs = source.Shape[0] / Heads / 2;
-        var isPairs = Kind == WeightTransformKind.Unpermute;
+        // Each head's rows seen as [half, pair] on the checkpoint's side and as [pair, half] on the GGUF's.
+        var (count, pairs) = (Math.Abs(heads), source.Shape[0] / Math.Abs(heads) / 2);
         var row = source.Shape.Dimensions[1..];
-        using var from = source.View(isPairs ? [Heads, pairs, 2, .. row] : [Heads, 2, pairs, .. row]);
+        using var from = source.View(heads > 0 ? [count, pairs, 2, .. row] : [count, 2, pairs, .. row]);
         using var moved = from.Transpose(1, 2);
-        using var to = destination.View(isPairs ? [Heads, 2, pairs, .. row] : [Heads, pairs, 2, .. row]);
+        using var to = destination.View(heads > 0 ? [count, 2, pairs, .. row] : [count, pairs, 2, .. row]);
         to.CopyFrom(moved);
     }
+
+    private void MoveRows(Tensor source, Tensor destination) => MoveRows(source, Kind == WeightTransformKind.Unpermute ? Heads : -Heads, destination);
 
     private Tensor AddToValues(Tensor source, DType target)
     {

@@ -17,55 +17,17 @@ internal sealed class StreamDestinations(LoadPlan plan, MappedFiles files) : IDe
     // Those of the plan, and behind them the memory of each block as one row, until its tensors are made.
     private readonly Tensor?[] _tensors = new Tensor?[plan.DestinationCount];
     private readonly Channel<int> _complete = Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly SemaphoreSlim _turn = new(1, 1);
-    private readonly SemaphoreSlim _changed = new(0);
-    private readonly Lock _lock = new();
-    private int _nextRun;
-    private long _heldBytes;
-    private int _runsUnderWay;
-    private int _waitingForConsumer;
+    private readonly RunWindow _window = new(plan, plan.Options.StreamWindowBytes);
 
     /// <summary>Indexes of tensors, in the order in which they were completed.</summary>
     public ChannelReader<int> Completed => _complete.Reader;
 
     public Tensor this[int destination] => _tensors[destination] ?? throw new InvalidOperationException("A run was placed before it was taken.");
 
-    public async ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken)
-    {
-        await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            var taken = plan.RunsFrom(_nextRun);
-            if (taken.Count == 0)
-            {
-                return taken;
-            }
-
-            // Runs that are taken together begin no tensor that the first does not.
-            var run = plan.Runs[taken.First];
-            for (var i = run.FirstPlacement; i < run.FirstPlacement + run.PlacementCount; i++)
-            {
-                var index = plan.Placements[i].Destination;
-                if (_tensors[index] is null)
-                {
-                    await WaitForRoomAsync(LoadPlan.OwnBytes(plan.Destination(index)), cancellationToken).ConfigureAwait(false);
-                    _tensors[index] = Allocate(index);
-                }
-            }
-
-            lock (_lock)
-            {
-                _runsUnderWay += taken.Count;
-            }
-
-            _nextRun += taken.Count;
-            return taken;
-        }
-        finally
-        {
-            _turn.Release();
-        }
-    }
+    public ValueTask<RunRange> TakeRunsAsync(CancellationToken cancellationToken) => _window.TakeAsync(
+        index => _tensors[index] is null ? LoadPlan.OwnBytes(plan.Destination(index)) : null,
+        index => _tensors[index] = Allocate(index),
+        cancellationToken);
 
     public void Complete(int destination)
     {
@@ -86,10 +48,7 @@ internal sealed class StreamDestinations(LoadPlan plan, MappedFiles files) : IDe
             complete.Dispose();
         }
 
-        lock (_lock)
-        {
-            _waitingForConsumer += (isBlock ? 0 : 1) + sharing.Length;
-        }
+        _window.Await((isBlock ? 0 : 1) + sharing.Length);
 
         if (!isBlock)
         {
@@ -109,24 +68,11 @@ internal sealed class StreamDestinations(LoadPlan plan, MappedFiles files) : IDe
         {
             discarded.Dispose();
             _tensors[destination] = null;
-            lock (_lock)
-            {
-                _heldBytes -= LoadPlan.OwnBytes(plan.Destination(destination));
-            }
-
-            _changed.Release();
+            _window.GiveBack(LoadPlan.OwnBytes(plan.Destination(destination)));
         }
     }
 
-    public void RunDone()
-    {
-        lock (_lock)
-        {
-            _runsUnderWay--;
-        }
-
-        _changed.Release();
-    }
+    public void RunDone() => _window.RunDone();
 
     /// <summary>Ends the sequence of completed tensors.</summary>
     public void End(Exception? failure) => _complete.Writer.TryComplete(failure);
@@ -140,13 +86,7 @@ internal sealed class StreamDestinations(LoadPlan plan, MappedFiles files) : IDe
         var destination = plan.DestinationOf(tensor);
         var sharing = plan.Sharing(destination);
         var isLast = sharing.IsEmpty || sharing[^1] == tensor;
-        lock (_lock)
-        {
-            _heldBytes -= isLast ? LoadPlan.OwnBytes(plan.Destination(destination)) : 0;
-            _waitingForConsumer--;
-        }
-
-        _changed.Release();
+        _window.GiveBack(isLast ? LoadPlan.OwnBytes(plan.Destination(destination)) : 0, isTaken: true);
         return handed;
     }
 
@@ -158,27 +98,8 @@ internal sealed class StreamDestinations(LoadPlan plan, MappedFiles files) : IDe
             tensor?.Dispose();
         }
 
-        _turn.Dispose();
-        _changed.Dispose();
+        _window.Dispose();
     }
 
     private Tensor Allocate(int index) => files.Allocate(plan.Destination(index), plan.Device);
-
-    private async ValueTask WaitForRoomAsync(long bytes, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            lock (_lock)
-            {
-                var fits = _heldBytes + bytes <= plan.Options.StreamWindowBytes;
-                if (fits || (_runsUnderWay == 0 && _waitingForConsumer == 0))
-                {
-                    _heldBytes += bytes;
-                    return;
-                }
-            }
-
-            await _changed.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
 }

@@ -140,7 +140,7 @@ public sealed class Weight : IDisposable
         }
         else if (PendingHeads != 0 && Tensor.ElementCount > 0)
         {
-            MoveRows(Tensor, PendingHeads, destination);
+            WeightTransform.MoveRows(Tensor, PendingHeads, destination);
         }
         else
         {
@@ -201,21 +201,6 @@ public sealed class Weight : IDisposable
 
     /// <summary>Name, dtype, shape and device.</summary>
     public override string ToString() => IsLazy ? $"{Name} {DType.Name} {Shape}, not read" : $"{Name} {Tensor}";
-
-    /// <summary>Copies rows to where they belong in each head.</summary>
-    /// <param name="source">Rows as the file has them.</param>
-    /// <param name="heads">The heads, negative for the way back (<see cref="PendingHeads"/>).</param>
-    /// <param name="destination">A tensor of the same shape.</param>
-    internal static void MoveRows(Tensor source, long heads, Tensor destination)
-    {
-        // Each head's rows are [half, pair] in the checkpoint, and [pair, half] in the GGUF.
-        var (count, pairs) = (Math.Abs(heads), source.Shape[0] / Math.Abs(heads) / 2);
-        var row = source.Shape.Dimensions[1..];
-        using var from = source.View(heads > 0 ? [count, pairs, 2, .. row] : [count, 2, pairs, .. row]);
-        using var moved = from.Transpose(1, 2);
-        using var to = destination.View(heads > 0 ? [count, 2, pairs, .. row] : [count, pairs, 2, .. row]);
-        to.CopyFrom(moved);
-    }
 
     private bool IsWholeHeads(long start, long length)
     {

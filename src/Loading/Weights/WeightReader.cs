@@ -51,7 +51,7 @@ internal static class WeightReader
         var moved = Tensor.Empty(loaded.DType, loaded.Shape, loaded.Device);
         try
         {
-            Weight.MoveRows(loaded, heads, moved);
+            WeightTransform.MoveRows(loaded, heads, moved);
             return moved;
         }
         catch

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -10,7 +9,7 @@ public sealed class IlgpuAppTests
     [IlgpuFact]
     public async Task IlgpuApp_OnIlgpusOwnAccelerator_GetsWhatTheHostGets()
     {
-        var (exitCode, output, error) = await RunAsync("--cpu", Path.Combine(RepositoryPaths.Root, "samples", "tiny-llama"));
+        var (exitCode, output, error) = await SampleProcess.RunAsync("IlgpuApp", "--cpu", Path.Combine(RepositoryPaths.Root, "samples", "tiny-llama"));
 
         Assert.Equal("", error);
         Assert.Equal(0, exitCode);
@@ -19,33 +18,5 @@ public sealed class IlgpuAppTests
         Assert.StartsWith("loaded   21 tensors, ", lines[1], StringComparison.Ordinal);
         Assert.Equal("weight   lm_head.weight: F32 [512, 64] on simulator:0", lines[2]);
         Assert.Equal("equal to the host", lines[4]);
-    }
-
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] args)
-    {
-        // Built beside these tests: bin/<configuration>/<framework>.
-        var bin = new DirectoryInfo(AppContext.BaseDirectory);
-        var assembly = Path.Combine(RepositoryPaths.Root, "samples", "IlgpuApp", "bin", bin.Parent!.Name, bin.Name, "IlgpuApp.dll");
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [assembly, .. args])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        try
-        {
-            var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
-            var error = process.StandardError.ReadToEndAsync(deadline.Token);
-            await process.WaitForExitAsync(deadline.Token);
-            return (process.ExitCode, await output, await error);
-        }
-        finally
-        {
-            if (!process.HasExited)
-            {
-                process.Kill();
-            }
-        }
     }
 }

@@ -153,7 +153,7 @@ public sealed class ModelInitializerTests
     [Fact]
     public void A_factory_of_an_older_signature_gets_what_it_takes_and_two_warnings()
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         var quantization = new Recorded();
         var context = ModelSample.Context(Config, 2, 1) with { Quantization = quantization, Warnings = new WarningLog(warnings), DType = DType.F16 };
         var seen = new List<object?>();
@@ -167,15 +167,15 @@ public sealed class ModelInitializerTests
         ModelInitializer.Initialize(context, "p", own).Dispose();
         Assert.Equal([Config, quantization, context.Parallel, DType.F16, "p", context.Warnings, context.Layers, 7, context, "p"], seen[..10]);
         Assert.Equal(2, warnings.Texts.Count);
-        Assert.StartsWith("Warning: The factory of 'Own' should take a ModelContext and a prefix.", warnings.Texts[0], StringComparison.Ordinal);
+        Assert.StartsWith("The factory of 'Own' should take a ModelContext and a prefix.", warnings.Texts[0], StringComparison.Ordinal);
         Assert.Contains("deprecated", warnings.Texts[0], StringComparison.Ordinal);
-        Assert.Equal("Warning: The arguments of the factory of 'Own' are guessed by their types.", warnings.Texts[1]);
+        Assert.Equal("The arguments of the factory of 'Own' are guessed by their types.", warnings.Texts[1]);
     }
 
     [Fact]
     public void A_factory_of_both_arguments_in_any_order_is_no_older_one()
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         var own = ModelClass.OfOlderSignature("Own", (string prefix, ModelContext context, ModelConfig config) => new Module());
         Assert.True(own.TakesContextAndPrefix);
         ModelInitializer.Initialize(ModelSample.Context(Config) with { Warnings = new WarningLog(warnings) }, model: own).Dispose();

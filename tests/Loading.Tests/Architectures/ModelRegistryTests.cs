@@ -73,20 +73,20 @@ public sealed class ModelRegistryTests
     [Fact]
     public async Task Without_a_native_layout_the_generic_one_is_taken_with_a_warning()
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         await using var sample = await WeightsSample.OpenAsync(("a.weight", [2, 3]));
         var context = Context("Unheard\u001bOf") with { Checkpoint = sample.Checkpoint, Warnings = new WarningLog(warnings) };
         Assert.Equal(Generic, ModelRegistry.Default.GetArchitectureName(context));
         Assert.Equal(Generic, ModelRegistry.Default.GetArchitectureName(context));
         var text = Assert.Single(warnings.Texts);
-        Assert.StartsWith("Warning: 'Unheard\\u001bOf' has no native layout", text, StringComparison.Ordinal);
+        Assert.StartsWith("'Unheard\\u001bOf' has no native layout", text, StringComparison.Ordinal);
         Assert.DoesNotContain("auto_map", text, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task The_generic_layout_can_be_asked_for_without_a_warning()
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         await using var sample = await WeightsSample.OpenAsync(("a.weight", [2, 3]));
         var context = Context("LlamaForCausalLM") with
         {
@@ -103,7 +103,7 @@ public sealed class ModelRegistryTests
     [InlineData(ModelImplementation.Generic)]
     public void The_generic_architecture_may_be_the_configurations_own(ModelImplementation implementation)
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         var context = Context(Generic) with { Warnings = new WarningLog(warnings), Implementation = implementation };
         Assert.Equal(Generic, ModelRegistry.Default.GetArchitectureName(context));
         Assert.Empty(warnings.Texts);
@@ -136,7 +136,7 @@ public sealed class ModelRegistryTests
     [InlineData("someone/unheard--modeling.sub.UnheardModel")]
     public async Task A_class_in_auto_map_is_read_and_not_run(string reference)
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         await using var sample = await WeightsSample.OpenAsync(("a.weight", [2, 3]));
         var config = ModelSample.Config(
             $$"""{"architectures": ["Unheard"], "auto_map": {"AutoModel": "{{reference}}", "AutoTokenizer": ["tokenization.T", null]} }""");

@@ -118,7 +118,7 @@ public sealed class RoutingTests
     [Fact]
     public void A_scale_without_a_parameter_is_left_out_with_one_warning()
     {
-        var warnings = new KeptWarnings();
+        var warnings = new RecordedWarnings();
         using var model = Make("LlamaForCausalLM", ModelSample.Sizes, context => context with { Warnings = new WarningLog(warnings) });
         Assert.Equal("the model has no parameter for a scale of the key and value cache", model.Route("model.layers.0.self_attn.k_proj.k_scale").SkippedSince);
         Assert.NotNull(model.Route("model.layers.0.self_attn.k_proj.k_scale").SkippedSince);

@@ -55,21 +55,16 @@ public sealed partial class PythonNamesTests
         var types = new[] { typeof(Checkpoint).Assembly, typeof(Tensor).Assembly, typeof(ModuleLoader).Assembly }.SelectMany(assembly => assembly.GetExportedTypes()).ToLookup(type => type.Name);
         foreach (var row in Rows)
         {
-            // Where the row has one type, what follows it may be a member of that.
-            Type? last = null;
             foreach (var name in Quoted(row[1]))
             {
                 var parts = name.Split('.');
                 var type = types[parts[0]].FirstOrDefault();
-                Assert.True(type is not null || (parts.Length == 1 && HasMember(last, name)), $"{row[0]}: {name}");
-                Assert.True(parts.Length == 1 || HasMember(type, parts[1]), $"{row[0]}: {name}");
-                last = type ?? last;
+                Assert.True(type is not null && (parts.Length == 1 || HasMember(type, parts[1])), $"{row[0]}: {name}");
             }
         }
     }
 
-    private static bool HasMember(Type? type, string name) =>
-        type?.GetMember(name, BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance).Length > 0;
+    private static bool HasMember(Type type, string name) => type.GetMember(name, BindingFlags.Public | BindingFlags.Static | BindingFlags.Instance).Length > 0;
 
     private static string[] Quoted(string cell) => [.. Code().Matches(cell).Select(match => match.Groups["code"].Value)];
 

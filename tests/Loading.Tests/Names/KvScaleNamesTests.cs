@@ -4,7 +4,7 @@ namespace IlgpuLoader.Loading.Tests;
 
 public sealed class KvScaleNamesTests
 {
-    private readonly WarningRecorder _recorder = new();
+    private readonly RecordedWarnings _recorder = new();
     private readonly WarningLog _log;
 
     public KvScaleNamesTests() => _log = new WarningLog(_recorder);
@@ -33,7 +33,7 @@ public sealed class KvScaleNamesTests
     public void Each_pattern_gives_the_name_of_the_parameter(string name, string expected)
     {
         Assert.Equal(expected, Remap(name, expected));
-        Assert.Empty(_recorder.Warnings);
+        Assert.Empty(_recorder.Texts);
     }
 
     [Theory]
@@ -58,7 +58,7 @@ public sealed class KvScaleNamesTests
     public void Other_names_stay_also_where_the_model_lacks_them(string name)
     {
         Assert.Equal(name, Remap(name));
-        Assert.Empty(_recorder.Warnings);
+        Assert.Empty(_recorder.Texts);
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class KvScaleNamesTests
     {
         Assert.Equal("l.0.attn.k_scale", Remap("l.0.kv_scale", "l.0.attn.k_scale"));
         Assert.Equal("a.attn.k_scale.b.attn.k_scale", Remap("a.kv_scale.b.kv_scale", "a.attn.k_scale.b.attn.k_scale"));
-        var warning = Assert.Single(_recorder.Warnings);
+        var warning = Assert.Single(_recorder.Texts);
         Assert.Contains("kv_scale, which is deprecated in favour of separate k_scale and v_scale", warning, StringComparison.Ordinal);
         Assert.Contains("k_scale stands for v_scale too", warning, StringComparison.Ordinal);
     }
@@ -79,12 +79,12 @@ public sealed class KvScaleNamesTests
         Assert.Null(KvScaleNames.Remap("l.0.kv_scale", parameters, _log));
         Assert.Null(KvScaleNames.Remap("l.0.kv_scale", parameters, _log));
         Assert.Null(KvScaleNames.Remap("l.1.kv_scale", parameters, _log));
-        Assert.Equal(3, _recorder.Warnings.Count);
-        Assert.Contains("deprecated", _recorder.Warnings[0], StringComparison.Ordinal);
+        Assert.Equal(3, _recorder.Texts.Count);
+        Assert.Contains("deprecated", _recorder.Texts[0], StringComparison.Ordinal);
         Assert.Equal(
             "The checkpoint has kv_scale (for example 'l.0.kv_scale'), but the model has no parameter of the expected name (for example 'l.0.attn.k_scale'): kv_scale is not loaded.",
-            _recorder.Warnings[1]);
-        Assert.Contains("'l.1.kv_scale'", _recorder.Warnings[2], StringComparison.Ordinal);
+            _recorder.Texts[1]);
+        Assert.Contains("'l.1.kv_scale'", _recorder.Texts[2], StringComparison.Ordinal);
     }
 
     [Theory]
@@ -98,7 +98,7 @@ public sealed class KvScaleNamesTests
         Assert.Null(KvScaleNames.Remap(name, parameters, _log));
         Assert.Equal(
             $"The checkpoint has {kind} (for example '{name}'), but the model has no parameter of the expected name (for example '{target}'): {kind} is not loaded.",
-            Assert.Single(_recorder.Warnings));
+            Assert.Single(_recorder.Texts));
     }
 
     private string? Remap(string name, params string[] parameters) =>

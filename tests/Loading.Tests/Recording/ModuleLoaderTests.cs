@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
-using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
@@ -68,10 +67,10 @@ public sealed class ModuleLoaderTests
         await using var checkpoint = await sample.OpenAsync();
         using var module = Packed(Whole, DType.F32);
         module.Register("optional", new Parameter(DType.F32, new Shape(5)) { IsRequired = false });
-        using var logger = new ListLogger();
-        var options = new ModuleLoadOptions { IsStrict = false, Warnings = new WarningLog(logger) };
+        var warnings = new RecordedWarnings();
+        var options = new ModuleLoadOptions { IsStrict = false, Warnings = warnings.ToLog() };
         var plan = new ModuleLoader().Plan(module, checkpoint, options);
-        Assert.Equal(2, logger.Texts.Count);
+        Assert.Equal(2, warnings.Texts.Count);
         Assert.Equal(["stranger"], plan.Unexpected.ToArray());
         Assert.Equal(["weight"], plan.Missing.Select(parameter => parameter.Name));
         await new ModuleLoader().LoadAsync(plan);
@@ -370,22 +369,5 @@ public sealed class ModuleLoaderTests
         }
 
         public override WeightRoute Route(string name) => WeightRoute.To([.. Parameters.Values.Select(parameter => new WeightTarget(parameter))]);
-    }
-
-    private sealed class ListLogger : ILogger, IDisposable
-    {
-        public List<string> Texts { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => this;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Texts.Add(formatter(state, exception));
-
-        public void Dispose()
-        {
-        }
     }
 }

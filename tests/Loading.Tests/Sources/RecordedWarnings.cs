@@ -8,7 +8,7 @@ public sealed class RecordedWarnings : ILogger
 {
     private readonly ConcurrentQueue<string> _texts = new();
 
-    public IReadOnlyCollection<string> Texts => _texts;
+    public IReadOnlyList<string> Texts => [.. _texts];
 
     /// <summary>A log that is recorded here.</summary>
     public WarningLog ToLog() => new(this);
