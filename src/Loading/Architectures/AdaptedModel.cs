@@ -33,6 +33,9 @@ internal sealed class AdaptedModel : Module
     /// <inheritdoc/>
     public override string ClassName => _inner.ClassName;
 
+    /// <inheritdoc/>
+    public override bool TakesStoredNames => _inner.TakesStoredNames;
+
     /// <summary>The kind of model that embeds.</summary>
     public static ModelClass ForEmbedding(ModelClass model) => model.IsPooling ? model : model.With(NameOf(model, "ForEmbedding"), (inner, _) => new AdaptedModel(inner));
 

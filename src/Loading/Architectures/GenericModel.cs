@@ -77,7 +77,7 @@ internal sealed class GenericModel : Module
         foreach (var tensor in checkpoint.Tensors)
         {
             Module module = this;
-            var parts = tensor.Name.Split('.');
+            var parts = CheckpointWeights.WithoutRoot(checkpoint, tensor.Name).Split('.');
             foreach (var part in parts[..^1])
             {
                 if (!module.Children.TryGetValue(part, out var child))

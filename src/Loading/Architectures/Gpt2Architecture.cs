@@ -29,33 +29,41 @@ internal static class Gpt2Architecture
         var positions = fields.Number("n_positions");
 
         var causal = new Gpt2Model(context, Packed) { IsTied = isTied };
-        var model = causal.Register("transformer", new DecoderLayers());
-        var inner = LayerOptions.Join(prefix, "transformer");
-        var embedding = model.Register("wte", new VocabularyEmbedding(vocabulary, hidden, options));
-        var places = model.Register("wpe", new Module());
-        places.Register("weight", new Parameter(dtype, new Formats.Shape(positions, hidden)));
-        var layers = model.Register("h", new Module());
-        for (var i = 0; i < count; i++)
+        try
         {
-            var number = i.ToString(CultureInfo.InvariantCulture);
-            var layer = layers.Register(number, new Module());
-            layer.Register("ln_1", new NormLayer(hidden, dtype, hasBias: true));
-            var attention = layer.Register("attn", new Module());
-            Add(attention, "attn.c_attn", LinearLayout.ForAttention(hidden, heads, heads, headSize, parallel));
-            Add(attention, "attn.c_proj", new LinearLayout(hidden, [new PackedPart(null, hidden)], parallel, splitsInputs: true));
-            attention.Register("attn", new AttentionLayer(quantization, $"{inner}.h.{number}.attn.attn"));
-            layer.Register("ln_2", new NormLayer(hidden, dtype, hasBias: true));
-            var feedForward = layer.Register("mlp", new Module());
-            Add(feedForward, "mlp.c_fc", new LinearLayout(hidden, [new PackedPart(null, intermediate)], parallel));
-            Add(feedForward, "mlp.c_proj", LinearLayout.ForDown(hidden, intermediate, parallel));
+            var model = causal.Register("transformer", new DecoderLayers());
+            var inner = LayerOptions.Join(prefix, "transformer");
+            var embedding = model.Register("wte", new VocabularyEmbedding(vocabulary, hidden, options));
+            var places = model.Register("wpe", new Module());
+            places.Register("weight", new Parameter(dtype, new Formats.Shape(positions, hidden)));
+            var layers = model.Register("h", new Module());
+            for (var i = 0; i < count; i++)
+            {
+                var number = i.ToString(CultureInfo.InvariantCulture);
+                var layer = layers.Register(number, new Module());
+                layer.Register("ln_1", new NormLayer(hidden, dtype, hasBias: true));
+                var attention = layer.Register("attn", new Module());
+                Add(attention, "attn.c_attn", LinearLayout.ForAttention(hidden, heads, heads, headSize, parallel));
+                Add(attention, "attn.c_proj", new LinearLayout(hidden, [new PackedPart(null, hidden)], parallel, splitsInputs: true));
+                attention.Register("attn", new AttentionLayer(quantization, $"{inner}.h.{number}.attn.attn"));
+                layer.Register("ln_2", new NormLayer(hidden, dtype, hasBias: true));
+                var feedForward = layer.Register("mlp", new Module());
+                Add(feedForward, "mlp.c_fc", new LinearLayout(hidden, [new PackedPart(null, intermediate)], parallel));
+                Add(feedForward, "mlp.c_proj", LinearLayout.ForDown(hidden, intermediate, parallel));
 
-            void Add(Module owner, string name, LinearLayout layout) => owner.Register(
-                name[(name.IndexOf('.', StringComparison.Ordinal) + 1)..],
-                new TransposedLinearLayer(layout, dtype, quantization, $"{inner}.h.{number}.{name}", hasBias: true));
+                void Add(Module owner, string name, LinearLayout layout) => owner.Register(
+                    name[(name.IndexOf('.', StringComparison.Ordinal) + 1)..],
+                    new TransposedLinearLayer(layout, dtype, quantization, $"{inner}.h.{number}.{name}", hasBias: true));
+            }
+
+            model.Register("ln_f", new NormLayer(hidden, dtype, hasBias: true));
+            causal.Register("lm_head", isTied ? embedding : new VocabularyEmbedding(vocabulary, hidden, options));
+            return causal;
         }
-
-        model.Register("ln_f", new NormLayer(hidden, dtype, hasBias: true));
-        causal.Register("lm_head", isTied ? embedding : new VocabularyEmbedding(vocabulary, hidden, options));
-        return causal;
+        catch
+        {
+            causal.Dispose();
+            throw;
+        }
     }
 }

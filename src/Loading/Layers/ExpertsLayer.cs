@@ -37,7 +37,7 @@ public sealed class ExpertsLayer : Module
         foreach (var (name, layout) in ((string, LinearLayout)[])[("w13_weight", GateUp), ("w2_weight", Down)])
         {
             var shape = new Shape(Placement.LocalExperts.Length, layout.OutputSizePerRank, layout.InputSizePerRank);
-            Register(name, new Parameter(DType, shape, WeightLoaders.Experts(Placement, layout, ParameterAxes.Weight)));
+            Register(name, new Parameter(DType, shape, WeightLoaders.Experts(Placement, layout, ParameterAxes.Weight)) { Conversion = ParameterConversion.FromFloats });
         }
     }
 

@@ -22,7 +22,7 @@ public class LinearLayer : Module
         }
         else
         {
-            Register("weight", new Parameter(dtype, new Shape(layout.OutputSizePerRank, layout.InputSizePerRank), WeightLoaders.Linear(layout, ParameterAxes.Weight)));
+            Register("weight", new Parameter(dtype, new Shape(layout.OutputSizePerRank, layout.InputSizePerRank), WeightLoaders.Linear(layout, ParameterAxes.Weight)) { Conversion = ParameterConversion.FromFloats });
         }
 
         if (hasBias)

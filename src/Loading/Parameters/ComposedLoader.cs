@@ -10,8 +10,9 @@ internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> f
 
     public void Load(Parameter parameter, Weight weight, ShardId shard)
     {
-        parameter.ValuesNeeded();
+        // Its copies are recorded, so that it is known what they fill; the function runs when values are there.
         loader(parameter, weight, shard);
+        parameter.ValuesNeeded();
         var result = function(parameter.Data)
             ?? throw new InvalidOperationException($"The function that is applied to {parameter} behind its load gave no tensor.");
         if (ReferenceEquals(result, parameter.Data))

@@ -77,6 +77,9 @@ public sealed class Parameter : IDisposable
     /// <summary>Whether a checkpoint without it is incomplete; an optional one that nothing fills gets no storage. Default: true.</summary>
     public bool IsRequired { get; init; } = true;
 
+    /// <summary>From which stored dtypes it takes values. Default: from every one that there is a conversion from.</summary>
+    public ParameterConversion Conversion { get; init; }
+
     /// <summary>What else is known of it, by name, for loaders and quantisation methods.</summary>
     public IDictionary<string, object?> Attributes { get; } = new Dictionary<string, object?>(StringComparer.Ordinal);
 

@@ -54,6 +54,14 @@ internal sealed class StoredView
     /// <summary>Whether there are no elements.</summary>
     public bool IsEmpty => _sizes.Contains(0);
 
+    /// <summary>Whether the last dimension is the innermost one that is stored, element by element.</summary>
+    public bool KeepsLastDimension => _sizes.Length == 0 || _sizes[^1] == 1 || (_strides[^1] == 1 && _order[^1] == _sizes.Length - 1);
+
+    /// <summary>What says that a view cannot be loaded.</summary>
+    /// <param name="problem">Why, as a clause, and what to do.</param>
+    public UnsupportedCheckpointException Refuse(string problem) =>
+        new($"such views of {_info.DType.Name}", _info.File.Path, $"{problem}.", _info.File.Format, _info.Name);
+
     /// <summary>The size of a dimension.</summary>
     public long SizeOf(int dimension) => _sizes[dimension];
 

@@ -55,7 +55,7 @@ public sealed class ModuleLoader
         using var storage = new ParameterStorage(plan.Entries, plan.Reads.Device, i => plan.Parameters[i].HasStorage, cancellationToken);
         for (var i = 0; i < plan.Parameters.Length; i++)
         {
-            if (plan.Parameters[i] is { HasStorage: true, IsFilled: false })
+            if (plan.Parameters[i] is { HasStorage: true, IsWritten: false })
             {
                 storage.Clear(i);
             }
@@ -126,8 +126,7 @@ public sealed class ModuleLoader
             {
                 foreach (var target in record.Route(weight))
                 {
-                    using var shape = weight.IsLazy ? null : new Weight(weight.Name, Tensor.Empty(weight.DType, weight.Shape, MetaDevice.Shared));
-                    if (record.Run(shape ?? weight, target) is not null)
+                    if (IsTaken(weight, target, record))
                     {
                         await RunAsync(weight, target, storage, options.Load, cancellationToken).ConfigureAwait(false);
                     }
@@ -139,6 +138,19 @@ public sealed class ModuleLoader
         var parameters = record.Parameters;
         storage.Give(i => parameters[i].HasStorage);
         return parameters;
+    }
+
+    // Loaders are tried without values first, so that what they fill is known.
+    private static bool IsTaken(Weight weight, WeightTarget target, ModuleRecord record)
+    {
+        if (weight.Components is not null)
+        {
+            record.Trust(weight, target);
+            return true;
+        }
+
+        using var outline = weight.IsLazy ? null : Weight.OutlineOf(weight);
+        return record.Run(outline ?? weight, target) is not null;
     }
 
     // A loader on a lazy weight says at which part it needs values; each is brought, and it runs again.

@@ -32,8 +32,8 @@ public sealed class ModulePlan
     /// <summary>The parameters in the order of the model, and what fills them.</summary>
     public ImmutableArray<PlannedParameter> Parameters { get; internal init; } = [];
 
-    /// <summary>The required parameters that are not filled, or not wholly.</summary>
-    public ImmutableArray<PlannedParameter> Missing => [.. Parameters.Where(parameter => parameter is { IsRequired: true, IsFilled: false })];
+    /// <summary>The parameters that are not filled, or not wholly; of optional ones those that are filled in part.</summary>
+    public ImmutableArray<PlannedParameter> Missing => [.. Parameters.Where(parameter => parameter.IsMissing)];
 
     /// <summary>The weights that go into no parameter.</summary>
     public ImmutableArray<string> Unexpected { get; internal init; } = [];

@@ -43,13 +43,13 @@ internal static class ModulePlanner
                         continue;
                     }
 
-                    if (call.NeedsValues || FillsWhatItCopied(call))
+                    if (call.NeedsValues || WritesOverWhatItCopied(call))
                     {
                         calls.Add((new LoaderCall(target, weight.Name, weight.Stored!.Info, weight.Stored.Transform), BytesOf(weight, call)));
                     }
                     else
                     {
-                        Add(weight, call, copies, fills, record);
+                        Add(weight, call, copies, fills);
                     }
                 }
             }
@@ -73,21 +73,22 @@ internal static class ModulePlanner
 
         if (options.Load.Device.Kind == DeviceKind.Meta)
         {
-            throw new ArgumentException("On the meta device the parameters are already; load them onto a device that has storage.", nameof(ModuleLoadOptions.Load));
+            throw new ArgumentException("On the meta device nothing is loaded: a plan shows what would be.", nameof(ModuleLoadOptions.Load));
         }
     }
 
-    // Fills are done before anything is read.
-    private static bool FillsWhatItCopied(RecordedCall call)
+    // Fills are done before anything is read, and what is read comes in the order of the file: what is written over has to come after what it covers.
+    private static bool WritesOverWhatItCopied(RecordedCall call)
     {
-        var copied = new List<ParameterPlace>();
+        var copied = new Dictionary<int, ParameterCoverage>();
         foreach (var (write, place) in call.Writes)
         {
-            if (write.Source is not null)
+            if (!copied.TryGetValue(place.Parameter, out var coverage))
             {
-                copied.Add(place);
+                copied.Add(place.Parameter, coverage = new ParameterCoverage(call.ShapeOf(place.Parameter)));
             }
-            else if (copied.Any(other => other.Parameter == place.Parameter && Overlap(other, place)))
+
+            if (write.Source is null ? coverage.Overlaps(place) : coverage.Add(place, 0, out _) < write.ElementCount)
             {
                 return true;
             }
@@ -96,32 +97,8 @@ internal static class ModulePlanner
         return false;
     }
 
-    private static bool Overlap(ParameterPlace left, ParameterPlace right)
-    {
-        var (first, second) = (Extent(left), Extent(right));
-        return first.Start < second.End && second.Start < first.End;
-    }
-
-    // From the first byte to behind the last; of places side by side in rows more than they have, which only costs a loader that runs again.
-    private static (long Start, long End) Extent(ParameterPlace place)
-    {
-        if (place.Shape.ElementCount == 0)
-        {
-            return (0, 0);
-        }
-
-        long last = 0;
-        for (var i = 0; i < place.Shape.Rank; i++)
-        {
-            var size = place.DType.IsBlock && i == place.Shape.Rank - 1 ? place.Shape[i] / place.DType.BlockLength : place.Shape[i];
-            last += (size - 1) * place.Strides[i];
-        }
-
-        return (place.ByteOffset, place.ByteOffset + place.DType.ByteCount((last + 1) * place.DType.BlockLength));
-    }
-
     private static void Add(
-        Weight weight, RecordedCall call, List<RecordedCopy> copies, List<RecordedFill> fills, ModuleRecord record)
+        Weight weight, RecordedCall call, List<RecordedCopy> copies, List<RecordedFill> fills)
     {
         var info = weight.Stored!.Info;
         foreach (var (write, place) in call.Writes)
@@ -129,13 +106,6 @@ internal static class ModulePlanner
             if (write.Source is not { } source)
             {
                 fills.Add(new RecordedFill(place, write.Element));
-                continue;
-            }
-
-            if (place.DType != info.DType && (Codecs.Of(info.DType).ValuesPerElement != 1 || !Codecs.Of(info.DType).CanDecodeTo(place.DType)))
-            {
-                record.AddProblem(
-                    $"tensor {Quoted.Name(weight.Name)} is {info.DType.Name}, from which there is no conversion to the {place.DType.Name} of parameter {Quoted.Name(record.NameOf(place.Parameter))}");
                 continue;
             }
 

@@ -20,9 +20,11 @@ internal sealed class ModuleRecord : IDisposable
     private readonly Tensor[] _metas;
     private readonly List<ParameterSource>[] _sources;
     private readonly ParameterCoverage[] _coverage;
+    private readonly HashSet<(int Parameter, ShardId Shard)> _trusted = [];
     private readonly List<string> _weights = [];
+    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
-    private readonly List<(string Name, Shape Shape)> _unexpected = [];
+    private readonly List<(string Name, string InModel, Shape Shape)> _unexpected = [];
     private readonly List<SkippedWeight> _skipped = [];
 
     /// <summary>Begins with parameters that nothing fills.</summary>
@@ -74,9 +76,14 @@ internal sealed class ModuleRecord : IDisposable
         }
 
         var route = _module.Route(name);
+        if (!route.Targets.IsEmpty)
+        {
+            _ = _taken.Add(name);
+        }
+
         if (route.IsUnknown)
         {
-            _unexpected.Add((weight.Name, weight.Shape));
+            _unexpected.Add((weight.Name, name, weight.Shape));
         }
         else if (route.SkippedSince is { } reason)
         {
@@ -98,16 +105,25 @@ internal sealed class ModuleRecord : IDisposable
             throw new InvalidOperationException($"The model routes {Quoted.Name(weight.Name)} to a parameter that is not among its own.");
         }
 
+        if (Objection(weight, parameter) is { } objection)
+        {
+            _problems.Add(objection);
+            return null;
+        }
+
         var needsValues = weight.Stored?.Transform.ChangesValues == true;
+        // Of values that the loader looks at before it writes, it is not known what it will write.
+        var isCounted = true;
         using var recorder = new MetaRecorder();
         var before = parameter.Exchange(_metas[index]);
         try
         {
             parameter.Load(weight, target.Shard);
         }
-        catch (ValuesRequiredException)
+        catch (ValuesRequiredException exception)
         {
             needsValues = true;
+            isCounted = exception.Weight is null && recorder.ElementCount > 0;
         }
         catch (ModelMismatchException exception)
         {
@@ -127,25 +143,31 @@ internal sealed class ModuleRecord : IDisposable
             _ = parameter.Exchange(before);
         }
 
-        return Note(weight, target, recorder.Writes, needsValues);
+        return Note(weight, target, recorder.Writes, needsValues, isCounted);
+    }
+
+    /// <summary>Notes a weight of several tensors, of which only its loader knows what it writes.</summary>
+    public void Trust(Weight weight, WeightTarget target)
+    {
+        _weights.Add(weight.Name);
+        AddSource(weight.Name, target, _numbers[target.Parameter], 0, isCounted: false);
     }
 
     /// <summary>The full name of a parameter.</summary>
     public string NameOf(int parameter) => _parameters[parameter].Name;
 
-    /// <summary>Notes something that does not fit.</summary>
-    public void AddProblem(string problem) => _problems.Add(problem);
-
     /// <summary>Looks at the whole: throws what is wrong, and where it is lenient warns of what is missing or left over.</summary>
     /// <exception cref="ModelMismatchException">The checkpoint and the model do not fit; the message names what does not.</exception>
     public void Check()
     {
+        _problems.AddRange(_unexpected.Where(IsCompanion).Select(weight =>
+            $"tensor {Quoted.Name(weight.Name)} goes into no parameter, and without it the weight beside it means something else: is the model quantised, and does its configuration say how?"));
         if (_problems.Count > 0)
         {
             throw new ModelMismatchException(_file, [.. _problems], "Is this the model's checkpoint, and its config.json?");
         }
 
-        List<string> gaps = [.. Parameters.Where(parameter => parameter is { IsRequired: true, IsFilled: false }).Select(Describe)];
+        List<string> gaps = [.. Parameters.Where(parameter => parameter.IsMissing).Select(Describe)];
         gaps.AddRange(_unexpected.Select(weight => $"tensor {Quoted.Name(weight.Name)} of shape {weight.Shape} goes into no parameter"));
         if (gaps.Count == 0)
         {
@@ -155,7 +177,7 @@ internal sealed class ModuleRecord : IDisposable
         if (_options.IsStrict)
         {
             throw new ModelMismatchException(
-                _file, [.. gaps], "Load it leniently (--tolerant) to take what fits, or give a map of names (--map) where they are called otherwise.");
+                _file, [.. gaps], $"Where they are called otherwise, give a map of names ({nameof(ModuleLoadOptions.Rename)}); to take what fits, load leniently ({nameof(ModuleLoadOptions.IsStrict)}).");
         }
 
         foreach (var gap in gaps)
@@ -173,13 +195,20 @@ internal sealed class ModuleRecord : IDisposable
         }
     }
 
+    // Scales and zero points, as quantisers name them beside the weight that they belong to.
+    private bool IsCompanion((string Name, string InModel, Shape Shape) weight)
+    {
+        var dot = weight.InModel.LastIndexOf('.') + 1;
+        return weight.InModel[dot..] is "weight_scale" or "weight_scale_inv" or "weight_zero_point" or "scale_inv" && _taken.Contains(weight.InModel[..dot] + "weight");
+    }
+
     private static string Describe(PlannedParameter parameter) =>
         parameter.WrittenElements == 0
             ? $"nothing fills parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape}"
             : $"only {parameter.WrittenElements} of the {parameter.Shape.ElementCount} elements of parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape} are filled, by "
                 + string.Join(" and ", parameter.Sources.Select(source => Quoted.Name(source.Weight)));
 
-    private RecordedCall Note(Weight weight, WeightTarget target, IReadOnlyList<RecordedWrite> writes, bool needsValues)
+    private RecordedCall Note(Weight weight, WeightTarget target, IReadOnlyList<RecordedWrite> writes, bool needsValues, bool isCounted)
     {
         _weights.Add(weight.Name);
         var number = _weights.Count - 1;
@@ -196,7 +225,7 @@ internal sealed class ModuleRecord : IDisposable
             var place = ParameterPlace.Of(index, write.Destination);
             places.Add((write, place));
             written[index] = written.GetValueOrDefault(index) + _coverage[index].Add(place, number, out var other);
-            if (other >= 0 && _weights[other] != weight.Name)
+            if (other >= 0)
             {
                 _problems.Add(
                     $"parameter {Quoted.Name(_parameters[index].Name)} is filled twice, by tensor {Quoted.Name(_weights[other])} and by tensor {Quoted.Name(weight.Name)}");
@@ -204,14 +233,40 @@ internal sealed class ModuleRecord : IDisposable
         }
 
         var own = _numbers[target.Parameter];
-        // What a loader that has asked for values before it wrote anything will write is not known: it is trusted.
-        written.TryAdd(own, needsValues ? _metas[own].Shape.ElementCount : 0);
+        _ = written.TryAdd(own, 0);
         foreach (var (index, elements) in written)
         {
-            _sources[index].Add(new ParameterSource(weight.Name, target.Shard, elements));
+            AddSource(weight.Name, target, index, elements, isCounted || index != own);
         }
 
-        return new RecordedCall(places, needsValues);
+        return new RecordedCall(places, needsValues, index => _metas[index].Shape);
+    }
+
+    private void AddSource(string weight, WeightTarget target, int index, long elements, bool isCounted)
+    {
+        if (!isCounted && !_trusted.Add((index, target.Shard)))
+        {
+            _problems.Add(
+                $"parameter {Quoted.Name(_parameters[index].Name)} is filled twice{(target.Shard == ShardId.None ? "" : $" as {target.Shard}")}, the second time by tensor {Quoted.Name(weight)}");
+        }
+
+        _sources[index].Add(new ParameterSource(weight, target.Shard, elements) { IsCounted = isCounted });
+    }
+
+    // What a conversion would make of the stored numbers has to be what they mean.
+    private static string? Objection(Weight weight, Parameter parameter)
+    {
+        var (stored, target) = (weight.DType, parameter.DType);
+        if (stored == target || weight.Components is not null)
+        {
+            return null;
+        }
+
+        var problem = parameter.Conversion == ParameterConversion.None ? "which it is not converted to, since its bits have a meaning of their own"
+            : parameter.Conversion == ParameterConversion.FromFloats && !stored.HoldsFloats ? "and whole numbers are no weights without what scales them: is the model quantised, and does its configuration say how?"
+            : Codecs.Of(stored) is var codec && (codec.ValuesPerElement != 1 || !codec.CanDecodeTo(target)) ? "to which there is no conversion"
+            : null;
+        return problem is null ? null : $"tensor {Quoted.Name(weight.Name)} is {stored.Name} and parameter {Quoted.Name(parameter.Name)} {target.Name}, {problem}";
     }
 
     private static InvalidOperationException NoValues(Weight weight, WeightTarget target) => new(

@@ -26,7 +26,7 @@ internal sealed class ParameterCoverage(Shape parameter)
 
         var unit = place.DType.IsBlock ? place.DType.BlockLength : 1;
         var units = place.Shape.ElementCount / unit;
-        var added = new WrittenPlace(box, box.Volume == units, place, weight);
+        var added = Describe(place, box, weight);
         foreach (var written in _places)
         {
             var common = Common(added, written);
@@ -40,6 +40,13 @@ internal sealed class ParameterCoverage(Shape parameter)
         _places.Add(added);
         return units * unit;
     }
+
+    /// <summary>Whether some of a place's elements were written before.</summary>
+    public bool Overlaps(ParameterPlace place) =>
+        ElementBox.Of(place, parameter) is { } box && _places.Exists(written => Common(Describe(place, box, 0), written) > 0);
+
+    private static WrittenPlace Describe(ParameterPlace place, ElementBox box, int weight) =>
+        new(box, box.Volume == place.Shape.ElementCount / (place.DType.IsBlock ? place.DType.BlockLength : 1), place, weight);
 
     private static long Common(in WrittenPlace left, in WrittenPlace right)
     {

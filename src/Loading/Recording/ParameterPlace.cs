@@ -19,7 +19,8 @@ internal sealed record ParameterPlace(int Parameter, DType DType, Shape Shape, I
     public ParameterPlace Narrow(int dimension, long start, long length) => this with
     {
         Shape = Shape.With(dimension, length),
-        ByteOffset = checked(ByteOffset + DType.ByteCount(start / UnitsOf(dimension) * Strides[dimension] * DType.BlockLength)),
+        // Strides of block types count blocks, those of F4 and F6 elements as they are.
+        ByteOffset = checked(ByteOffset + DType.ByteCount(start / UnitsOf(dimension) * Strides[dimension] * (DType.IsBlock ? DType.BlockLength : 1))),
     };
 
     /// <summary>Whether elements that come in the order of these dimensions, from the outermost to the innermost, lie side by side here.</summary>

@@ -11,7 +11,7 @@ namespace IlgpuLoader.Loading;
 /// <param name="passingBytes">The most bytes that a piece with memory of its own has, where it can be cut so small.</param>
 internal sealed class PieceList(long passingBytes)
 {
-    private readonly record struct StoredRange(CheckpointFile File, long Offset, Shape Stored, TensorSlice? Slice, DType Target);
+    private readonly record struct StoredRange(CheckpointFile File, long Offset, DType DType, Shape Stored, TensorSlice? Slice, DType Target);
 
     private readonly List<(PlannedTensor Piece, PassingPiece? Passing)> _pieces = [];
     private readonly Dictionary<StoredRange, ParameterPlace> _read = [];
@@ -28,6 +28,11 @@ internal sealed class PieceList(long passingBytes)
         if (source.IsEmpty)
         {
             return;
+        }
+
+        if (place.DType.BlockLength != 1 && !source.KeepsLastDimension)
+        {
+            throw source.Refuse("rows of elements that share bytes are moved apart, and they are kept as they are stored; decode them: give the parameter a dtype of single elements");
         }
 
         if (!place.IsContiguousIn(source.Order))
@@ -66,7 +71,7 @@ internal sealed class PieceList(long passingBytes)
     private void AddPlaced(PlannedTensor piece, int parameter, long byteOffset)
     {
         var place = new ParameterPlace(parameter, piece.DType, piece.Shape, default, byteOffset);
-        var content = new StoredRange(piece.Source.File, piece.Source.DataOffset, piece.Source.Shape, piece.Slice, piece.DType);
+        var content = new StoredRange(piece.Source.File, piece.Source.DataOffset, piece.Source.DType, piece.Source.Shape, piece.Slice, piece.DType);
         // Elements that lie apart are gathered anew: their strides would have to be the same too.
         if (piece.Source.IsContiguous && !_read.TryAdd(content, place))
         {
@@ -81,7 +86,8 @@ internal sealed class PieceList(long passingBytes)
     {
         var bytes = place.DType.ByteCount(source.LoadedElements);
         var isOne = source.Pieces(place.DType).Take(2).ToArray() is [_];
-        if (isOne && (bytes <= passingBytes || source.Order.Length <= 1))
+        // Elements of F4 and F6 share bytes that a cut could part.
+        if (isOne && (bytes <= passingBytes || source.Order.Length <= 1 || place.DType.IsSubByte))
         {
             var block = place.DType.IsBlock ? place.DType.BlockLength : 1;
             ImmutableArray<long> strides = [.. source.LoadedStrides.Select(stride => stride > 1 ? stride / block : stride)];

@@ -72,7 +72,7 @@ internal sealed class RecordedModule
     public ModulePlan PlanOf(ImmutableArray<int> chosen = default)
     {
         chosen = chosen.IsDefault ? [.. Enumerable.Range(0, Entries.Length)] : chosen;
-        var passingBytes = Math.Min(MaximumPassingBytes, Options.Load.StagingBytes / 4);
+        var passingBytes = Math.Clamp(Math.Min(Options.Load.StagingBytes / 4, Options.Load.StagingBytes - LeastStagingBytes), 0, MaximumPassingBytes);
         var pieces = new PieceList(Math.Max(1, passingBytes / 4));
         var fills = ImmutableArray.CreateBuilder<RecordedFill>();
         var calls = ImmutableArray.CreateBuilder<LoaderCall>();

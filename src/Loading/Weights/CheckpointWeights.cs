@@ -39,8 +39,8 @@ public static class CheckpointWeights
         return OfGguf(checkpoint, names, options);
     }
 
-    // Training checkpoints keep the model's state below one of a few usual names.
-    private static string WithoutRoot(Checkpoint checkpoint, string name) =>
+    /// <summary>A tensor's name as the model has it: training checkpoints keep the model's state below one of a few usual names.</summary>
+    internal static string WithoutRoot(Checkpoint checkpoint, string name) =>
         checkpoint.WeightsRoot is { } root && name.StartsWith(root + ".", StringComparison.Ordinal) ? name[(root.Length + 1)..] : name;
 
     private static IEnumerable<Weight> OfGguf(Checkpoint checkpoint, NameMapping names, LoadOptions? options)

@@ -12,6 +12,9 @@ public sealed class Weight : IDisposable
 {
     private readonly StoredWeight? _stored;
 
+    // Whether it stands for another weight, without values.
+    private readonly bool _isOutline;
+
     // The views of the first weight of all, to be disposed with it.
     private readonly List<Weight> _views;
 
@@ -32,11 +35,11 @@ public sealed class Weight : IDisposable
         Components = components;
     }
 
-    private Weight(string name, Tensor tensor, StoredWeight? stored, List<Weight> views, long pendingHeads)
+    private Weight(string name, Tensor tensor, StoredWeight? stored, List<Weight> views, long pendingHeads, bool isOutline = false)
     {
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(tensor);
-        (Name, Tensor, _stored, _views, PendingHeads) = (name, tensor, stored, views, pendingHeads);
+        (Name, Tensor, _stored, _views, PendingHeads, _isOutline) = (name, tensor, stored, views, pendingHeads, isOutline);
     }
 
     /// <summary>The name in the checkpoint, such as <c>model.layers.0.mlp.up_proj.weight</c>.</summary>
@@ -93,6 +96,10 @@ public sealed class Weight : IDisposable
         return new Weight(name ?? info.Name, stored.MakeView(), stored, [], heads);
     }
 
+    /// <summary>Dtype and shape of a weight, without its values: what a loader is tried on.</summary>
+    internal static Weight OutlineOf(Weight weight) =>
+        new(weight.Name, Tensor.Empty(weight.DType, weight.Shape, MetaDevice.Shared), null, [], 0, isOutline: true);
+
     /// <summary>Name and tensor; the tensor then takes the weight's place as what is disposed.</summary>
     public void Deconstruct(out string name, out Tensor tensor) => (name, tensor) = (Name, Tensor);
 
@@ -134,7 +141,7 @@ public sealed class Weight : IDisposable
     public void CopyTo(Tensor destination)
     {
         ArgumentNullException.ThrowIfNull(destination);
-        if (Components is not null || _stored is null || destination.Device.Kind != DeviceKind.Meta)
+        if (Components is not null || (_stored is null && !_isOutline) || destination.Device.Kind != DeviceKind.Meta)
         {
             destination.CopyFrom(Materialize());
         }
@@ -155,6 +162,7 @@ public sealed class Weight : IDisposable
     /// <returns>A tensor that stays the weight's.</returns>
     /// <exception cref="InvalidOperationException">The weight is made of several tensors (<see cref="Components"/>).</exception>
     public Tensor Materialize() => Components is not null ? throw Composed()
+        : _isOutline ? throw new ValuesRequiredException(this)
         : _stored is null ? Tensor
         : _stored.TryFind(WeightPart.Of(this), out var values) ? values
         : throw new ValuesRequiredException(this);
@@ -220,7 +228,7 @@ public sealed class Weight : IDisposable
             throw Composed();
         }
 
-        var weight = new Weight(Name, view, stored, _views, heads);
+        var weight = new Weight(Name, view, stored, _views, heads, _isOutline);
         _views.Add(weight);
         return weight;
     }

@@ -57,7 +57,7 @@ public sealed class ModuleLoaderTests
             ],
             exception.Problems.ToArray());
         Assert.Contains("sample.safetensors", exception.Message, StringComparison.Ordinal);
-        Assert.Contains("--tolerant", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(nameof(ModuleLoadOptions.IsStrict), exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class ModuleLoaderTests
         await using var checkpoint = await Sample.Make(1, ("a", DType.F32, [6, 4]), ("b", DType.I64, [2, 4])).OpenAsync();
         using var module = Packed(Whole, DType.I64);
         var exception = Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint));
-        Assert.Equal(["tensor 'a' is F32, from which there is no conversion to the I64 of parameter 'weight'"], exception.Problems.ToArray());
+        Assert.Equal(["tensor 'a' is F32 and parameter 'weight' I64, to which there is no conversion"], exception.Problems.ToArray());
     }
 
     [Fact]
@@ -258,6 +258,146 @@ public sealed class ModuleLoaderTests
         var plan = new ModuleLoader().Plan(module, checkpoint);
         await new ModuleLoader().LoadAsync(plan);
         Assert.Equal([sample.Tensors["t"][0], 7, sample.Tensors["t"][2]], module.Parameters["t"].Data.AsSpan<byte>().ToArray());
+    }
+
+    // The second copy is the one that counts, whichever comes first in the file.
+    [Fact]
+    public async Task Load_CopiesOverOneAnother_KeepTheirOrder()
+    {
+        var sample = Sample.Make(4, ("t", DType.U8, [8]));
+        await using var checkpoint = await sample.OpenAsync();
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.U8, new Shape(4), (parameter, weight, _) =>
+        {
+            weight.Narrow(0, 4, 4).CopyTo(parameter.Data);
+            weight.Narrow(0, 0, 4).CopyTo(parameter.Data);
+        }));
+        await new ModuleLoader().LoadAsync(new ModuleLoader().Plan(module, checkpoint));
+        Assert.Equal(sample.Tensors["t"][..4], module.Parameters["t"].Data.AsSpan<byte>().ToArray());
+    }
+
+    [Fact]
+    public async Task Plan_AnOptionalParameterFilledInPart_IsAnError()
+    {
+        await using var checkpoint = await Sample.Make(1, ("a", DType.F32, [6, 4])).OpenAsync();
+        using var module = new PackedModule();
+        module.Register("weight", new Parameter(DType.F32, new Shape(8, 4), WeightLoaders.Linear(Whole, ParameterAxes.Weight)) { IsRequired = false });
+        Assert.Equal(
+            ["only 24 of the 32 elements of parameter 'weight' of shape [8, 4] are filled, by 'a'"],
+            Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint)).Problems.ToArray());
+    }
+
+    [Theory]
+    [InlineData(ParameterConversion.None, "F16", "its bits have a meaning of their own")]
+    [InlineData(ParameterConversion.FromFloats, "I8", "whole numbers are no weights without what scales them")]
+    [InlineData(ParameterConversion.FromFloats, "F16", null)]
+    [InlineData(ParameterConversion.Any, "I8", null)]
+    public async Task Plan_AStoredDTypeThatWouldMeanSomethingElse_IsRefusedAlsoLeniently(ParameterConversion conversion, string stored, string? problem)
+    {
+        var dtype = stored == "I8" ? DType.I8 : DType.F16;
+        await using var checkpoint = await Sample.Make(1, ("t", dtype, [6])).OpenAsync();
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.F32, new Shape(6)) { Conversion = conversion });
+        var options = new ModuleLoadOptions { IsStrict = false };
+        if (problem is null)
+        {
+            Assert.Empty(new ModuleLoader().Plan(module, checkpoint, options).Missing);
+            return;
+        }
+
+        Assert.Contains(problem, Assert.Single(Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint, options)).Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Plan_AScaleThatNothingTakesBesideItsWeight_IsRefusedAlsoLeniently()
+    {
+        await using var checkpoint = await Sample.Make(1, ("l.weight", DType.F8_E4M3, [6]), ("l.weight_scale_inv", DType.F32, [1])).OpenAsync();
+        using var module = new Module();
+        module.Register("l", new Module()).Register("weight", new Parameter(DType.F32, new Shape(6)));
+        var exception = Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint, new ModuleLoadOptions { IsStrict = false }));
+        Assert.Contains("'l.weight_scale_inv'", Assert.Single(exception.Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Load_WeightsOneByOne_OneArrivesTwiceAndAnotherNever_IsAnError()
+    {
+        var sample = Sample.Make(6, ("a", DType.F32, [6, 4]));
+        using var module = Packed(Whole, DType.F32);
+        var exception = await Assert.ThrowsAsync<ModelMismatchException>(
+            () => new ModuleLoader().LoadAsync(module, Loaded(sample).Concat(Loaded(sample)).ToAsyncEnumerable(), new ModuleLoadOptions { IsStrict = false }));
+        Assert.Equal(["parameter 'weight' is filled twice, by tensor 'a' and by tensor 'a'"], exception.Problems.ToArray());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Load_ComposedOnOnePartOfAPackedParameter_IsNotFilledByIt(bool oneByOne)
+    {
+        var sample = Sample.Make(6, ("a", DType.F32, [6, 4]));
+        await using var checkpoint = await sample.OpenAsync();
+        using var module = new PackedModule();
+        var loader = WeightLoaders.Composed(WeightLoaders.Linear(Whole, ParameterAxes.Weight), tensor => tensor.To(DType.F32));
+        module.Register("weight", new Parameter(DType.F32, new Shape(8, 4), loader));
+        var exception = await Assert.ThrowsAsync<ModelMismatchException>(() => oneByOne
+            ? new ModuleLoader().LoadAsync(module, Loaded(sample).ToAsyncEnumerable())
+            : Task.FromResult(new ModuleLoader().Plan(module, checkpoint)));
+        Assert.Equal(["only 24 of the 32 elements of parameter 'weight' of shape [8, 4] are filled, by 'a'"], exception.Problems.ToArray());
+    }
+
+    [Fact]
+    public async Task Load_WeightsOneByOne_LoadersThatNeedValuesGetThem()
+    {
+        var sample = Sample.Make(6, ("t", DType.U8, [6]));
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.U8, new Shape(6), (parameter, weight, _) =>
+        {
+            var doubled = weight.Materialize().AsReadOnlySpan<byte>().ToArray().Select(value => (byte)(value * 2)).ToArray();
+            using var tensor = Tensor.FromValues<byte>(DType.U8, new Shape(6), doubled);
+            parameter.Data.CopyFrom(tensor);
+        }));
+        await new ModuleLoader().LoadAsync(module, new[] { new Weight("t", Tensor.FromValues<byte>(DType.U8, new Shape(6), sample.Tensors["t"])) }.ToAsyncEnumerable());
+        Assert.Equal(sample.Tensors["t"].Select(value => (byte)(value * 2)).ToArray(), module.Parameters["t"].Data.AsSpan<byte>().ToArray());
+    }
+
+    [Fact]
+    public async Task Plan_TwoTensorsForALoaderThatNeedsValues_NamesTheSecond()
+    {
+        await using var checkpoint = await Sample.Make(4, ("t", DType.U8, [6]), ("t2", DType.U8, [6])).OpenAsync();
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.U8, new Shape(6), (parameter, weight, _) => parameter.Data.CopyFrom(weight.Materialize())));
+        var exception = Assert.Throws<ModelMismatchException>(() => new ModuleLoader().Plan(module, checkpoint, new ModuleLoadOptions { Rename = _ => "t" }));
+        Assert.Equal(["parameter 't' is filled twice, the second time by tensor 't2'"], exception.Problems.ToArray());
+    }
+
+    [Fact]
+    public async Task Plan_BlocksThatWouldBeTransposedAsTheyAre_AreRefused()
+    {
+        var sample = new GgufSample();
+        sample.Builder.Add("general.architecture", "llama").Add("llama.block_count", 1u).Add("llama.attention.head_count", 1u);
+        sample.Add("token_embd.weight", 8, 64, 32);
+        await using var checkpoint = await sample.OpenAsync();
+        using var module = new Module();
+        module.Register("model", new Module()).Register("embed_tokens", new Module()).Register(
+            "weight", new Parameter(DType.Q8_0, new Shape(32, 64), (parameter, weight, _) => weight.Transpose(0, 1).CopyTo(parameter.Data)));
+        Assert.Contains("decode them", Assert.Throws<UnsupportedCheckpointException>(() => new ModuleLoader().Plan(module, checkpoint, new ModuleLoadOptions { IsStrict = false })).Message, StringComparison.Ordinal);
+    }
+
+    // Outer dimensions exchanged, in pieces that are cut: elements of F4 share bytes.
+    [Fact]
+    public async Task Load_HalfBytesWithOuterDimensionsExchanged_AreInPlace()
+    {
+        var sample = Sample.Make(5, ("t", DType.F4, [64, 48, 64]));
+        await using var checkpoint = await sample.OpenAsync();
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.F4, new Shape(48, 64, 64), (parameter, weight, _) =>
+        {
+            using var turned = parameter.Data.Transpose(0, 1);
+            weight.CopyTo(turned);
+        }));
+        var plan = new ModuleLoader().Plan(module, checkpoint, new ModuleLoadOptions { Load = new LoadOptions { StagingBytes = 128 << 10 } });
+        await new ModuleLoader().LoadAsync(plan);
+        var rows = sample.Tensors["t"].Chunk(32).ToArray();
+        Assert.Equal(Enumerable.Range(0, 48).SelectMany(i => Enumerable.Range(0, 64).SelectMany(j => rows[(j * 48) + i])), module.Parameters["t"].Data.AsSpan<byte>().ToArray());
     }
 
     [Fact]
