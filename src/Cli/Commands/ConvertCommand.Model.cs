@@ -15,8 +15,6 @@ internal sealed partial class ConvertCommand
         var path = parsed.GetValue(_path)!;
         var checkpointOptions = _checkpoint.Options(parsed);
         var dtype = DTypeOption.Parse(parsed.GetValue(_dtype)!);
-        // What is written is one rank's, which has to be known.
-        _ = _model.Parallel(parsed, orFirst: false);
         var model = await _model
             .OpenAsync(
                 parsed, console, path, weights => Checkpoint.OpenAsync(weights, checkpointOptions, cancellationToken), checkpointOptions, dtype, cancellationToken)

@@ -34,7 +34,7 @@ internal sealed partial class ConvertCommand : CommandBase
     };
 
     private readonly Option<string> _device = DeviceOption.Create("The device that converts.");
-    private readonly ModelArguments _model = new("Write the share that --rank has of N tensor-parallel ranks: of each tensor by its name, or with --model of each parameter.");
+    private readonly ModelArguments _model = new("Write the share that --rank has of N tensor-parallel ranks: of each tensor by its name, or with --model of each parameter.", asksLauncher: true);
     private readonly Option<bool> _force = new("--force") { Description = "Replace the output if it exists; a folder only where it has nothing but a checkpoint in it." };
 
     /// <inheritdoc/>
@@ -138,7 +138,7 @@ internal sealed partial class ConvertCommand : CommandBase
             Overwrite = parsed.GetValue(_force),
             MaximumShardBytes = MaximumShardBytes(parsed),
             // What is written is one rank's, which has to be known.
-            TensorParallel = _model.Parallel(parsed, orFirst: false),
+            TensorParallel = _model.Parallel(parsed),
         };
     }
 

@@ -11,7 +11,7 @@ internal sealed partial class InspectCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
-    private readonly ModelArguments _model = new("With --model, the parameters of one of N tensor-parallel ranks; without --rank of rank 0.");
+    private readonly ModelArguments _model = new("With --model, the parameters of one of N tensor-parallel ranks; without --rank of rank 0.", asksLauncher: false);
     private readonly Option<bool> _tree = new("--tree") { Description = "Show the tensors as a tree by the parts of their names." };
     private readonly Option<bool> _statistics = new("--stats")
     {

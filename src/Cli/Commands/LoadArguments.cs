@@ -24,6 +24,11 @@ internal sealed class LoadArguments
         Description = "Load from the NumPy cache of a model's folder (np/, a file a tensor, as vLLM's); the first load of PyTorch files writes it, and so does the first after they changed. Other formats are loaded as they are, 'plan' writes nothing.",
     };
 
+    private readonly Option<bool> _exactSlices = new("--exact-slices")
+    {
+        Description = "Read no byte that the rank does not need, with a read for each segment of a slice however short it is.",
+    };
+
     /// <summary>Adds the options.</summary>
     public void AddTo(Command command)
     {
@@ -32,6 +37,7 @@ internal sealed class LoadArguments
         command.Add(_lanes);
         command.Add(_memory);
         command.Add(_read);
+        command.Add(_exactSlices);
         command.Add(_npCache);
     }
 
@@ -111,6 +117,7 @@ internal sealed class LoadArguments
             Lanes = parsed.GetValue(_lanes),
             ReadMode = ReadModeOption.Parse(parsed.GetValue(_read)!),
             SlabBytes = SlabBytes,
+            ExactSlices = parsed.GetValue(_exactSlices),
             Include = choice.Include,
             Exclude = choice.Exclude,
         };

@@ -18,8 +18,6 @@ internal sealed partial class LoadCommand
         var path = parsed.GetValue(_path)!;
         var checkpointOptions = _checkpoint.Options(parsed);
         var load = _load.Options(parsed, console, _checkpoint.Choice(parsed));
-        // Loading is for one rank, which has to be known.
-        _ = _model.Parallel(parsed, orFirst: false);
         var started = Stopwatch.GetTimestamp();
         var model = await _model
             .OpenAsync(
@@ -39,6 +37,12 @@ internal sealed partial class LoadCommand
             var options = await _model.OptionsAsync(parsed, load, model, neverStrict: false, cancellationToken).ConfigureAwait(false);
             var plan = ModelArguments.MakePlan(model, options, cancellationToken);
             var planned = Stopwatch.GetElapsedTime(started);
+            _load.WarnIfLanesDoNotFit(console, plan.Reads);
+            if (console.Verbose)
+            {
+                await console.Error.WriteLineAsync(plan.ToString()).ConfigureAwait(false);
+            }
+
             var statistics = await ProgressDisplay
                 .RunAsync(console, "loading", progress => new ModuleLoader().LoadAsync(plan, progress, cancellationToken)).ConfigureAwait(false);
             started = Stopwatch.GetTimestamp();
@@ -94,6 +98,6 @@ internal sealed partial class LoadCommand
             + $"{Sizes.Count(plan.Reads.Staging.Lanes, "lane")}");
         console.Out.WriteLine(
             $"  opened in {times.Opened.TotalSeconds:0.000} s, planned in {times.Planned.TotalSeconds:0.000} s, processed in {times.Processed.TotalSeconds:0.000} s, peak memory {Sizes.Format(peak)}");
-        report.WriteGaps(console.Out);
+        report.WriteSkipped(console.Out);
     }
 }

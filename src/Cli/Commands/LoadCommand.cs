@@ -12,7 +12,7 @@ internal sealed partial class LoadCommand : CommandBase
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly LoadArguments _load = new();
-    private readonly ModelArguments _model = new("Load the share of one of N tensor-parallel ranks.");
+    private readonly ModelArguments _model = new("Load the share of one of N tensor-parallel ranks.", asksLauncher: true);
     private readonly Option<string?> _verify = new("--verify")
     {
         Description = "Hash every tensor while it is read, and fail with exit code 6 where one is not what this manifest says ('hash --write').",
@@ -61,7 +61,7 @@ internal sealed partial class LoadCommand : CommandBase
             return await LoadModelAsync(parsed, console, cancellationToken).ConfigureAwait(false);
         }
 
-        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with { TensorParallel = _model.Parallel(parsed, orFirst: false) };
+        var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with { TensorParallel = _model.Parallel(parsed) };
         var checksFinite = parsed.GetValue(_checkFinite);
         if (checksFinite)
         {

@@ -9,12 +9,9 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>What every command takes that works with tensor-parallel ranks and with the layout of a model.</summary>
 internal sealed class ModelArguments
 {
+    private readonly bool _asksLauncher;
     private readonly Option<int?> _worldSize;
-    private readonly Option<int?> _rank = new("--rank")
-    {
-        Description = "The tensor-parallel rank, from 0; with --tp. Where it is left out, what torchrun, SLURM, Open MPI or Kubernetes say.",
-        HelpName = "R",
-    };
+    private readonly Option<int?> _rank;
 
     private readonly Option<bool> _model = new("--model")
     {
@@ -52,9 +49,16 @@ internal sealed class ModelArguments
 
     /// <summary>Makes the options.</summary>
     /// <param name="worldSize">What <c>--tp</c> does in this command.</param>
-    public ModelArguments(string worldSize)
+    /// <param name="asksLauncher">Whether the rank is the launcher's where <c>--rank</c> does not name it; else it is 0.</param>
+    public ModelArguments(string worldSize, bool asksLauncher)
     {
+        _asksLauncher = asksLauncher;
         _worldSize = new Option<int?>("--tp") { Description = worldSize, HelpName = "N" };
+        _rank = new Option<int?>("--rank")
+        {
+            Description = "The tensor-parallel rank, from 0; with --tp. " + (asksLauncher ? "Where it is left out, what torchrun, SLURM, Open MPI or Kubernetes say." : "By default 0."),
+            HelpName = "R",
+        };
         _implementation.AcceptOnlyFromAmong([.. Enum.GetNames<ModelImplementation>().Select(name => name.ToLowerInvariant())]);
     }
 
@@ -127,10 +131,8 @@ internal sealed class ModelArguments
     }
 
     /// <summary>The rank to work for; null where ranks were not asked for.</summary>
-    /// <param name="parsed">What was typed.</param>
-    /// <param name="orFirst">Whether it is rank 0 where neither the option nor the environment names one.</param>
     /// <exception cref="UsageException">There is no such rank, or none is named.</exception>
-    public TensorParallel? Parallel(ParseResult parsed, bool orFirst)
+    public TensorParallel? Parallel(ParseResult parsed)
     {
         if (parsed.GetValue(_worldSize) is not { } worldSize)
         {
@@ -149,24 +151,19 @@ internal sealed class ModelArguments
                 : throw new UsageException($"the ranks of {_worldSize.Name} {worldSize} are 0 to {worldSize - 1}; there is no rank {rank}.");
         }
 
-        if (worldSize == 1 || orFirst)
+        if (worldSize == 1 || !_asksLauncher)
         {
             return new TensorParallel(worldSize, 0);
         }
 
-        RankInfo info;
         try
         {
-            info = RankInfo.From();
+            return RankInfo.From(new RankInfoOptions { WorldSize = worldSize }).TensorParallel;
         }
         catch (ArgumentException exception)
         {
-            throw UsageException.From(exception);
+            throw new UsageException($"{_worldSize.Name} {worldSize} needs {_rank.Name}: {UsageException.From(exception).Message}");
         }
-
-        return info.WorldSize == worldSize
-            ? info.TensorParallel
-            : throw new UsageException($"{_worldSize.Name} {worldSize} needs {_rank.Name}: the environment names no rank of {worldSize} ({info.Source}, {info.WorldSize} in all).");
     }
 
     /// <summary>Opens configuration and weights, and lays the model out.</summary>
@@ -197,7 +194,7 @@ internal sealed class ModelArguments
             var context = new ModelContext
             {
                 Config = config,
-                Parallel = Parallel(parsed, orFirst: true) ?? new TensorParallel(1, 0),
+                Parallel = Parallel(parsed) ?? new TensorParallel(1, 0),
                 Implementation = Enum.Parse<ModelImplementation>(parsed.GetValue(_implementation)!, ignoreCase: true),
                 Checkpoint = checkpoint,
                 Quantization = QuantizationMethods.Read(config.Root, null, config.Path),

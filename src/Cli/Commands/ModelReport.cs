@@ -105,6 +105,13 @@ internal sealed class ModelReport(OpenedModel model, ModulePlan plan)
     {
         WriteNames(output, "not filled", [.. plan.Missing.Select(parameter => parameter.Name)]);
         WriteNames(output, "go nowhere", plan.Unexpected);
+        WriteSkipped(output);
+    }
+
+    /// <summary>What the model has no use for.</summary>
+    /// <param name="output">Where it goes.</param>
+    public void WriteSkipped(TextWriter output)
+    {
         foreach (var reason in plan.Skipped.GroupBy(weight => weight.Reason))
         {
             WriteNames(output, $"not needed ({reason.Key})", [.. reason.Select(weight => weight.Name)]);

@@ -11,7 +11,7 @@ internal sealed partial class PlanCommand
     {
         var path = parsed.GetValue(_path)!;
         var checkpointOptions = _checkpoint.Options(parsed);
-        var load = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with { ExactSlices = parsed.GetValue(_exactSlices) };
+        var load = _load.Options(parsed, console, _checkpoint.Choice(parsed));
         var model = await _model
             .OpenAsync(
                 parsed,
@@ -76,6 +76,7 @@ internal sealed partial class PlanCommand
         var table = new TextTable("lrrl");
         table.Add("read", Sizes.Format(reads.BytesToRead), Sizes.Count(reads.BytesToRead), $"bytes in {Sizes.Count(reads.Runs.Length, "run")} over {Sizes.Count(reads.Staging.Lanes, "lane")}");
         table.Add("needed", Sizes.Format(reads.BytesNeeded), Sizes.Count(reads.BytesNeeded), "bytes of them");
+        PlanReport.AddGapsTo(table, reads);
         if (plan.ValueLoaderCount > 0)
         {
             table.Add("values", Sizes.Format(plan.ValueBytes), Sizes.Count(plan.ValueBytes), $"bytes for {Sizes.Count(plan.ValueLoaderCount, "loader")} that compute with them");

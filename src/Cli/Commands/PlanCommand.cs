@@ -10,12 +10,7 @@ internal sealed partial class PlanCommand : CommandBase
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly LoadArguments _load = new();
-    private readonly ModelArguments _model = new("Plan for one of N tensor-parallel ranks; without --rank for rank 0, with the bytes of all of them.");
-
-    private readonly Option<bool> _exactSlices = new("--exact-slices")
-    {
-        Description = "Read no byte that the rank does not need, with a read for each segment of a slice however short it is.",
-    };
+    private readonly ModelArguments _model = new("Plan for one of N tensor-parallel ranks; without --rank for rank 0, with the bytes of all of them.", asksLauncher: false);
 
     /// <inheritdoc/>
     public override string Name => "plan";
@@ -34,7 +29,6 @@ internal sealed partial class PlanCommand : CommandBase
         command.Add(_path);
         _load.AddTo(command);
         _model.AddTo(command);
-        command.Add(_exactSlices);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
     }
@@ -48,11 +42,10 @@ internal sealed partial class PlanCommand : CommandBase
             return await PlanModelAsync(parsed, console, cancellationToken).ConfigureAwait(false);
         }
 
-        var parallel = _model.Parallel(parsed, orFirst: true);
+        var parallel = _model.Parallel(parsed);
         var options = _load.Options(parsed, console, _checkpoint.Choice(parsed)) with
         {
             TensorParallel = parallel,
-            ExactSlices = parsed.GetValue(_exactSlices),
         };
         var checkpoint = await _load
             .OpenUnchangedAsync(parsed, console, parsed.GetValue(_path)!, _checkpoint.Options(parsed), cancellationToken).ConfigureAwait(false);

@@ -105,6 +105,21 @@ internal sealed class PlanReport
         WriteFiles(output);
     }
 
+    /// <summary>Adds what is read between segments to a table of bytes, where it is as much as reading a rank's part may cost beyond it unless that is cheaper.</summary>
+    /// <param name="table">Words, sizes, counts and words.</param>
+    /// <param name="plan">What is read.</param>
+    public static void AddGapsTo(TextTable table, LoadPlan plan)
+    {
+        if (plan.BytesBetweenSegments > plan.BytesNeeded / 50)
+        {
+            table.Add(
+                "",
+                Sizes.Format(plan.BytesBetweenSegments),
+                Sizes.Count(plan.BytesBetweenSegments),
+                "bytes lie between short segments of slices: reading them costs less than a read for each segment (--exact-slices)");
+        }
+    }
+
     private void WriteBytes(TextWriter output)
     {
         var table = new TextTable("lrrl");
@@ -118,16 +133,7 @@ internal sealed class PlanReport
             Sizes.Format(_plan.BytesNeeded),
             Sizes.Count(_plan.BytesNeeded),
             _plan.BytesNeeded <= _plan.BytesToRead ? "bytes of them" : $"bytes, which {_plan.Device.Id} does not read");
-        // As much as reading a rank's part may cost beyond it unless that is cheaper.
-        if (_plan.BytesBetweenSegments > _plan.BytesNeeded / 50)
-        {
-            table.Add(
-                "",
-                Sizes.Format(_plan.BytesBetweenSegments),
-                Sizes.Count(_plan.BytesBetweenSegments),
-                "bytes lie between short segments of slices: reading them costs less than a read for each segment (--exact-slices)");
-        }
-
+        AddGapsTo(table, _plan);
         table.Add("tensors", Sizes.Format(_plan.DestinationBytes), Sizes.Count(_plan.DestinationBytes), $"bytes on {DeviceOption.Describe(_plan.Device)}");
         if (_plan.MappedCount > 0)
         {

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 public sealed class ModelMismatchException : CheckpointException
 {
     // A checkpoint of another model may have hundreds; the first few tell which, the property has all.
-    private const int Shown = 8;
+    private const int Shown = 5;
 
     /// <summary>Makes the exception.</summary>
     /// <param name="file">The checkpoint's file or folder; null where the weights come from elsewhere.</param>

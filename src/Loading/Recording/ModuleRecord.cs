@@ -177,7 +177,7 @@ internal sealed class ModuleRecord : IDisposable
         if (_options.IsStrict)
         {
             throw new ModelMismatchException(
-                _file, [.. gaps], $"Where they are called otherwise, give a map of names ({nameof(ModuleLoadOptions.Rename)}); to take what fits, load leniently ({nameof(ModuleLoadOptions.IsStrict)}).");
+                _file, [.. gaps], $"Where they are called otherwise, give a map of names (--map, {nameof(ModuleLoadOptions.Rename)}); to take what fits, load leniently (--tolerant, {nameof(ModuleLoadOptions.IsStrict)}).");
         }
 
         foreach (var gap in gaps)

@@ -129,6 +129,24 @@ public sealed class ModelCommandTests
         Assert.NotEqual(loaded, document.GetProperty("processedBytes").GetInt64());
     }
 
+    [LinuxTheory]
+    [InlineData("RANK=1", "WORLD_SIZE=2")]
+    [InlineData("JOB_COMPLETION_INDEX=1", "A=b")]
+    public async Task Load_StartedByALauncher_LoadsItsRank(string rank, string other)
+    {
+        using var tool = ToolProcess.StartWith([rank, other], "load", TinyLlama, "--model", "--tp", "2", "--device", "host", "--json");
+        var run = await tool.EndAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal((0, ""), (run.ExitCode, run.Error));
+        Assert.Equal(1, run.Document("ilgpu-loader/load-model/1").GetProperty("model").GetProperty("tensorParallel").GetProperty("rank").GetInt32());
+    }
+
+    [Fact]
+    public async Task Load_ExactSlices_ReadsWhatIsNeededAndNothingElse()
+    {
+        var document = (await ToolRun.OfAsync("load", TinyLlama, "--model", "--tp", "2", "--rank", "0", "--exact-slices", "--device", "host", "--json")).Document("ilgpu-loader/load-model/1");
+        Assert.Equal(document.GetProperty("reads").GetProperty("bytesNeeded").GetInt64(), document.GetProperty("reads").GetProperty("bytesToRead").GetInt64());
+    }
+
     [Fact]
     public async Task Load_NoRankIsNamed_AsksForIt()
     {
