@@ -17,6 +17,7 @@ public sealed record BlockScaledScheme : QuantizationScheme
     /// <summary>Makes the scheme.</summary>
     /// <param name="blockRows">The rows of a block; as many as there are, or more, for one scale for all rows.</param>
     /// <param name="blockColumns">The columns of a block.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A block has less than one row or column.</exception>
     public BlockScaledScheme(long blockRows, long blockColumns)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(blockRows);

@@ -15,6 +15,7 @@ public sealed record GptqScheme : QuantizationScheme
     /// <param name="bits">The bits of a number: 2, 4 or 8. Three are packed across words, and are not read.</param>
     /// <param name="groupSize">The inputs of a group where there is no <c>g_idx</c>; as many as there are, or more, for one group.</param>
     /// <param name="zeroOffset">What is added to a stored zero point: 1 in AutoGPTQ's format (<c>gptq</c>), 0 in <c>gptq_v2</c>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The bits are others, a group has less than one input, or the offset is neither 0 nor 1.</exception>
     public GptqScheme(int bits, long groupSize, int zeroOffset = 1)
     {
         if (bits is not (2 or 4 or 8))

@@ -43,14 +43,9 @@ public class CausalLanguageModel : Module
             return route;
         }
 
-        if (IsScale(name))
-        {
-            return KvScaleNames.Remap(name, NamedParameters().Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal), _context.Warnings) is not { } mapped
-                ? WeightRoute.Skip("the model has no parameter for a scale of the key and value cache")
-                : Find(mapped.Split('.'));
-        }
-
-        return IsGptqBias(name) ? WeightRoute.Skip("GPTQ writes biases of zero for layers that have none") : route;
+        return !IsScale(name) ? route
+            : KvScaleNames.Remap(name, NamedParameters().Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal), _context.Warnings) is { } mapped ? Find(mapped.Split('.'))
+            : WeightRoute.Skip("the model has no parameter for a scale of the key and value cache");
     }
 
     private static bool IsScale(string name) =>
@@ -88,15 +83,5 @@ public class CausalLanguageModel : Module
         }
 
         return module.Parameters.TryGetValue(parts[^1], out var parameter) ? WeightRoute.To(parameter) : WeightRoute.Unknown;
-    }
-
-    // The layer is there and has no bias; anything else is no name of this model.
-    private bool IsGptqBias(string name)
-    {
-        const string Bias = ".bias";
-        return name.EndsWith(Bias, StringComparison.Ordinal)
-            && _context.QuantizationMethod is { } method
-            && method.StartsWith("gptq", StringComparison.Ordinal)
-            && !Find($"{name[..^Bias.Length]}.qweight".Split('.')).IsUnknown;
     }
 }

@@ -4,33 +4,41 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Mixtral, whose experts are in two parameters a layer, or, where they are quantised by a method that cannot pack them, modules of their own.</summary>
+/// <summary>Mixtral, whose experts are in two parameters a layer, or, where they are quantised and nothing packs them, modules of their own.</summary>
 internal static class MixtralArchitecture
 {
     /// <summary>The name of the kind of model that has experts as modules.</summary>
     public const string QuantizedName = "QuantMixtralForCausalLM";
 
+    private const string Mixture = "block_sparse_moe";
+
     // In each expert w1 and w3 are packed too, but by expert, which no name of a module tells.
     private static readonly OrderedDictionary<string, ImmutableArray<string>> Packed = new(StringComparer.Ordinal) { ["qkv_proj"] = ["q_proj", "k_proj", "v_proj"] };
 
     /// <summary>The kind of model.</summary>
-    public static ModelClass Mixtral { get; } = new("MixtralForCausalLM", (context, prefix) => Build(context, prefix, splitsExperts: !context.ExpertParallel, Fused))
+    public static ModelClass Mixtral { get; } = new("MixtralForCausalLM", (context, prefix) => Build(context, prefix, mayPack: true))
     {
         PackedModules = Packed,
     };
 
     /// <summary>The kind of model whose experts are linear layers of their own; each rank has some of them, whole.</summary>
-    public static ModelClass Quantized { get; } = new(QuantizedName, (context, prefix) => Build(context, prefix, splitsExperts: false, Separate))
+    public static ModelClass Quantized { get; } = new(QuantizedName, (context, prefix) => Build(context, prefix, mayPack: false))
     {
         PackedModules = Packed,
     };
 
-    private static CausalLanguageModel Build(
-        ModelContext context, string prefix, bool splitsExperts, Func<ModelContext, DecoderSizes, int, string, Module> mixture)
+    private static CausalLanguageModel Build(ModelContext context, string prefix, bool mayPack)
     {
         var fields = new ConfigFields(context);
-        var sizes = DecoderSizes.Read(fields, keyValueHeads: 8, splitsIntermediate: splitsExperts);
+        var sizes = DecoderSizes.Read(fields, keyValueHeads: 8, splitsIntermediate: false);
         var experts = fields.Count("num_local_experts", 8, GgufNameMapOptions.DefaultMaximumExperts);
+        var packs = mayPack && CanPack(context, prefix, sizes, experts);
+        var splitsExperts = packs && !context.ExpertParallel;
+        if (splitsExperts)
+        {
+            fields.CheckSplit(sizes.Intermediate, "intermediate_size");
+        }
+
         if (!splitsExperts && context.Parallel.WorldSize > experts)
         {
             throw new UnsupportedCheckpointException(
@@ -45,9 +53,13 @@ internal static class MixtralArchitecture
             Packed,
             sizes,
             name => DecoderBuilder.Attention(context, sizes, name),
-            "block_sparse_moe",
-            name => mixture(context, sizes, experts, name));
+            Mixture,
+            name => packs ? Fused(context, sizes, experts, name) : Separate(context, sizes, experts, name));
     }
+
+    // One layout for all layers: where an expert of one is quantised, those of all are modules.
+    private static bool CanPack(ModelContext context, string prefix, DecoderSizes sizes, int experts) => Enumerable.Range(0, sizes.Layers).All(layer => ExpertsLayer.CanPack(
+        experts, sizes.Hidden, sizes.Intermediate, context.Layers, LayerOptions.Join(prefix, string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}.{Mixture}.experts"))));
 
     private static Module Fused(ModelContext context, DecoderSizes sizes, int experts, string name)
     {

@@ -70,7 +70,8 @@ public static class ModelInitializer
 
         if (model.NameMapper is { } mapper)
         {
-            quantization.ApplyNameMapper(mapper);
+            // A name that the mapper leaves out is one of a weight: the module keeps its name.
+            quantization.MapNames(name => mapper.Map(name) ?? name);
         }
 
         if (model.PackedModules is { } packed)

@@ -30,7 +30,8 @@ public sealed partial class ModelRegistry
     /// <item>No architecture that is left is known, as where only the native layout is asked for: an error that lists those that are.</item>
     /// </list>
     /// <para>
-    /// A Mixtral that is quantised by a method other than fp8, compressed-tensors, gptq_marlin, awq_marlin and quark gets experts that are modules of their own. The task embed takes the output head away, reward puts a score head in its
+    /// A Mixtral that is quantised by a method other than fp8, compressed-tensors, gptq_marlin, awq_marlin and quark gets experts that are modules of their own here; of those, too, the layout makes modules of experts that are
+    /// quantised, unless the quantisation has a method for all of them together. The task embed takes the output head away, reward puts a score head in its
     /// place; classify changes nothing.
     /// </para>
     /// </remarks>

@@ -16,6 +16,7 @@ public sealed class ExpertsLayer : Module
     /// <param name="options">What all layers have in common.</param>
     /// <param name="prefix">The full name, which a quantisation chooses the method by.</param>
     /// <exception cref="ArgumentException">The features cannot be split evenly over the ranks; the message has the numbers.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The experts are quantised, and the quantisation has no method for all of them in one parameter.</exception>
     public ExpertsLayer(int experts, long hidden, long intermediate, LayerOptions options, string prefix = "")
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -33,7 +34,16 @@ public sealed class ExpertsLayer : Module
             return;
         }
 
-        ThrowIfQuantized(options, prefix);
+        // Raw numbers must not pass for weights.
+        if (options.Quantization is { } quantization && QuantisesExperts(quantization, experts, options.DType, prefix))
+        {
+            throw new UnsupportedCheckpointException(
+                "quantised experts in one parameter",
+                null,
+                $"the experts of {Quoted.Name(prefix)} are quantised with {quantization.Name}, and what packs them into one parameter does not dequantise them; make each projection a {nameof(LinearLayer)} of its own, "
+                + "or take the model unquantised.");
+        }
+
         foreach (var (name, layout) in ((string, LinearLayout)[])[("w13_weight", GateUp), ("w2_weight", Down)])
         {
             var shape = new Shape(Placement.LocalExperts.Length, layout.OutputSizePerRank, layout.InputSizePerRank);
@@ -55,25 +65,6 @@ public sealed class ExpertsLayer : Module
 
     /// <summary>The dtype that the layer computes with.</summary>
     public DType DType { get; }
-
-    // What a method would do with an expert's projection tells whether the file has it quantised: raw numbers must not pass for weights.
-    private static void ThrowIfQuantized(LayerOptions options, string prefix)
-    {
-        if (options.Quantization is not { } quantization)
-        {
-            return;
-        }
-
-        using var expert = new LinearLayer(new LinearLayout(1, [new PackedPart(null, 1)]), options.DType);
-        if (quantization.MethodFor(expert, $"{prefix}.0.w1") is not null)
-        {
-            throw new UnsupportedCheckpointException(
-                "quantised experts in one parameter",
-                null,
-                $"the experts of {Quoted.Name(prefix)} are quantised with {quantization.Name}, and what packs them into one parameter does not dequantise them; take the model unquantised, or quantised with gptq, "
-                + "whose experts are layers of their own.");
-        }
-    }
 
     /// <summary>Says where a weight of one expert goes: <c>3.w1.weight</c> is part w1 of expert 3 of <c>w13_weight</c>.</summary>
     /// <param name="name">The weight's name below this module, or a parameter's.</param>
@@ -98,6 +89,38 @@ public sealed class ExpertsLayer : Module
             && Parameters.TryGetValue($"{packed}_{parts[2]}", out var parameter)
                 ? WeightRoute.To(parameter, new ShardId(parts[1], expert))
                 : WeightRoute.Unknown;
+    }
+
+    /// <summary>Whether a layer can be made: its experts are not quantised, or by a method that packs them.</summary>
+    /// <inheritdoc cref="ExpertsLayer(int, long, long, LayerOptions, string)" path="/param"/>
+    internal static bool CanPack(int experts, long hidden, long intermediate, LayerOptions options, string prefix)
+    {
+        if (options.Quantization is not { } quantization)
+        {
+            return true;
+        }
+
+        // Over one rank: those that there are need not share the features of experts that are not packed.
+        using var layer = new ExpertsLayer(experts, hidden, intermediate, new LayerOptions(options.DType, new TensorParallel(1, 0)), prefix);
+        return quantization.MethodFor(layer, prefix) is not null || !QuantisesExperts(quantization, experts, options.DType, prefix);
+    }
+
+    // What a method would do with an expert's projections tells whether the file has them quantised.
+    private static bool QuantisesExperts(QuantizationConfig quantization, int experts, DType dtype, string prefix)
+    {
+        using var projection = new LinearLayer(new LinearLayout(1, [new PackedPart(null, 1)]), dtype);
+        for (var expert = 0; expert < experts; expert++)
+        {
+            foreach (var name in (string[])["w1", "w2", "w3"])
+            {
+                if (quantization.MethodFor(projection, string.Create(CultureInfo.InvariantCulture, $"{prefix}.{expert}.{name}")) is not null)
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
     }
 
     // "01" and "+1" are no other names of expert 1: nothing would tell that both are there.

@@ -14,7 +14,7 @@ public class LinearLayer : Module
     public LinearLayer(LinearLayout layout, DType dtype, QuantizationConfig? quantization = null, string prefix = "", bool hasBias = false)
     {
         ArgumentNullException.ThrowIfNull(layout);
-        (Layout, DType, Prefix) = (layout, dtype, prefix);
+        (Layout, DType, Prefix, HasBias) = (layout, dtype, prefix, hasBias);
         QuantizeMethod = quantization?.MethodFor(this, prefix);
         if (QuantizeMethod is { } method)
         {
@@ -37,6 +37,9 @@ public class LinearLayer : Module
 
     /// <summary>The dtype that the layer computes with.</summary>
     public DType DType { get; }
+
+    /// <summary>Whether there is a bias: a parameter that is registered behind those of the method.</summary>
+    public bool HasBias { get; }
 
     /// <summary>The full name.</summary>
     public string Prefix { get; }

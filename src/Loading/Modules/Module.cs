@@ -72,6 +72,7 @@ public class Module : IDisposable
     }
 
     /// <summary>Takes a parameter out, and disposes it.</summary>
+    /// <param name="name">Its name in this module.</param>
     /// <returns>False where there was none of that name.</returns>
     public bool RemoveParameter(string name)
     {

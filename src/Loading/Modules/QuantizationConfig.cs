@@ -30,10 +30,4 @@ public abstract class QuantizationConfig
     /// <param name="prefix">Its full name.</param>
     /// <returns>The method, or null where the layer is not quantised.</returns>
     public abstract IQuantizeMethod? MethodFor(Module layer, string prefix);
-
-    /// <summary>
-    /// Renames the modules that the configuration names, such as those that are not quantised, to what the model calls them (vLLM's <c>apply_vllm_mapper</c>). Here: nothing is renamed.
-    /// </summary>
-    /// <param name="mapper">What the model calls them.</param>
-    public virtual void ApplyNameMapper(WeightNameMapper mapper) => ArgumentNullException.ThrowIfNull(mapper);
 }

@@ -27,5 +27,6 @@ public sealed record WeightRoute
 
     /// <summary>The model knows the weight, and has no use for it.</summary>
     /// <param name="reason">Why, in a few words.</param>
+    /// <exception cref="ArgumentNullException">There is no reason.</exception>
     public static WeightRoute Skip(string reason) => new([], reason ?? throw new ArgumentNullException(nameof(reason)));
 }

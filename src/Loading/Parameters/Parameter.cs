@@ -95,6 +95,7 @@ public sealed class Parameter : IDisposable
     /// Says that what follows in a loader works on the parameter's values: where they are not there yet, the loader is left here and runs again
     /// when they are.
     /// </summary>
+    /// <exception cref="InvalidOperationException">The values are not there yet. A loader lets it pass: what runs it brings them.</exception>
     public void ValuesNeeded()
     {
         if (IsMeta)

@@ -11,6 +11,7 @@ public static partial class WeightLoaders
     /// <param name="placement">Which experts are on this rank.</param>
     /// <param name="layout">One expert's layer, with the tensor-parallel ranks that share it.</param>
     /// <param name="axes">What an expert's dimensions count, those of the parameter without the first.</param>
+    /// <exception cref="ArgumentException">The axes are no dimensions that differ, or units below 1.</exception>
     public static WeightLoader Experts(ExpertPlacement placement, LinearLayout layout, ParameterAxes axes)
     {
         ArgumentNullException.ThrowIfNull(placement);

@@ -10,6 +10,7 @@ public static partial class WeightLoaders
     /// <remarks>A weight must have exactly the layer's features: one that has more is another layer's, although each rank would find its share in it.</remarks>
     /// <param name="layout">The layer. A part is called by its id, or by its number.</param>
     /// <param name="axes">What the parameter's dimensions count.</param>
+    /// <exception cref="ArgumentException">The axes are no dimensions that differ, or units below 1.</exception>
     public static WeightLoader Linear(LinearLayout layout, ParameterAxes axes)
     {
         ArgumentNullException.ThrowIfNull(layout);

@@ -9,7 +9,7 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <remarks>
 /// Where ranks share the inputs, a rank has the groups of its own inputs; with act-order those may be any, and where its share begins inside a group it has one that another rank has too: then it has the scales and zero points of
-/// all groups. Packed parts have a <c>g_idx</c> each.
+/// all groups. Packed parts have a <c>g_idx</c> each. GPTQ writes biases of zero for layers that have none: a layer without takes them as an optional <c>bias</c>, whose loader refuses other values, and which is gone after the load.
 /// </remarks>
 public sealed class GptqLinearMethod : IQuantizeMethod
 {
@@ -40,6 +40,10 @@ public sealed class GptqLinearMethod : IQuantizeMethod
         _ = linear.Register("scales", Parameter(DType.F32, groups, outputs, new ParameterAxes(1, input, 1, groupSize)));
         var order = layout.Parts.Length == 1 ? new Shape(inputs) : new Shape(layout.Parts.Length, inputs);
         _ = linear.Register("g_idx", new Parameter(DType.I32, order, PartLoaders.OfInputs(layout)) { IsRequired = _settings.HasActivationOrder });
+        if (!linear.HasBias)
+        {
+            _ = linear.Register("bias", new Parameter(linear.DType, new Shape(outputs), PartLoaders.Zeros(layout)) { IsRequired = false });
+        }
 
         Parameter Parameter(DType dtype, long rows, long columns, ParameterAxes axes) => new(dtype, new Shape(rows, columns), WeightLoaders.Linear(layout, axes));
     }
@@ -87,6 +91,11 @@ public sealed class GptqLinearMethod : IQuantizeMethod
         foreach (var name in (string[])["qweight", "qzeros", "scales", "g_idx"])
         {
             _ = linear.RemoveParameter(name);
+        }
+
+        if (!linear.HasBias)
+        {
+            _ = linear.RemoveParameter("bias");
         }
 
         _ = linear.Register("weight", new Parameter(result, WeightLoaders.Linear(layout, ParameterAxes.Weight)));

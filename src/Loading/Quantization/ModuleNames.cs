@@ -15,6 +15,7 @@ internal static class ModuleNames
     /// <summary>A module's parts as the checkpoint names them; its own name where it packs none.</summary>
     /// <param name="prefix">The full name.</param>
     /// <param name="packed">Packed modules and their parts.</param>
+    // Not ParamMapping.GetSubModules: that takes what a name ends with, so that "x_qkv_proj" would be one too, and copies a table that the model may still change.
     public static ImmutableArray<string> Parts(string prefix, IReadOnlyDictionary<string, ImmutableArray<string>> packed)
     {
         var dot = prefix.LastIndexOf('.') + 1;

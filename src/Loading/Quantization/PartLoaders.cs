@@ -1,3 +1,4 @@
+using System.Globalization;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
@@ -37,6 +38,29 @@ internal static class PartLoaders
             Copy(parameter, own, place ?? parameter.Data, layout);
         }
     };
+
+    /// <summary>Loads the bias of a layer that has none: zeros, and nothing else.</summary>
+    public static WeightLoader Zeros(LinearLayout layout)
+    {
+        var load = WeightLoaders.Linear(layout, ParameterAxes.Bias);
+        return (parameter, weight, shard) =>
+        {
+            load(parameter, weight, shard);
+            using var values = weight.Materialize().To(DType.F32, HostDevice.Shared);
+            var index = values.AsReadOnlySpan<float>().IndexOfAnyExcept(0);
+            if (index >= 0)
+            {
+                throw new ModelMismatchException(
+                    null,
+                    [
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"tensor {Quoted.Name(weight.Name)} has {values.AsReadOnlySpan<float>()[index]} at {index}, and {Quoted.Name(parameter.Name)} is of a layer without a bias, for which GPTQ writes zeros"),
+                    ],
+                    "Is this the model's checkpoint, and its config.json?");
+            }
+        };
+    }
 
     private static void Copy(Parameter parameter, Weight weight, Tensor place, LinearLayout layout)
     {

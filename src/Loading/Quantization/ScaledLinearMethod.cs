@@ -22,6 +22,7 @@ public sealed class ScaledLinearMethod : IQuantizeMethod
     /// <param name="scaleName">The parameter that has them: <c>weight_scale</c>, or <c>weight_scale_inv</c>.</param>
     /// <param name="hasZeroPoints">Whether there is a <c>weight_zero_point</c>, of I8.</param>
     /// <param name="hasInputScale">Whether the checkpoint has an <c>input_scale</c>.</param>
+    /// <exception cref="ArgumentException">The type is not stored with scales, or not with zero points where they are asked for; or the scales' name is empty.</exception>
     public ScaledLinearMethod(DType stored, ScaleLayout layout, string scaleName, bool hasZeroPoints = false, bool hasInputScale = false)
     {
         ArgumentNullException.ThrowIfNull(layout);

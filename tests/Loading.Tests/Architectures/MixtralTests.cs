@@ -65,6 +65,24 @@ public sealed class MixtralTests
             asked.Select(name => name["model.layers.0.".Length..]));
     }
 
+    // Whatever the registry takes for methods that pack them.
+    [Fact]
+    public void Experts_that_are_quantised_and_not_packed_are_modules_in_every_layer()
+    {
+        var config = ModelSample.Config("MixtralForCausalLM", ModelSample.Sizes.Replace("_layers\": 1", "_layers\": 2", StringComparison.Ordinal) + ", \"num_local_experts\": 5");
+        var quantization = QuantizedLayers.Config("""{ "quant_method": "fp8", "ignored_layers": ["model.layers.0"] }""");
+        using var model = ModelInitializer.Initialize(ModelSample.Context(config, 2, 1) with { Quantization = quantization });
+        Assert.Equal(
+            ["0.block_sparse_moe.experts.3.w1.weight BF16", "1.block_sparse_moe.experts.3.w1.weight F8_E4M3", "1.block_sparse_moe.experts.3.w1.weight_scale F32"],
+            model.NamedParameters().Where(entry => entry.Name.Contains("experts.3.w1", StringComparison.Ordinal)).Select(entry => $"{entry.Name["model.layers.".Length..]} {entry.Parameter.DType.Name}"));
+
+        var ignored = QuantizedLayers.Config("""{ "quant_method": "fp8", "ignored_layers": ["model.layers.0.block_sparse_moe", "model.layers.1.block_sparse_moe"] }""");
+        using var packed = ModelInitializer.Initialize(ModelSample.Context(config, 2, 1) with { Quantization = ignored });
+        Assert.True(packed.TryGetParameter(Mixture + "experts.w13_weight", out _));
+        using var own = ModelInitializer.Initialize(ModelSample.Context(config, 2, 1) with { Quantization = new PacksAll() });
+        Assert.True(own.TryGetParameter(Mixture + "experts.packed", out _));
+    }
+
     [Theory]
     [InlineData("gptq", false)]
     [InlineData(null, true)]
@@ -90,6 +108,19 @@ public sealed class MixtralTests
         """
         "hidden_size": 40, "num_hidden_layers": 1, "num_attention_heads": 5, "num_key_value_heads": 5, "intermediate_size": 48, "vocab_size": 100, "num_local_experts": 5
         """);
+
+    private sealed class PacksAll : QuantizationConfig, IQuantizeMethod
+    {
+        public override string Name => "fp8";
+
+        public override IQuantizeMethod? MethodFor(Module layer, string prefix) => this;
+
+        public void CreateWeights(Module layer) => layer.Register("packed", new Parameter(DType.U8, new Shape(1)));
+
+        public void ProcessWeightsAfterLoading(Module layer, Gpu.Device device)
+        {
+        }
+    }
 
     private sealed class Names(List<string> asked) : QuantizationConfig
     {

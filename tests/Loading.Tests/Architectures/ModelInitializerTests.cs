@@ -39,7 +39,7 @@ public sealed class ModelInitializerTests
     {
         var quantization = new Recorded();
         var packed = new OrderedDictionary<string, ImmutableArray<string>> { ["W_pack"] = ["q", "k"] };
-        var mapper = new WeightNameMapper(prefixes: [new NameRule("a.", "b.")]);
+        var mapper = new WeightNameMapper(prefixes: [new NameRule("a.", "b."), new NameRule("left.", null)]);
         var own = new ModelClass("Own", (context, prefix) =>
         {
             // As a class that changes its own table while it is made.
@@ -52,7 +52,28 @@ public sealed class ModelInitializerTests
         };
         ModelInitializer.Initialize(ModelSample.Context(Config) with { Quantization = quantization }, "outer.layer", own).Dispose();
         Assert.Same(packed, quantization.PackedModules);
-        Assert.Equal(["map b.x", "method for outer.layer with W_pack late"], quantization.Calls);
+        Assert.Equal(["map b.x left.out", "method for outer.layer with W_pack late"], quantization.Calls);
+    }
+
+    [Fact]
+    public void Layers_that_a_configuration_leaves_out_by_the_checkpoints_names_are_left_out_by_the_models()
+    {
+        var quantization = QuantizedLayers.Config("""{ "quant_method": "fp8", "ignored_layers": ["vit.fc1"] }""");
+        var own = new ModelClass("Own", (context, prefix) =>
+        {
+            var model = new Module();
+            foreach (var name in (string[])["fc1", "fc2"])
+            {
+                model.Register(name, new LinearLayer(new LinearLayout(4, [new PackedPart(null, 4)]), DType.F32, context.Quantization, $"{prefix}.{name}"));
+            }
+
+            return model;
+        })
+        {
+            NameMapper = new WeightNameMapper(prefixes: [new NameRule("vit.", "vision.")]),
+        };
+        using var model = ModelInitializer.Initialize(ModelSample.Context(Config) with { Quantization = quantization }, "vision", own);
+        Assert.Equal(["fc1.weight F32", "fc2.weight F8_E4M3", "fc2.weight_scale F32"], model.NamedParameters().Select(entry => $"{entry.Name} {entry.Parameter.DType.Name}"));
     }
 
     [Fact]
@@ -261,6 +282,6 @@ public sealed class ModelInitializerTests
             return null;
         }
 
-        public override void ApplyNameMapper(WeightNameMapper mapper) => Calls.Add($"map {mapper.Map("a.x")}");
+        public override void MapNames(Func<string, string> map) => Calls.Add($"map {map("a.x")} {map("left.out")}");
     }
 }

@@ -141,10 +141,12 @@ public sealed class RoutingTests
     }
 
     [Fact]
-    public void Biases_that_gptq_writes_for_layers_without_are_left_out()
+    public void Biases_that_gptq_writes_for_layers_without_are_looked_at()
     {
-        using var model = Make("LlamaForCausalLM", ModelSample.Sizes, context => context with { Quantization = new PackedIntegers() });
-        Assert.Equal("GPTQ writes biases of zero for layers that have none", model.Route("model.layers.0.self_attn.q_proj.bias").SkippedSince);
+        var quantization = QuantizedLayers.Config("""{ "quant_method": "gptq", "bits": 4, "group_size": 8 }""");
+        using var model = Make("LlamaForCausalLM", ModelSample.Sizes, context => context with { Quantization = quantization });
+        var target = Assert.Single(model.Route("model.layers.0.self_attn.q_proj.bias").Targets);
+        Assert.Equal(("q", false), (target.Shard.Part, target.Parameter.IsRequired));
         Assert.Equal("q", Assert.Single(model.Route("model.layers.0.self_attn.q_proj.qweight").Targets).Shard.Part);
         Assert.True(model.Route("model.layers.0.self_attn.x_proj.bias").IsUnknown);
         Assert.True(model.Route("model.norm.bias").IsUnknown);
@@ -180,23 +182,6 @@ public sealed class RoutingTests
         {
             layer.Register("k_scale", new Parameter(DType.F32, Shape.Scalar));
             layer.Register("v_scale", new Parameter(DType.F32, Shape.Scalar));
-        }
-
-        public void ProcessWeightsAfterLoading(Module layer, Gpu.Device device)
-        {
-        }
-    }
-
-    private sealed class PackedIntegers : QuantizationConfig, IQuantizeMethod
-    {
-        public override string Name => "gptq";
-
-        public override IQuantizeMethod? MethodFor(Module layer, string prefix) => layer is LinearLayer ? this : null;
-
-        public void CreateWeights(Module layer)
-        {
-            var layout = ((LinearLayer)layer).Layout;
-            layer.Register("qweight", new Parameter(DType.I32, new Shape(layout.InputSizePerRank / 8, layout.OutputSizePerRank)));
         }
 
         public void ProcessWeightsAfterLoading(Module layer, Gpu.Device device)

@@ -131,6 +131,24 @@ public sealed class LayerTests
         Assert.Equal("FusedMoE", layer.ClassName);
     }
 
+    [Theory]
+    [InlineData("moe.experts.0.w1", true)]
+    [InlineData("moe.experts.1.w2", true)]
+    [InlineData("moe.experts.2.w1", false)]
+    public void Quantised_experts_that_nothing_packs_are_refused(string quantised, bool isRefused)
+    {
+        var options = One with { Quantization = new OneProjection(quantised) };
+        if (!isRefused)
+        {
+            using var layer = new ExpertsLayer(2, 4, 4, options, "moe.experts");
+            Assert.Equal(["w13_weight", "w2_weight"], layer.Parameters.Keys);
+            return;
+        }
+
+        var exception = Assert.Throws<UnsupportedCheckpointException>(() => new ExpertsLayer(2, 4, 4, options, "moe.experts"));
+        Assert.Contains("the experts of 'moe.experts' are quantised with one", exception.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Norms_and_attention_have_what_they_say()
     {
@@ -174,6 +192,13 @@ public sealed class LayerTests
         public void ProcessWeightsAfterLoading(Module layer, Device device)
         {
         }
+    }
+
+    private sealed class OneProjection(string name) : QuantizationConfig
+    {
+        public override string Name => "one";
+
+        public override IQuantizeMethod? MethodFor(Module layer, string prefix) => layer is LinearLayer && prefix == name ? new OnlineFp8LinearMethod() : null;
     }
 
     private sealed class ExpertScales : QuantizationConfig, IQuantizeMethod

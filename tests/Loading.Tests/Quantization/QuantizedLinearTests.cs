@@ -122,7 +122,7 @@ public sealed class QuantizedLinearTests
         var exception = Assert.Throws<ModelMismatchException>(() => WeightProcessing.Run(layer, DType.BF16, HostDevice.Shared));
         Assert.Contains("g_idx says group 4 for input 7, and there are 4 groups", exception.Message, StringComparison.Ordinal);
         Assert.Contains(QuantizedLayers.Name, exception.Message, StringComparison.Ordinal);
-        Assert.Equal(["qweight", "qzeros", "scales", "g_idx"], layer.Parameters.Keys);
+        Assert.Equal(["qweight", "qzeros", "scales", "g_idx", "bias"], layer.Parameters.Keys);
     }
 
     [Fact]
