@@ -105,19 +105,8 @@ internal static class ModulePlanner
     // From the first byte to behind the last; of places side by side in rows more than they have, which only costs a loader that runs again.
     private static (long Start, long End) Extent(ParameterPlace place)
     {
-        if (place.Shape.ElementCount == 0)
-        {
-            return (0, 0);
-        }
-
-        long last = 0;
-        for (var i = 0; i < place.Shape.Rank; i++)
-        {
-            var size = place.DType.IsBlock && i == place.Shape.Rank - 1 ? place.Shape[i] / place.DType.BlockLength : place.Shape[i];
-            last += (size - 1) * place.Strides[i];
-        }
-
-        return (place.ByteOffset, place.ByteOffset + place.DType.ByteCount((last + 1) * place.DType.BlockLength));
+        var elements = StridedView.LastElementOf(place.DType, place.Shape, place.Strides) + 1;
+        return (place.ByteOffset, place.ByteOffset + place.DType.ByteCount(elements * place.DType.BlockLength));
     }
 
     private static void Add(
