@@ -197,7 +197,6 @@ internal sealed class ModelArguments
                 Parallel = Parallel(parsed) ?? new TensorParallel(1, 0),
                 Implementation = Enum.Parse<ModelImplementation>(parsed.GetValue(_implementation)!, ignoreCase: true),
                 Checkpoint = checkpoint,
-                Quantization = QuantizationMethods.Read(config.Root, null, config.Path),
                 Warnings = new WarningLog(log),
             };
             if (dtype is { } asked)
@@ -210,6 +209,7 @@ internal sealed class ModelArguments
                 context = context with { DType = DType.F16 };
             }
 
+            context = context.WithQuantization();
             return new OpenedModel(checkpoint, context, ModelInitializer.Initialize(context));
         }
         catch

@@ -42,6 +42,29 @@ public readonly record struct StridedView(
         }
     }
 
+    /// <summary>Where the last element is.</summary>
+    /// <param name="dtype">The element type.</param>
+    /// <param name="shape">The dimensions, outermost first; rows of block types are whole blocks.</param>
+    /// <param name="strides">One stride a dimension, in elements; in blocks for block types.</param>
+    /// <returns>How many elements, or blocks, it lies behind the first; -1 where there are none.</returns>
+    /// <exception cref="OverflowException">It is beyond 64 bits.</exception>
+    public static long LastElementOf(DType dtype, Shape shape, ImmutableArray<long> strides)
+    {
+        if (shape.ElementCount == 0)
+        {
+            return -1;
+        }
+
+        long last = 0;
+        for (var i = 0; i < shape.Rank; i++)
+        {
+            var size = i == shape.Rank - 1 && dtype.IsBlock ? shape[i] / dtype.BlockLength : shape[i];
+            last = checked(last + ((size - 1) * strides[i]));
+        }
+
+        return last;
+    }
+
     /// <summary>Checks that an element's bytes are as many as the dtype has.</summary>
     /// <param name="element">The bytes of one element, or of the smallest group that fills whole bytes.</param>
     internal void CheckElement(ReadOnlySpan<byte> element)

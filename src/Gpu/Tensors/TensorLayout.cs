@@ -176,21 +176,13 @@ internal static class TensorLayout
             return SubByteExtent(view);
         }
 
-        var sizes = InUnits(view.DType, view.Shape);
-        long last = 0;
-        for (var i = 0; i < sizes.Length; i++)
-        {
-            last = checked(last + ((sizes[i] - 1) * view.Strides[i]));
-        }
-
-        return checked((last + 1) * view.DType.BlockSize);
+        return checked((StridedView.LastElementOf(view.DType, view.Shape, view.Strides) + 1) * view.DType.BlockSize);
     }
 
     // Rows that are not side by side must each begin and end on a byte, or a copy of them would cut bytes in two.
     private static long SubByteExtent(in StridedView view)
     {
         var group = view.DType.BlockLength;
-        long last = 0;
         for (var i = 0; i < view.Shape.Rank; i++)
         {
             var inner = i == view.Shape.Rank - 1;
@@ -200,10 +192,9 @@ internal static class TensorLayout
                     $"Rows of {view.DType.Name} {view.Shape} with strides [{string.Join(", ", view.Strides)}] do not begin and end on "
                     + $"bytes; decode the part instead ({nameof(Tensor.Decode)}).");
             }
-
-            last = checked(last + ((view.Shape[i] - 1) * view.Strides[i]));
         }
 
+        var last = StridedView.LastElementOf(view.DType, view.Shape, view.Strides);
         return view.DType.ByteCount(checked(last + 1 + group - 1) / group * group);
     }
 

@@ -75,32 +75,23 @@ internal sealed class ConfigFields(ModelContext context)
         }
 
         var world = context.Parallel.WorldSize;
-        if (heads % world != 0)
-        {
-            throw Uneven($"{heads} heads ({headsField})");
-        }
-
-        if (keyValueHeads >= world ? keyValueHeads % world != 0 : world % keyValueHeads != 0)
-        {
-            throw Uneven($"{keyValueHeads} key and value heads ({keyValueHeadsField})");
-        }
+        ThrowIf(EvenSplit.ProblemOfHeads(heads, world, headsField) ?? EvenSplit.ProblemOfKeyValueHeads(keyValueHeads, world, keyValueHeadsField));
     }
 
     /// <summary>Holds a number of features that ranks share against the ranks.</summary>
     /// <exception cref="UnsupportedCheckpointException">They cannot be split evenly; the message has the numbers and the field.</exception>
-    public void CheckSplit(long features, string field)
-    {
-        if (features % context.Parallel.WorldSize != 0)
-        {
-            throw Uneven($"{features} features ({field})");
-        }
-    }
+    public void CheckSplit(long features, string field) => ThrowIf(EvenSplit.ProblemOfFeatures(features, context.Parallel.WorldSize, field));
 
     /// <summary>What is wrong with a field.</summary>
     public InvalidCheckpointException Invalid(string field, string problem) => new(CheckpointErrorCode.ConfigInvalid, Path, $"{field}: {problem}.");
 
-    private UnsupportedCheckpointException Uneven(string what) => new(
-        "uneven splits", Path, $"{what} cannot be split evenly over {context.Parallel.WorldSize} tensor-parallel ranks; load the model over another number of ranks.");
+    private void ThrowIf(string? uneven)
+    {
+        if (uneven is not null)
+        {
+            throw new UnsupportedCheckpointException("uneven splits", Path, $"{uneven}; load the model over another number of ranks.");
+        }
+    }
 
     private long? Find(string field, out bool isNull)
     {

@@ -35,7 +35,7 @@ internal static class DecoderBuilder
         try
         {
             var model = causal.Register("model", new DecoderLayers());
-            var inner = LayerOptions.Join(prefix, "model");
+            var inner = Module.Join(prefix, "model");
             var embedding = model.Register("embed_tokens", new VocabularyEmbedding(sizes.Vocabulary, sizes.Hidden, options));
             var layers = model.Register("layers", new Module());
             for (var i = 0; i < sizes.Layers; i++)

@@ -41,6 +41,12 @@ internal sealed class GenericModel : Module
         var model = Make(context, out var reason);
         if (reason is null)
         {
+            if (QuantizationMethods.NameIn(context.Config.Root) is { } method)
+            {
+                context.Warnings.WarnOnce(
+                    $"{Quoted.Plain(context.Config.Path)} says that the model is quantised with {Quoted.Plain(method)}; the generic layout loads its stored numbers and does not dequantise them.");
+            }
+
             return model;
         }
 

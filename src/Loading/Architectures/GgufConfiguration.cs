@@ -33,11 +33,11 @@ public static class GgufConfiguration
     /// <summary>Makes the configuration of a GGUF checkpoint.</summary>
     /// <remarks>
     /// Sizes are the metadata's, the vocabulary is that of the embedding; whether the output is tied and layers have biases is told by the tensors that are there. The dtype is left to the
-    /// caller: blocks have none.
+    /// caller: blocks have none. What the file does not say is left out, and a size that is not one number for all layers is a text that says so: whether that is an error is for the layout to say that
+    /// has a use for it. An architecture without a native layout is listed by its own name, so that the generic one can be taken.
     /// </remarks>
     /// <param name="checkpoint">The checkpoint.</param>
-    /// <exception cref="UnsupportedCheckpointException">The checkpoint is no GGUF, or of an architecture without a layout.</exception>
-    /// <exception cref="InvalidCheckpointException">A size is no number, or there is no embedding.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The checkpoint is no GGUF, or does not say what architecture it is of.</exception>
     public static ModelConfig Of(Checkpoint checkpoint)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
@@ -50,7 +50,7 @@ public static class GgufConfiguration
                 checkpoint.Format);
         }
 
-        var root = new JsonObject { ["architectures"] = new JsonArray(ClassOf(architecture, header, checkpoint)), ["model_type"] = architecture };
+        var root = new JsonObject { ["architectures"] = new JsonArray(ClassOf(architecture, header)), ["model_type"] = architecture };
         foreach (var (key, field) in architecture == "gpt2" ? Gpt2Fields : Fields)
         {
             if (header.TryGetInteger($"{architecture}.{key}", out var value))
@@ -59,25 +59,23 @@ public static class GgufConfiguration
             }
             else if (header.Metadata.ContainsKey($"{architecture}.{key}"))
             {
-                throw new UnsupportedCheckpointException(
-                    "models whose layers differ", checkpoint.Path, $"{architecture}.{key} is not one number for all layers, and the layouts here have one.", checkpoint.Format);
+                // Where a number is expected; the message about it will have this text.
+                root[field] = $"{architecture}.{key} is not one number for all layers";
             }
         }
 
-        if (!checkpoint.TryGetTensor("token_embd.weight", out var embedding))
+        if (checkpoint.TryGetTensor("token_embd.weight", out var embedding) && embedding.Shape.Rank > 0)
         {
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.ConfigInvalid, checkpoint.Path, "it has no tensor token_embd.weight, whose rows are the vocabulary.", checkpoint.Format);
+            root["vocab_size"] = embedding.Shape[0];
         }
 
-        root["vocab_size"] = embedding.Shape[0];
         root["tie_word_embeddings"] = !checkpoint.TryGetTensor("output.weight", out _);
         root["attention_bias"] = checkpoint.TryGetTensor("blk.0.attn_q.bias", out _);
         root["mlp_bias"] = checkpoint.TryGetTensor("blk.0.ffn_up.bias", out _);
         return ModelConfig.Parse(checkpoint.Path, JsonSerializer.SerializeToUtf8Bytes(root, (JsonSerializerOptions?)null));
     }
 
-    private static string ClassOf(string architecture, GgufHeader header, Checkpoint checkpoint) => architecture switch
+    private static string ClassOf(string architecture, GgufHeader header) => architecture switch
     {
         "llama" => header.TryGetInteger("llama.expert_count", out var experts) && experts > 0 ? "MixtralForCausalLM" : "LlamaForCausalLM",
         "qwen2" => "Qwen2ForCausalLM",
@@ -85,7 +83,6 @@ public static class GgufConfiguration
         "gemma" => "GemmaForCausalLM",
         "phi3" => "Phi3ForCausalLM",
         "gpt2" => "GPT2LMHeadModel",
-        _ => throw new UnsupportedCheckpointException(
-            "architectures", checkpoint.Path, $"there is no layout for GGUF files of the architecture {Quoted.Name(architecture)}.", checkpoint.Format),
+        _ => architecture,
     };
 }

@@ -32,7 +32,7 @@ internal static class Gpt2Architecture
         try
         {
             var model = causal.Register("transformer", new DecoderLayers());
-            var inner = LayerOptions.Join(prefix, "transformer");
+            var inner = Module.Join(prefix, "transformer");
             var embedding = model.Register("wte", new VocabularyEmbedding(vocabulary, hidden, options));
             var places = model.Register("wpe", new Module());
             places.Register("weight", new Parameter(dtype, new Formats.Shape(positions, hidden)));

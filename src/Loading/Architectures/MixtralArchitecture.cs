@@ -59,7 +59,7 @@ internal static class MixtralArchitecture
 
     // One layout for all layers: where an expert of one is quantised, those of all are modules.
     private static bool CanPack(ModelContext context, string prefix, DecoderSizes sizes, int experts) => Enumerable.Range(0, sizes.Layers).All(layer => ExpertsLayer.CanPack(
-        experts, sizes.Hidden, sizes.Intermediate, context.Layers, LayerOptions.Join(prefix, string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}.{Mixture}.experts"))));
+        experts, sizes.Hidden, sizes.Intermediate, context.Layers, Module.Join(prefix, string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}.{Mixture}.experts"))));
 
     private static Module Fused(ModelContext context, DecoderSizes sizes, int experts, string name)
     {

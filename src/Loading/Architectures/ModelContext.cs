@@ -71,6 +71,19 @@ public sealed record ModelContext
         return scope;
     }
 
+    /// <summary>
+    /// This context with the quantisation that its configuration says. The generic layout loads stored numbers as they are, so that a model that gets it has none, and its method, known or not, is not looked at.
+    /// </summary>
+    /// <param name="asked">The method that is asked for; null for what the configuration says.</param>
+    /// <param name="registry">The kinds of models that there are; null for <see cref="ModelRegistry.Default"/>.</param>
+    /// <exception cref="ArgumentException">The method that is asked for is not known, not the model's, or needs a quantised model.</exception>
+    /// <exception cref="UnsupportedCheckpointException">There is no layout for the configuration, or the model's method is not known or not supported.</exception>
+    /// <exception cref="InvalidCheckpointException">The configuration is not what it must be.</exception>
+    public ModelContext WithQuantization(string? asked = null, ModelRegistry? registry = null) =>
+        (registry ?? ModelRegistry.Default).GetArchitectureName(this) == ModelRegistry.GenericArchitecture
+            ? this
+            : this with { Quantization = QuantizationMethods.Read(Config.Root, asked, Config.Path) };
+
     private static DType? DTypeOf(ModelConfig config)
     {
         // Saved as str(dtype) by some tools.

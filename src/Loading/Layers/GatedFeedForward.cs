@@ -15,7 +15,7 @@ public sealed class GatedFeedForward : Module
         ArgumentNullException.ThrowIfNull(options);
         var packed = LinearLayout.ForGateUp(hidden, intermediate, options.Parallel);
         var down = LinearLayout.ForDown(hidden, intermediate, options.Parallel);
-        Register("gate_up_proj", new LinearLayer(packed, options.DType, options.Quantization, LayerOptions.Join(prefix, "gate_up_proj"), hasBias));
-        Register("down_proj", new LinearLayer(down, options.DType, options.Quantization, LayerOptions.Join(prefix, "down_proj"), hasBias));
+        Register("gate_up_proj", new LinearLayer(packed, options.DType, options.Quantization, Module.Join(prefix, "gate_up_proj"), hasBias));
+        Register("down_proj", new LinearLayer(down, options.DType, options.Quantization, Module.Join(prefix, "down_proj"), hasBias));
     }
 }

@@ -7,8 +7,4 @@ namespace IlgpuLoader.Loading;
 /// <param name="Parallel">The ranks that share them.</param>
 /// <param name="Quantization">How the model is quantised; null where it is not.</param>
 /// <param name="ExpertParallel">Whether ranks share the experts, and have theirs whole, and not a part of each expert.</param>
-public sealed record LayerOptions(DType DType, TensorParallel Parallel, QuantizationConfig? Quantization = null, bool ExpertParallel = false)
-{
-    /// <summary>Puts a name behind a prefix.</summary>
-    internal static string Join(string prefix, string name) => prefix.Length == 0 ? name : $"{prefix}.{name}";
-}
+public sealed record LayerOptions(DType DType, TensorParallel Parallel, QuantizationConfig? Quantization = null, bool ExpertParallel = false);

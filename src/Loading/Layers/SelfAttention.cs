@@ -30,9 +30,9 @@ public sealed class SelfAttention : Module
         ArgumentNullException.ThrowIfNull(options);
         var packed = LinearLayout.ForAttention(hidden, heads, keyValueHeads, headSize, options.Parallel);
         var output = new LinearLayout(checked(heads * headSize), [new PackedPart(null, hidden)], options.Parallel, splitsInputs: true);
-        Register("qkv_proj", new LinearLayer(packed, options.DType, options.Quantization, LayerOptions.Join(prefix, "qkv_proj"), hasBias));
-        Register("o_proj", new LinearLayer(output, options.DType, options.Quantization, LayerOptions.Join(prefix, "o_proj"), hasOutputBias));
-        Register("attn", new AttentionLayer(options.Quantization, LayerOptions.Join(prefix, "attn")));
+        Register("qkv_proj", new LinearLayer(packed, options.DType, options.Quantization, Module.Join(prefix, "qkv_proj"), hasBias));
+        Register("o_proj", new LinearLayer(output, options.DType, options.Quantization, Module.Join(prefix, "o_proj"), hasOutputBias));
+        Register("attn", new AttentionLayer(options.Quantization, Module.Join(prefix, "attn")));
         if (normalisesHeads)
         {
             Register("q_norm", new NormLayer(headSize, options.DType));

@@ -93,22 +93,16 @@ internal sealed class DummyFilling(ulong seed, float low, float high)
             return;
         }
 
-        var extent = 1L;
-        var longest = 0;
-        for (var i = 0; i < place.Shape.Rank; i++)
-        {
-            extent = checked(extent + ((place.Shape[i] - 1) * strides[i]));
-            longest = (place.Shape[i] - 1) * strides[i] > (place.Shape[longest] - 1) * strides[longest] ? i : longest;
-        }
-
         if (place.ElementCount == 0)
         {
             return;
         }
 
+        var extent = checked(StridedView.LastElementOf(place.DType, place.Shape, strides) + 1);
         if (extent > PartElements)
         {
             // In halves of the dimension that goes furthest in the whole, until what lies between the elements is little.
+            var longest = Enumerable.Range(0, place.Shape.Rank).MaxBy(i => (place.Shape[i] - 1) * strides[i]);
             var half = place.Shape[longest] / 2;
             using var first = place.Narrow(longest, 0, half);
             using var second = place.Narrow(longest, half, place.Shape[longest] - half);

@@ -165,7 +165,8 @@ public class Module : IDisposable
         }
     }
 
-    private static string Join(string prefix, string name) => prefix.Length == 0 ? name : $"{prefix}.{name}";
+    /// <summary>Puts a name behind the full name of what it is in; empty for the outermost.</summary>
+    internal static string Join(string prefix, string name) => prefix.Length == 0 ? name : $"{prefix}.{name}";
 
     private IEnumerable<(string Name, Module Module)> NamedModules(string prefix, HashSet<Module> seen)
     {

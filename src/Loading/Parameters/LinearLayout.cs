@@ -76,17 +76,14 @@ public sealed record LinearLayout
         parallel ??= new TensorParallel(1, 0);
         parallel.Validate(nameof(parallel));
         var world = parallel.WorldSize;
-        if (heads % world != 0)
+        if (EvenSplit.ProblemOfHeads(heads, world) is { } uneven)
         {
-            throw new ArgumentException($"num_attention_heads, {heads}, cannot be split evenly over {world} tensor-parallel ranks.", nameof(heads));
+            throw new ArgumentException($"{uneven}.", nameof(heads));
         }
 
-        if (keyValueHeads >= world ? keyValueHeads % world != 0 : world % keyValueHeads != 0)
+        if (EvenSplit.ProblemOfKeyValueHeads(keyValueHeads, world) is { } unevenKeyValue)
         {
-            throw new ArgumentException(
-                $"num_key_value_heads, {keyValueHeads}, cannot be {(keyValueHeads >= world ? "split evenly" : "repeated equally often")} "
-                + $"over {world} tensor-parallel ranks.",
-                nameof(keyValueHeads));
+            throw new ArgumentException($"{unevenKeyValue}.", nameof(keyValueHeads));
         }
 
         var replicas = keyValueHeads >= world ? 1 : (int)(world / keyValueHeads);
@@ -169,10 +166,9 @@ public sealed record LinearLayout
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(intermediateSize);
         parallel?.Validate(nameof(parallel));
-        if (parallel is not null && intermediateSize % parallel.WorldSize != 0)
+        if (EvenSplit.ProblemOfFeatures(intermediateSize, parallel?.WorldSize ?? 1) is { } uneven)
         {
-            throw new ArgumentException(
-                $"intermediate_size, {intermediateSize}, cannot be split evenly over {parallel.WorldSize} tensor-parallel ranks.", nameof(intermediateSize));
+            throw new ArgumentException($"{uneven}.", nameof(intermediateSize));
         }
     }
 }

@@ -90,13 +90,7 @@ public sealed class DeviceLoadingContext : IDisposable
     // A copy with the same strides, in memory from the first element to the last.
     private static Tensor Copy(Tensor tensor, Func<long, DeviceMemory> allocate)
     {
-        long last = 0;
-        for (var i = 0; i < tensor.Shape.Rank && tensor.ElementCount > 0; i++)
-        {
-            var units = i == tensor.Shape.Rank - 1 ? tensor.Shape[i] / (tensor.DType.IsBlock ? tensor.DType.BlockLength : 1) : tensor.Shape[i];
-            last += (units - 1) * tensor.Strides[i];
-        }
-
+        var last = StridedView.LastElementOf(tensor.DType, tensor.Shape, tensor.Strides);
         // What lies side by side has whole groups of small elements.
         var bytes = tensor.IsContiguous || tensor.ElementCount == 0 ? tensor.ByteLength
             : tensor.DType.IsSubByte ? tensor.DType.ByteCount((last / tensor.DType.BlockLength * tensor.DType.BlockLength) + tensor.DType.BlockLength)

@@ -30,8 +30,15 @@ public sealed class GptqConfig : QuantizationConfig
 
     internal static GptqConfig Read(QuantizationFields fields)
     {
-        // "gptq_v2" is GPTQModel's format, whose zero points are as they are; every other has one less.
-        var offset = fields.Text("checkpoint_format") == "gptq_v2" ? 0 : 1;
+        // "gptq_v2" is GPTQModel's format, whose zero points are as they are; "gptq" has one less. Others pack words in another order.
+        var format = fields.Text("checkpoint_format");
+        if (format is not (null or "gptq" or "gptq_v2"))
+        {
+            throw new UnsupportedCheckpointException(
+                $"GPTQ in the format {Quoted.Plain(format)}", fields.File, $"checkpoint_format is {Quoted.Name(format)}, whose weights are packed otherwise; gptq and gptq_v2 are read: take the model in one of these");
+        }
+
+        var offset = format == "gptq_v2" ? 0 : 1;
         var settings = Read(
             fields,
             new GptqSettings(

@@ -23,11 +23,13 @@ public sealed class GptqLinearMethod : IQuantizeMethod
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">The layer is not linear, or this rank's share of it begins inside a word.</exception>
+    /// <exception cref="ArgumentException">The layer is not linear.</exception>
+    /// <exception cref="UnsupportedCheckpointException">This rank's share of it begins inside a word, or it computes with another dtype than F32, F16 or BF16.</exception>
     public void CreateWeights(Module layer)
     {
         var (linear, layout) = LinearLayers.Of(layer);
         var perWord = 32 / _settings.Bits;
+        LinearLayers.CheckDType(linear);
         CheckWords(linear, perWord);
         var (outputs, inputs) = (layout.OutputSizePerRank, layout.InputSizePerRank);
         var groupSize = GroupSizeOf(layout);
@@ -39,13 +41,14 @@ public sealed class GptqLinearMethod : IQuantizeMethod
         // F16 or BF16 in the checkpoint: in F32 both are what they are.
         _ = linear.Register("scales", Parameter(DType.F32, groups, outputs, new ParameterAxes(1, input, 1, groupSize)));
         var order = layout.Parts.Length == 1 ? new Shape(inputs) : new Shape(layout.Parts.Length, inputs);
-        _ = linear.Register("g_idx", new Parameter(DType.I32, order, PartLoaders.OfInputs(layout)) { IsRequired = _settings.HasActivationOrder });
+        _ = linear.Register("g_idx", new Parameter(DType.I32, order, PartLoaders.OfInputs(layout)) { IsRequired = _settings.HasActivationOrder, Conversion = ParameterConversion.None });
         if (!linear.HasBias)
         {
             _ = linear.Register("bias", new Parameter(linear.DType, new Shape(outputs), PartLoaders.Zeros(layout)) { IsRequired = false });
         }
 
-        Parameter Parameter(DType dtype, long rows, long columns, ParameterAxes axes) => new(dtype, new Shape(rows, columns), WeightLoaders.Linear(layout, axes));
+        Parameter Parameter(DType dtype, long rows, long columns, ParameterAxes axes) =>
+            new(dtype, new Shape(rows, columns), WeightLoaders.Linear(layout, axes)) { Conversion = dtype == DType.I32 ? ParameterConversion.None : ParameterConversion.FromFloats };
     }
 
     /// <inheritdoc/>
@@ -188,7 +191,7 @@ public sealed class GptqLinearMethod : IQuantizeMethod
         }
     }
 
-    private static ArgumentException Misaligned(LinearLayer linear, string what, long size, int perWord) => new(string.Create(
+    private static UnsupportedCheckpointException Misaligned(LinearLayer linear, string what, long size, int perWord) => new("uneven shares of quantised layers", null, string.Create(
         CultureInfo.InvariantCulture,
         $"{size} {what} features of layer {Quoted.Name(linear.Prefix)} on each of {linear.Layout.Parallel.WorldSize} ranks do not fill whole words of {perWord} numbers: use fewer ranks."));
 }

@@ -23,7 +23,7 @@ public sealed class OnlineFp8LinearMethod : IQuantizeMethod
     public void CreateWeights(Module layer)
     {
         var (linear, layout) = LinearLayers.Of(layer);
-        _ = linear.Register("weight", new Parameter(linear.DType, LinearLayers.WeightShape(layout), WeightLoaders.Linear(layout, ParameterAxes.Weight)));
+        _ = linear.Register("weight", new Parameter(linear.DType, LinearLayers.WeightShape(layout), WeightLoaders.Linear(layout, ParameterAxes.Weight)) { Conversion = ParameterConversion.FromFloats });
     }
 
     /// <inheritdoc/>

@@ -65,6 +65,12 @@ public static class QuantizationMethods
         return own.Read(found.Config, file);
     }
 
+    /// <summary>What a configuration calls its method, whether or not it is known here; null where it names none.</summary>
+    internal static string? NameIn(JsonElement config) => FindIn(config) is not { } found ? null
+        : found.Config.TryGetProperty("quant_method", out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()
+        : found.Where == "compression_config" ? "compressed-tensors"
+        : "a method without a name";
+
     private static QuantizationMethod? Find(string name) => ByName.GetValueOrDefault(name.ToLowerInvariant().Replace("compressed_tensors", "compressed-tensors", StringComparison.Ordinal));
 
     // Marlin's is another kernel for the same checkpoints.

@@ -36,12 +36,14 @@ public sealed class ScaledLinearMethod : IQuantizeMethod
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">The layer is not linear, or this rank's share of it begins inside a block of a scale.</exception>
+    /// <exception cref="ArgumentException">The layer is not linear.</exception>
+    /// <exception cref="UnsupportedCheckpointException">This rank's share of it begins inside a block of a scale, or it computes with another dtype than F32, F16 or BF16.</exception>
     public void CreateWeights(Module layer)
     {
         var (linear, layout) = LinearLayers.Of(layer);
+        LinearLayers.CheckDType(linear);
         CheckBlocks(linear);
-        _ = linear.Register("weight", new Parameter(_stored, LinearLayers.WeightShape(layout), WeightLoaders.Linear(layout, ParameterAxes.Weight)));
+        _ = linear.Register("weight", new Parameter(_stored, LinearLayers.WeightShape(layout), WeightLoaders.Linear(layout, ParameterAxes.Weight)) { Conversion = ParameterConversion.None });
         RegisterCompanion(linear, _scaleName, DType.F32);
         if (_hasZeroPoints)
         {
@@ -102,12 +104,13 @@ public sealed class ScaledLinearMethod : IQuantizeMethod
     private void RegisterCompanion(LinearLayer linear, string name, DType dtype)
     {
         var layout = linear.Layout;
+        var conversion = dtype == DType.F32 ? ParameterConversion.FromFloats : ParameterConversion.None;
         var parameter = _layout.IsPerPart
-            ? new Parameter(dtype, new Shape(layout.Parts.Length), PartLoaders.Number(layout))
+            ? new Parameter(dtype, new Shape(layout.Parts.Length), PartLoaders.Number(layout)) { Conversion = conversion }
             : new Parameter(
                 dtype,
                 _layout.Scheme.ScaleShape(LinearLayers.WeightShape(layout)),
-                WeightLoaders.Linear(layout, _layout.Inputs == long.MaxValue ? new ParameterAxes(0, null, _layout.Outputs) : new ParameterAxes(0, 1, _layout.Outputs, _layout.Inputs)));
+                WeightLoaders.Linear(layout, _layout.Inputs == long.MaxValue ? new ParameterAxes(0, null, _layout.Outputs) : new ParameterAxes(0, 1, _layout.Outputs, _layout.Inputs))) { Conversion = conversion };
         _ = linear.Register(name, parameter);
     }
 
@@ -138,7 +141,7 @@ public sealed class ScaledLinearMethod : IQuantizeMethod
         }
     }
 
-    private static ArgumentException Misaligned(LinearLayer linear, string what, long size, long block) => new(string.Create(
+    private static UnsupportedCheckpointException Misaligned(LinearLayer linear, string what, long size, long block) => new("uneven shares of quantised layers", null, string.Create(
         CultureInfo.InvariantCulture,
         $"{size} {what} features of layer {Quoted.Name(linear.Prefix)} on each of {linear.Layout.Parallel.WorldSize} ranks are no whole blocks of {block}, which have one scale each: use fewer ranks."));
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -25,12 +26,7 @@ internal readonly struct ElementBox
         var unit = place.DType.IsBlock ? place.DType.BlockLength : 1;
         long[] sizes = [.. parameter];
         var first = place.ByteOffset * place.DType.BlockLength / place.DType.BlockSize / unit;
-        var last = first;
-        for (var i = 0; i < place.Shape.Rank; i++)
-        {
-            last += ((place.Shape[i] / (i == place.Shape.Rank - 1 ? unit : 1)) - 1) * place.Strides[i];
-        }
-
+        var last = first + StridedView.LastElementOf(place.DType, place.Shape, place.Strides);
         if (sizes.Length > 0)
         {
             sizes[^1] /= unit;

@@ -122,7 +122,7 @@ public sealed class ConfigFieldsTests
     public void Key_and_value_heads_and_features_are_held_against_the_ranks_too()
     {
         var heads = Assert.Throws<UnsupportedCheckpointException>(() => Make("LlamaForCausalLM", Of(48, 1, 12, 3), 4));
-        Assert.Contains("3 key and value heads (num_key_value_heads) cannot be split evenly over 4", heads.Message, StringComparison.Ordinal);
+        Assert.Contains("3 key and value heads (num_key_value_heads) cannot be repeated equally often over 4", heads.Message, StringComparison.Ordinal);
         var features = Assert.Throws<UnsupportedCheckpointException>(
             () => Make("LlamaForCausalLM", Of(32, 1, 8, 2).Replace("48", "49", StringComparison.Ordinal), 2));
         Assert.Contains("49 features (intermediate_size) cannot be split evenly over 2", features.Message, StringComparison.Ordinal);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
@@ -12,17 +11,14 @@ namespace IlgpuLoader.Loading.Tests;
 /// </summary>
 public sealed class RanksMakeTheWholeTests
 {
-    private const int Heads = 8;
-    private const int KeyValueHeads = 4;
-    private const int HeadSize = 32;
-    private const int Hidden = 256;
-    private const int Wide = 352;
-    private const int Vocabulary = 100;
+    private const int Heads = RanksSample.Heads;
+    private const int KeyValueHeads = RanksSample.KeyValueHeads;
+    private const int Wide = RanksSample.Wide;
 
     private const string Fields =
         """
         "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 4, "intermediate_size": 352, "vocab_size": 100, "n_embd": 256, "n_layer": 2, "n_head": 8, "n_inner": 352,
-        "n_positions": 64, "num_local_experts": 4, "attention_bias": true, "head_dim": 32
+        "n_positions": 64, "num_local_experts": 4, "attention_bias": true
         """;
 
     public static TheoryData<string, string> Models => new()
@@ -30,12 +26,19 @@ public sealed class RanksMakeTheWholeTests
         { "LlamaForCausalLM", "safetensors" },
         { "LlamaForCausalLM", "pt" },
         { "LlamaForCausalLM", "gguf" },
+        { "MistralForCausalLM", "safetensors" },
+        { "Qwen2ForCausalLM", "safetensors" },
         { "Qwen3ForCausalLM", "safetensors" },
         { "MixtralForCausalLM", "safetensors" },
         { "MixtralForCausalLM", "pt" },
+        { "MixtralForCausalLM", "gguf" },
+        { "GemmaForCausalLM", "safetensors" },
+        { "GemmaForCausalLM", "gguf" },
         { "Phi3ForCausalLM", "safetensors" },
+        { "Phi3ForCausalLM", "gguf" },
         { "GPT2LMHeadModel", "safetensors" },
         { "GPT2LMHeadModel", "pt" },
+        { "GPT2LMHeadModel", "gguf" },
     };
 
     [Theory]
@@ -43,8 +46,11 @@ public sealed class RanksMakeTheWholeTests
     public async Task Load_OnRanks_PutTogetherIsWhatOneRankLoads(string architecture, string format)
     {
         using var folder = new TemporaryFolder();
-        await using var checkpoint = await OpenAsync(architecture, format, folder);
-        var config = format == "gguf" ? GgufConfiguration.Of(checkpoint) : ModelSample.Config(architecture, architecture == "GPT2LMHeadModel" ? Fields : Fields + ", \"tie_word_embeddings\": false");
+        await using var checkpoint = await RanksSample.OpenAsync(architecture, format, folder);
+        var headSize = RanksSample.HeadSizeOf(architecture);
+        var config = format == "gguf" ? GgufConfiguration.Of(checkpoint)
+            : ModelSample.Config(architecture, $"{Fields}, \"head_dim\": {headSize}, \"tie_word_embeddings\": {(architecture is "GPT2LMHeadModel" or "GemmaForCausalLM" ? "true" : "false")}");
+        Assert.Equal(architecture, Assert.Single(config.Architectures));
         var whole = await LoadAsync(config, checkpoint, 1, 0);
         Assert.Contains("model.embed_tokens.weight", whole.Keys.Append(architecture == "GPT2LMHeadModel" ? "model.embed_tokens.weight" : ""));
         foreach (var world in (int[])[2, 4, 8])
@@ -58,23 +64,23 @@ public sealed class RanksMakeTheWholeTests
             foreach (var (name, parameter) in whole)
             {
                 var parts = ranks.Select(rank => rank[name]).ToArray();
-                Assert.True(parameter.Rows.Zip(Join(name, parts, world, parameter)).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second)), $"{name} of {world} ranks");
+                Assert.True(parameter.Rows.Zip(Join(name, parts, world, headSize, parameter)).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second)), $"{name} of {world} ranks");
             }
         }
     }
 
     // The order that the packed layout has, said once more.
-    private static IEnumerable<byte[]> Join(string name, Loaded[] ranks, int world, Loaded whole)
+    private static IEnumerable<byte[]> Join(string name, Loaded[] ranks, int world, int headSize, Loaded whole)
     {
         var module = name.Split('.')[^2];
         return module switch
         {
             "qkv_proj" or "c_attn" => Packed(
                 ranks,
-                Heads * HeadSize,
+                Heads * headSize,
                 // Fewer heads of keys and values than ranks: neighbours have the same one.
-                name.Contains("c_attn", StringComparison.Ordinal) ? (Heads * HeadSize, 1) : (KeyValueHeads * HeadSize, Math.Max(1, world / KeyValueHeads)),
-                name.Contains("c_attn", StringComparison.Ordinal) ? (Heads * HeadSize, 1) : (KeyValueHeads * HeadSize, Math.Max(1, world / KeyValueHeads))),
+                name.Contains("c_attn", StringComparison.Ordinal) ? (Heads * headSize, 1) : (KeyValueHeads * headSize, Math.Max(1, world / KeyValueHeads)),
+                name.Contains("c_attn", StringComparison.Ordinal) ? (Heads * headSize, 1) : (KeyValueHeads * headSize, Math.Max(1, world / KeyValueHeads))),
             "gate_up_proj" => Packed(ranks, Wide, (Wide, 1)),
             "c_fc" => Packed(ranks, Wide),
             "o_proj" or "down_proj" or "c_proj" when !name.EndsWith("bias", StringComparison.Ordinal) =>
@@ -139,6 +145,12 @@ public sealed class RanksMakeTheWholeTests
             // What the file has of this rank's parameters and nothing else, but for the rest of a block that a share cuts.
             var cuts = plan.Reads.Tensors.Sum(piece => piece is { HasSegments: true } && piece.Segments.CutsGroups ? piece.SourceByteLength : 0);
             Assert.Equal(plan.Reads.BytesNeeded, plan.Reads.BytesToRead);
+            // Where gaps may be read too, no more than is said of them.
+            var usual = new ModuleLoader().Plan(model, checkpoint, new ModuleLoadOptions { Load = new LoadOptions { Device = device, StagingBytes = 1 << 20 } }).Reads;
+            Assert.Equal(plan.Reads.BytesNeeded, usual.BytesNeeded);
+            Assert.InRange(usual.BytesToRead, usual.BytesNeeded, usual.BytesNeeded + usual.BytesBetweenSegments);
+            // Only what is computed of values is read beside it: norms that a GGUF has with 1 added to them.
+            Assert.InRange(plan.ValueBytes, 0, plan.ValueLoaderCount == 0 ? 0 : checkpoint.Tensors.Where(tensor => tensor.Name.Contains("norm", StringComparison.Ordinal)).Sum(tensor => tensor.DataByteLength));
             Assert.InRange(plan.Reads.BytesToRead, 0, (checkpoint.Tensors.Sum(tensor => tensor.DataByteLength) / world * 102 / 100) + cuts + Replicated(checkpoint, world));
             await new ModuleLoader().LoadAsync(plan);
             foreach (var (name, parameter) in model.NamedParameters())
@@ -156,126 +168,12 @@ public sealed class RanksMakeTheWholeTests
     private static long Replicated(Checkpoint checkpoint, int world) => checkpoint.Tensors
         .Where(tensor => tensor.Shape.Rank == 1
             || tensor.Name.Contains("block_sparse_moe.gate.", StringComparison.Ordinal)
+            || tensor.Name.Contains("ffn_gate_inp", StringComparison.Ordinal)
             || tensor.Name.Contains("wpe", StringComparison.Ordinal)
+            || tensor.Name.Contains("position_embd", StringComparison.Ordinal)
             || (world > KeyValueHeads && (tensor.Name.Contains("k_proj", StringComparison.Ordinal) || tensor.Name.Contains("v_proj", StringComparison.Ordinal)
                 || tensor.Name.Contains("attn_k", StringComparison.Ordinal) || tensor.Name.Contains("attn_v", StringComparison.Ordinal) || tensor.Name.Contains("qkv", StringComparison.Ordinal))))
         .Sum(tensor => tensor.DataByteLength);
-
-    private static async Task<Checkpoint> OpenAsync(string architecture, string format, TemporaryFolder folder)
-    {
-        if (format == "gguf")
-        {
-            return await Gguf().OpenAsync();
-        }
-
-        var sample = Sample.Make(7, Tensors(architecture));
-        if (format == "safetensors")
-        {
-            return await sample.OpenAsync();
-        }
-
-        var file = folder["model.pt"];
-        await using (var checkpoint = await sample.OpenAsync())
-        {
-            await CheckpointConverter.ConvertAsync(checkpoint, file);
-        }
-
-        return await Checkpoint.OpenAsync(file);
-    }
-
-    private static IEnumerable<(string Name, DType DType, long[] Shape)> Tensors(string architecture)
-    {
-        var (prefix, norm) = architecture == "GPT2LMHeadModel" ? ("", "ln_f") : ("model.", "model.norm");
-        var names = new List<(string, long[])>();
-        if (architecture == "GPT2LMHeadModel")
-        {
-            names.AddRange([("wte.weight", [Vocabulary, Hidden]), ("wpe.weight", [64, Hidden]), ("ln_f.weight", [Hidden]), ("ln_f.bias", [Hidden])]);
-        }
-        else
-        {
-            names.AddRange([("model.embed_tokens.weight", [Vocabulary, Hidden]), ($"{norm}.weight", [Hidden]), ("lm_head.weight", [Vocabulary, Hidden])]);
-        }
-
-        for (var layer = 0; layer < 2; layer++)
-        {
-            names.AddRange(Layer(architecture).Select(tensor => (string.Create(CultureInfo.InvariantCulture, $"{prefix}{(prefix.Length == 0 ? "h" : "layers")}.{layer}.{tensor.Name}"), tensor.Shape)));
-        }
-
-        return names.Select(tensor => (tensor.Item1, DType.F16, tensor.Item2));
-    }
-
-    private static IEnumerable<(string Name, long[] Shape)> Layer(string architecture)
-    {
-        const long keyValue = KeyValueHeads * HeadSize;
-        (string, long[])[] norms = [("input_layernorm.weight", [Hidden]), ("post_attention_layernorm.weight", [Hidden])];
-        (string, long[])[] attention =
-        [
-            ("self_attn.q_proj.weight", [Hidden, Hidden]), ("self_attn.k_proj.weight", [keyValue, Hidden]), ("self_attn.v_proj.weight", [keyValue, Hidden]), ("self_attn.o_proj.weight", [Hidden, Hidden]),
-        ];
-        (string, long[])[] biases = [("self_attn.q_proj.bias", [Hidden]), ("self_attn.k_proj.bias", [keyValue]), ("self_attn.v_proj.bias", [keyValue]), ("self_attn.o_proj.bias", [Hidden])];
-        (string, long[])[] feedForward = [("mlp.gate_proj.weight", [Wide, Hidden]), ("mlp.up_proj.weight", [Wide, Hidden]), ("mlp.down_proj.weight", [Hidden, Wide])];
-        return architecture switch
-        {
-            "LlamaForCausalLM" => [.. norms, .. attention, .. biases, .. feedForward],
-            "Qwen3ForCausalLM" => [.. norms, .. attention, .. biases, .. feedForward, ("self_attn.q_norm.weight", [HeadSize]), ("self_attn.k_norm.weight", [HeadSize])],
-            "MixtralForCausalLM" =>
-            [
-                .. norms,
-                .. attention,
-                ("block_sparse_moe.gate.weight", [4, Hidden]),
-                .. Enumerable.Range(0, 4).SelectMany(expert => new (string, long[])[]
-                {
-                    ($"block_sparse_moe.experts.{expert}.w1.weight", [Wide, Hidden]), ($"block_sparse_moe.experts.{expert}.w2.weight", [Hidden, Wide]), ($"block_sparse_moe.experts.{expert}.w3.weight", [Wide, Hidden]),
-                }),
-            ],
-            "Phi3ForCausalLM" =>
-            [
-                .. norms,
-                ("self_attn.qkv_proj.weight", [Hidden + (2 * keyValue), Hidden]),
-                ("self_attn.o_proj.weight", [Hidden, Hidden]),
-                ("mlp.gate_up_proj.weight", [2 * Wide, Hidden]),
-                ("mlp.down_proj.weight", [Hidden, Wide]),
-            ],
-            _ =>
-            [
-                ("ln_1.weight", [Hidden]), ("ln_1.bias", [Hidden]), ("ln_2.weight", [Hidden]), ("ln_2.bias", [Hidden]),
-                // [inputs, outputs], as GPT-2's convolutions have them.
-                ("attn.c_attn.weight", [Hidden, 3 * Hidden]), ("attn.c_attn.bias", [3 * Hidden]), ("attn.c_proj.weight", [Hidden, Hidden]), ("attn.c_proj.bias", [Hidden]),
-                ("mlp.c_fc.weight", [Hidden, Wide]), ("mlp.c_fc.bias", [Wide]), ("mlp.c_proj.weight", [Wide, Hidden]), ("mlp.c_proj.bias", [Hidden]),
-            ],
-        };
-    }
-
-    // Blocks of 32: the shares of 44 columns that eight ranks have of the down projection begin and end inside them.
-    private static GgufSample Gguf()
-    {
-        const long keyValue = KeyValueHeads * HeadSize;
-        var sample = new GgufSample();
-        sample.Builder
-            .Add("general.architecture", "llama")
-            .Add("llama.block_count", 2u)
-            .Add("llama.embedding_length", (uint)Hidden)
-            .Add("llama.feed_forward_length", (uint)Wide)
-            .Add("llama.attention.head_count", (uint)Heads)
-            .Add("llama.attention.head_count_kv", (uint)KeyValueHeads);
-        sample.Add("token_embd.weight", 8, Vocabulary, Hidden).Add("output_norm.weight", 0, Hidden).Add("output.weight", 2, Vocabulary, Hidden);
-        for (var layer = 0; layer < 2; layer++)
-        {
-            var prefix = string.Create(CultureInfo.InvariantCulture, $"blk.{layer}.");
-            sample
-                .Add(prefix + "attn_norm.weight", 0, Hidden)
-                .Add(prefix + "attn_q.weight", 2, Hidden, Hidden)
-                .Add(prefix + "attn_k.weight", 8, keyValue, Hidden)
-                .Add(prefix + "attn_v.weight", 1, keyValue, Hidden)
-                .Add(prefix + "attn_output.weight", 8, Hidden, Hidden)
-                .Add(prefix + "ffn_norm.weight", 0, Hidden)
-                .Add(prefix + "ffn_gate.weight", 2, Wide, Hidden)
-                .Add(prefix + "ffn_up.weight", 8, Wide, Hidden)
-                .Add(prefix + "ffn_down.weight", 8, Hidden, Wide);
-        }
-
-        return sample;
-    }
 
     private sealed record Loaded(IReadOnlyList<byte[]> Rows);
 }

@@ -45,9 +45,19 @@ public sealed partial class PythonNamesTests
             Rows.SelectMany(row => Quoted(row[2])),
             test => Assert.True(
                 test.Split('.') is [var type, var method]
-                && sources[type].Any(source => source.Contains($"class {type}", StringComparison.Ordinal) && Regex.IsMatch(source, $@"public (async )?\w+ {method}\(", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(10))),
+                && sources[type].Any(source => source.Contains($"class {type}", StringComparison.Ordinal) && IsTest(source, method)),
                 test));
     }
+
+    [Theory]
+    [InlineData("    [Fact]\n    public void Name()", true)]
+    [InlineData("    [LinuxTheory]\n    // Why.\n    [InlineData(1,\n        2)]\n    public async Task Name(int x)", true)]
+    [InlineData("    public void Name()", false)]
+    [InlineData("    [Fact]\n    public void Other() => Run();\n    public void Name()", false)]
+    [InlineData("    [Fact]\n    public void Other() => Run();\n\n    public void Name()", false)]
+    [InlineData("    [NotAFactOfXunit]\n    public void Name()", false)]
+    [InlineData("    [Fact]\n    public void LongerName()", false)]
+    public void A_test_is_a_method_that_xunit_runs(string source, bool expected) => Assert.Equal(expected, IsTest(source, "Name"));
 
     [Fact]
     public void Every_member_that_is_named_exists()
@@ -63,6 +73,13 @@ public sealed partial class PythonNamesTests
             }
         }
     }
+
+    // An attribute of xunit's or of one of the projects' own, and up to the method no line that is blank or begins another member.
+    private static bool IsTest(string source, string method) => Regex.IsMatch(
+        source,
+        $@"^ *\[\w*(Fact|Theory)(\(.*)?\].*\r?\n( *(?!public )[^\s].*\n)*? *public (async )?\w+ {method}\(",
+        RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        TimeSpan.FromSeconds(10));
 
     private static bool HasMember(Type type, string name) => type.GetMember(name, BindingFlags.Public | BindingFlags.Static | BindingFlags.Instance).Length > 0;
 

@@ -6,9 +6,9 @@ namespace IlgpuLoader.Loading.Tests;
 public sealed class LinearLayoutTests
 {
     [Theory]
-    [InlineData(6, 2, 4, "num_attention_heads, 6, cannot be split evenly over 4 tensor-parallel ranks")]
-    [InlineData(8, 3, 8, "num_key_value_heads, 3, cannot be repeated equally often over 8 tensor-parallel ranks")]
-    [InlineData(8, 6, 4, "num_key_value_heads, 6, cannot be split evenly over 4 tensor-parallel ranks")]
+    [InlineData(6, 2, 4, "6 heads (num_attention_heads) cannot be split evenly over 4 tensor-parallel ranks")]
+    [InlineData(8, 3, 8, "3 key and value heads (num_key_value_heads) cannot be repeated equally often over 8 tensor-parallel ranks")]
+    [InlineData(8, 6, 4, "6 key and value heads (num_key_value_heads) cannot be split evenly over 4 tensor-parallel ranks")]
     public void Heads_that_ranks_cannot_share_are_refused_with_fields_and_numbers(int heads, int keyValueHeads, int world, string message)
     {
         foreach (var rank in new[] { 0, world - 1 })
@@ -36,7 +36,7 @@ public sealed class LinearLayoutTests
         foreach (var make in new Func<LinearLayout>[] { () => LinearLayout.ForGateUp(8, 10, parallel), () => LinearLayout.ForDown(8, 10, parallel) })
         {
             Assert.StartsWith(
-                "intermediate_size, 10, cannot be split evenly over 4 tensor-parallel ranks.", Assert.Throws<ArgumentException>(make).Message, StringComparison.Ordinal);
+                "10 features (intermediate_size) cannot be split evenly over 4 tensor-parallel ranks.", Assert.Throws<ArgumentException>(make).Message, StringComparison.Ordinal);
         }
     }
 

@@ -93,4 +93,29 @@ public sealed class QuantizationMethodsTests
         using var document = JsonDocument.Parse(config);
         return QuantizationMethods.Read(document.RootElement.Clone(), asked, file);
     }
+
+    [Theory]
+    [InlineData("gptq", true)]
+    [InlineData("gptq_v2", true)]
+    [InlineData("marlin", false)]
+    public void Words_in_an_order_that_is_not_known_are_refused(string format, bool isRead)
+    {
+        var config = $$$"""{"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 32, "checkpoint_format": "{{{format}}}"}}""";
+        if (isRead)
+        {
+            Assert.NotNull(Read(config));
+            return;
+        }
+
+        Assert.Contains("'marlin'", Assert.Throws<UnsupportedCheckpointException>(() => Read(config)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 32}}""")]
+    [InlineData("""{"quantization_config": {"quant_method": "fp8", "weight_block_size": [32, 32], "activation_scheme": "dynamic"}}""")]
+    public void A_layer_that_computes_with_doubles_is_refused_before_anything_is_read(string config) =>
+        Assert.Contains(
+            "not to F64",
+            Assert.Throws<UnsupportedCheckpointException>(() => new LinearLayer(new LinearLayout(64, [new PackedPart(null, 64)]), DType.F64, Read(config), "l")).Message,
+            StringComparison.Ordinal);
 }

@@ -106,7 +106,7 @@ public sealed class QuantizedLinearTests
     {
         var (config, _) = SchemeOf(scheme);
         var layout = new LinearLayout(Inputs, [new PackedPart(null, 40)], new TensorParallel(4, 1));
-        var exception = Assert.Throws<ArgumentException>(() => new LinearLayer(layout, DType.BF16, config, QuantizedLayers.Name));
+        var exception = Assert.Throws<UnsupportedCheckpointException>(() => new LinearLayer(layout, DType.BF16, config, QuantizedLayers.Name));
         Assert.Contains(problem, exception.Message, StringComparison.Ordinal);
         Assert.Contains($"10 output features of layer '{QuantizedLayers.Name}' on each of 4 ranks", exception.Message, StringComparison.Ordinal);
     }
