@@ -48,7 +48,8 @@ public sealed class ModelInitializerTests
             return new LinearLayer(new LinearLayout(4, [new PackedPart(null, 4)]), DType.F32, context.Quantization, prefix);
         })
         {
-            PackedModules = packed, NameMapper = mapper,
+            PackedModules = packed,
+            NameMapper = mapper,
         };
         ModelInitializer.Initialize(ModelSample.Context(Config) with { Quantization = quantization }, "outer.layer", own).Dispose();
         Assert.Same(packed, quantization.PackedModules);
@@ -62,7 +63,9 @@ public sealed class ModelInitializerTests
         var before = quantization.PackedModules;
         var own = new ModelClass("Own", (_, _) => new Module())
         {
-            PackedModules = [], NameMapper = new WeightNameMapper(prefixes: [new NameRule("a.", "b.")]), ConfiguresQuantization = true,
+            PackedModules = [],
+            NameMapper = new WeightNameMapper(prefixes: [new NameRule("a.", "b.")]),
+            ConfiguresQuantization = true,
         };
         ModelInitializer.Initialize(ModelSample.Context(Config) with { Quantization = quantization }, model: own).Dispose();
         Assert.Same(before, quantization.PackedModules);

@@ -90,7 +90,9 @@ public sealed class ModelRegistryTests
         await using var sample = await WeightsSample.OpenAsync(("a.weight", [2, 3]));
         var context = Context("LlamaForCausalLM") with
         {
-            Checkpoint = sample.Checkpoint, Warnings = new WarningLog(warnings), Implementation = ModelImplementation.Generic,
+            Checkpoint = sample.Checkpoint,
+            Warnings = new WarningLog(warnings),
+            Implementation = ModelImplementation.Generic,
         };
         Assert.Equal(Generic, ModelRegistry.Default.GetArchitectureName(context));
         Assert.Equal(Generic, ModelRegistry.Default.GetArchitectureName(context with { Config = ModelSample.Config("MixtralForCausalLM", ModelSample.Sizes), QuantizationMethod = "gptq" }));
