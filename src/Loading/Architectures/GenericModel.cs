@@ -69,8 +69,10 @@ internal sealed class GenericModel : Module
         }
     }
 
+    // Of a quantised model nothing tells weights from their scales, which rounding would change.
     private static DType DTypeOf(TensorInfo tensor, ModelContext context) =>
-        tensor.DType is DType.F64 or DType.F32 or DType.F16 or DType.BF16 || tensor.DType.BlockLength != 1 ? context.DType : tensor.DType;
+        tensor.DType.BlockLength == 1 && QuantizationMethods.NameIn(context.Config.Root) is not null ? tensor.DType
+        : tensor.DType is DType.F64 or DType.F32 or DType.F16 or DType.BF16 || tensor.DType.BlockLength != 1 ? context.DType : tensor.DType;
 
     private string? Fill(ModelContext context)
     {

@@ -64,6 +64,7 @@ public static class GgufConfiguration
             }
         }
 
+        AddDefaults(root);
         if (checkpoint.TryGetTensor("token_embd.weight", out var embedding) && embedding.Shape.Rank > 0)
         {
             root["vocab_size"] = embedding.Shape[0];
@@ -73,6 +74,19 @@ public static class GgufConfiguration
         root["attention_bias"] = checkpoint.TryGetTensor("blk.0.attn_q.bias", out _);
         root["mlp_bias"] = checkpoint.TryGetTensor("blk.0.ffn_up.bias", out _);
         return ModelConfig.Parse(checkpoint.Path, JsonSerializer.SerializeToUtf8Bytes(root, (JsonSerializerOptions?)null));
+    }
+
+    // llama.cpp's, where a key is missing: transformers has others.
+    private static void AddDefaults(JsonObject root)
+    {
+        if (root["num_attention_heads"] is JsonValue heads && heads.TryGetValue(out long count) && count > 0)
+        {
+            root["num_key_value_heads"] ??= count;
+            if (root["hidden_size"] is JsonValue hidden && hidden.TryGetValue(out long width))
+            {
+                root["head_dim"] ??= width / count;
+            }
+        }
     }
 
     private static string ClassOf(string architecture, GgufHeader header) => architecture switch

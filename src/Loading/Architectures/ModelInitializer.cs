@@ -68,8 +68,9 @@ public static class ModelInitializer
             return;
         }
 
-        if (model.NameMapper is { } mapper)
+        if (model.NameMapper is { } mapper && !quantization.HasMappedNames)
         {
+            quantization.HasMappedNames = true;
             // A name that the mapper leaves out is one of a weight: the module keeps its name.
             quantization.MapNames(name => mapper.Map(name) ?? name);
         }

@@ -25,6 +25,9 @@ public abstract class QuantizationConfig
     {
     }
 
+    /// <summary>Whether names were changed to a model's: once is enough, for any number of models of one kind.</summary>
+    internal bool HasMappedNames { get; set; }
+
     /// <summary>How a layer's weights are stored.</summary>
     /// <param name="layer">The layer, before its parameters are made.</param>
     /// <param name="prefix">Its full name.</param>

@@ -110,7 +110,8 @@ public sealed class ScaledLinearMethod : IQuantizeMethod
             : new Parameter(
                 dtype,
                 _layout.Scheme.ScaleShape(LinearLayers.WeightShape(layout)),
-                WeightLoaders.Linear(layout, _layout.Inputs == long.MaxValue ? new ParameterAxes(0, null, _layout.Outputs) : new ParameterAxes(0, 1, _layout.Outputs, _layout.Inputs))) { Conversion = conversion };
+                WeightLoaders.Linear(layout, _layout.Inputs == long.MaxValue ? new ParameterAxes(0, null, _layout.Outputs) : new ParameterAxes(0, 1, _layout.Outputs, _layout.Inputs)))
+            { Conversion = conversion };
         _ = linear.Register(name, parameter);
     }
 

@@ -15,6 +15,17 @@ public sealed class GgufConfigurationTests
         Assert.Equal(("falcon", 6L, 2L), (config.ModelType, config.VocabularySize, config.HeadCount));
     }
 
+    // transformers' defaults for Qwen3 are 32 key and value heads of 128.
+    [Fact]
+    public async Task Of_KeysThatAreMissing_HasWhatLlamaCppTakesForThem()
+    {
+        var sample = new GgufSample();
+        sample.Builder.Add("general.architecture", "qwen3").Add("qwen3.embedding_length", 64u).Add("qwen3.attention.head_count", 4u);
+        await using var checkpoint = await sample.Add("token_embd.weight", 0, 6, 64).OpenAsync();
+        var config = GgufConfiguration.Of(checkpoint);
+        Assert.Equal((4L, 16L), (config.KeyValueHeadCount, config.Root.GetProperty("head_dim").GetInt64()));
+    }
+
     [Theory]
     [InlineData(ModelImplementation.Auto)]
     [InlineData(ModelImplementation.Generic)]
