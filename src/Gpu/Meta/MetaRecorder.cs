@@ -11,7 +11,7 @@ namespace IlgpuLoader.Gpu;
 public sealed class MetaRecorder : IDisposable
 {
     [ThreadStatic]
-    private static MetaRecorder? t_current;
+    private static MetaRecorder? _current;
 
     private readonly MetaRecorder? _outer;
     private readonly List<RecordedWrite> _writes = [];
@@ -20,8 +20,8 @@ public sealed class MetaRecorder : IDisposable
     /// <summary>Begins to write.</summary>
     public MetaRecorder()
     {
-        _outer = t_current;
-        t_current = this;
+        _outer = _current;
+        _current = this;
     }
 
     /// <summary>What was asked for so far, in its order.</summary>
@@ -39,18 +39,18 @@ public sealed class MetaRecorder : IDisposable
             return;
         }
 
-        if (!ReferenceEquals(t_current, this))
+        if (!ReferenceEquals(_current, this))
         {
             throw new InvalidOperationException("Recorders end on their own thread, the last one first.");
         }
 
         _disposed = true;
-        t_current = _outer;
+        _current = _outer;
     }
 
     internal static void Write(in RecordedWrite write)
     {
-        if (t_current is { } recorder)
+        if (_current is { } recorder)
         {
             recorder._writes.Add(write);
             recorder.ElementCount = checked(recorder.ElementCount + write.ElementCount);
