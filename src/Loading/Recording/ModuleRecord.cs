@@ -222,6 +222,12 @@ internal sealed class ModuleRecord : IDisposable
                 throw NoValues(weight, target);
             }
 
+            if (write.Source is not null && !Converts(weight.DType, write.Destination.DType))
+            {
+                _problems.Add(Objection(weight, _parameters[index].Parameter, "to which there is no conversion"));
+                return new RecordedCall([], needsValues, index => _metas[index].Shape);
+            }
+
             var place = ParameterPlace.Of(index, write.Destination);
             places.Add((write, place));
             written[index] = written.GetValueOrDefault(index) + _coverage[index].Add(place, number, out var other);
@@ -264,10 +270,15 @@ internal sealed class ModuleRecord : IDisposable
 
         var problem = parameter.Conversion == ParameterConversion.None ? "which it is not converted to, since its bits have a meaning of their own"
             : parameter.Conversion == ParameterConversion.FromFloats && !stored.HoldsFloats ? "and whole numbers are no weights without what scales them: is the model quantised, and does its configuration say how?"
-            : Codecs.Of(stored) is var codec && (codec.ValuesPerElement != 1 || !codec.CanDecodeTo(target)) ? "to which there is no conversion"
             : null;
-        return problem is null ? null : $"tensor {Quoted.Name(weight.Name)} is {stored.Name} and parameter {Quoted.Name(parameter.Name)} {target.Name}, {problem}";
+        return problem is null ? null : Objection(weight, parameter, problem);
     }
+
+    private static string Objection(Weight weight, Parameter parameter, string problem) =>
+        $"tensor {Quoted.Name(weight.Name)} is {weight.DType.Name} and parameter {Quoted.Name(parameter.Name)} {parameter.DType.Name}, {problem}";
+
+    private static bool Converts(DType stored, DType target) =>
+        stored == target || (Codecs.Of(stored) is { ValuesPerElement: 1 } codec && codec.CanDecodeTo(target));
 
     private static InvalidOperationException NoValues(Weight weight, WeightTarget target) => new(
         $"The loader of parameter {target.Parameter.Name} copies something other than {weight.Name} itself; "

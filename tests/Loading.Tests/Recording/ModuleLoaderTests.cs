@@ -119,6 +119,23 @@ public sealed class ModuleLoaderTests
         Assert.Equal(sample.Tensors["u"], module.Parameters["u"].Data.AsSpan<byte>().ToArray());
     }
 
+    // There is no conversion of a copy from F32 to I64: what a loader computes is its own.
+    [Fact]
+    public async Task Load_LoaderThatComputesAnotherDType_IsNotRefusedForIt()
+    {
+        var sample = Sample.Make(4, ("t", DType.U8, [8]));
+        await using var checkpoint = await sample.OpenAsync();
+        using var module = new Module();
+        module.Register("t", new Parameter(DType.I64, new Shape(8), (parameter, weight, _) =>
+        {
+            long[] values = [.. weight.Materialize().AsReadOnlySpan<byte>().ToArray().Select(value => (long)value)];
+            using var tensor = Tensor.FromValues<long>(DType.I64, new Shape(8), values);
+            parameter.Data.CopyFrom(tensor);
+        }));
+        await new ModuleLoader().LoadAsync(new ModuleLoader().Plan(module, checkpoint));
+        Assert.Equal(sample.Tensors["t"].Select(value => (long)value), module.Parameters["t"].Data.AsSpan<long>().ToArray());
+    }
+
     [Fact]
     public async Task Load_FillsAreDoneBeforeWhatIsRead()
     {
