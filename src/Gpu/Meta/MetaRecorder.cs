@@ -48,6 +48,9 @@ public sealed class MetaRecorder : IDisposable
         _current = _outer;
     }
 
+    /// <summary>Whether anybody on this thread writes down.</summary>
+    internal static bool IsWriting => _current is not null;
+
     internal static void Write(in RecordedWrite write)
     {
         if (_current is { } recorder)

@@ -19,8 +19,14 @@ internal sealed class MetaStream(MetaDevice device) : DeviceStream
     public override void Copy(in StridedView source, in StridedView destination) =>
         MetaRecorder.Write(new RecordedWrite(destination, source, default));
 
-    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element) =>
-        MetaRecorder.Write(new RecordedWrite(destination, null, element.ToArray()));
+    public override void Fill(in StridedView destination, ReadOnlySpan<byte> element)
+    {
+        // The bytes are the caller's, and only a recorder keeps them.
+        if (MetaRecorder.IsWriting)
+        {
+            MetaRecorder.Write(new RecordedWrite(destination, null, element.ToArray()));
+        }
+    }
 
     public override void FillUniform(
         DeviceMemory destination, long destinationOffset, DType dtype, long firstElement, long count, ulong seed, float low, float high)

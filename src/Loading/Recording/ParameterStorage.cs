@@ -11,6 +11,7 @@ internal sealed class ParameterStorage : IDisposable
 {
     private readonly ImmutableArray<(string Name, Parameter Parameter)> _parameters;
     private readonly Tensor[] _tensors;
+    private readonly Dictionary<Parameter, int> _indices = new(ReferenceEqualityComparer.Instance);
     private bool _given;
 
     /// <summary>Allocates the storage of parameters, in their order.</summary>
@@ -29,6 +30,7 @@ internal sealed class ParameterStorage : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var parameter = _parameters[i].Parameter;
+                _indices.Add(parameter, i);
                 _tensors[i] = Tensor.Empty(parameter.DType, parameter.Shape, gets(i) ? device : MetaDevice.Shared);
             }
         }
@@ -48,7 +50,7 @@ internal sealed class ParameterStorage : IDisposable
     /// <summary>Does something with a parameter that sees its storage, which is not its own yet.</summary>
     public void With(Parameter parameter, Action action)
     {
-        var index = Enumerable.Range(0, _parameters.Length).First(i => ReferenceEquals(_parameters[i].Parameter, parameter));
+        var index = _indices[parameter];
         var before = parameter.Exchange(_tensors[index]);
         try
         {

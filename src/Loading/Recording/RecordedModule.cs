@@ -13,9 +13,6 @@ internal sealed class RecordedModule
     // What passes at a time: enough for a few pieces of each lane, and little beside a model. Of a smaller cap on staging memory, a quarter.
     private const long MaximumPassingBytes = 64L << 20;
 
-    // The least that staging takes (StagingLayout).
-    private const long LeastStagingBytes = 64L << 10;
-
     private readonly ILookup<int, RecordedCopy> _copies;
     private readonly ILookup<int, RecordedFill> _fills;
     private readonly ILookup<Parameter, (LoaderCall Call, long Bytes)> _calls;
@@ -72,7 +69,7 @@ internal sealed class RecordedModule
     public ModulePlan PlanOf(ImmutableArray<int> chosen = default)
     {
         chosen = chosen.IsDefault ? [.. Enumerable.Range(0, Entries.Length)] : chosen;
-        var passingBytes = Math.Clamp(Math.Min(Options.Load.StagingBytes / 4, Options.Load.StagingBytes - LeastStagingBytes), 0, MaximumPassingBytes);
+        var passingBytes = Math.Clamp(Math.Min(Options.Load.StagingBytes / 4, Options.Load.StagingBytes - StagingLayout.SmallestSlot), 0, MaximumPassingBytes);
         var pieces = new PieceList(Math.Max(1, passingBytes / 4));
         var fills = ImmutableArray.CreateBuilder<RecordedFill>();
         var calls = ImmutableArray.CreateBuilder<LoaderCall>();
@@ -100,7 +97,7 @@ internal sealed class RecordedModule
 
         // What passes is host memory of the cap too where the host is the device.
         var load = Options.Load.Device.IsHost && passingBytes > 0
-            ? Options.Load with { StagingBytes = Math.Max(LeastStagingBytes, Options.Load.StagingBytes - passingBytes) }
+            ? Options.Load with { StagingBytes = Math.Max(StagingLayout.SmallestSlot, Options.Load.StagingBytes - passingBytes) }
             : Options.Load;
         ImmutableArray<PlannedParameter> parameters = [.. chosen.Select(index => Parameters[index])];
         var memories = parameters.Select(parameter => parameter.ByteLength).ToImmutableArray();
