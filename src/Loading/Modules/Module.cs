@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using IlgpuLoader.Gpu;
 
@@ -76,7 +77,7 @@ public class Module : IDisposable
     /// <returns>False where there was none of that name.</returns>
     public bool RemoveParameter(string name)
     {
-        if (!_parameters.Remove(name, out var parameter))
+        if (TakeParameter(name) is not { } parameter)
         {
             return false;
         }
@@ -84,6 +85,28 @@ public class Module : IDisposable
         parameter.Dispose();
         return true;
     }
+
+    /// <summary>Takes a buffer out, and disposes it.</summary>
+    /// <param name="name">Its name in this module.</param>
+    /// <returns>False where there was none of that name.</returns>
+    public bool RemoveBuffer(string name)
+    {
+        if (TakeBuffer(name) is not { } buffer)
+        {
+            return false;
+        }
+
+        buffer.Dispose();
+        return true;
+    }
+
+    /// <summary>Takes a parameter out; it is the caller's from now on. Null where there was none of that name.</summary>
+    /// <param name="name">Its name in this module.</param>
+    internal Parameter? TakeParameter(string name) => _parameters.Remove(name, out var parameter) ? parameter : null;
+
+    /// <summary>Takes a buffer out; it is the caller's from now on. Null where there was none of that name.</summary>
+    /// <param name="name">Its name in this module.</param>
+    internal Tensor? TakeBuffer(string name) => _buffers.Remove(name, out var buffer) ? buffer : null;
 
     /// <summary>Parameters of this module and of all below it, each once, with their full names.</summary>
     /// <param name="prefix">What the names begin with, without a dot behind it.</param>
@@ -104,6 +127,13 @@ public class Module : IDisposable
             .SelectMany(module => module.Module._buffers.Select(entry => (Join(module.Name, entry.Key), entry.Value)))
             .Where(entry => seen.Add(entry.Value));
     }
+
+    /// <summary>
+    /// The tensors of this module and of all below it under each of their names, as PyTorch's <c>state_dict</c> has them: parameters before buffers in each module, what is registered at several
+    /// places once for each, and optional parameters without storage too, on the meta device.
+    /// </summary>
+    /// <inheritdoc cref="NamedParameters"/>
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState(string prefix = "") => NamedState(prefix, []);
 
     /// <summary>This module and all below it, each once and before those below it, with their full names.</summary>
     /// <inheritdoc cref="NamedParameters"/>
@@ -181,6 +211,34 @@ public class Module : IDisposable
             foreach (var below in child.NamedModules(Join(prefix, name), seen))
             {
                 yield return below;
+            }
+        }
+    }
+
+    private IEnumerable<(string Name, Tensor Tensor)> NamedState(string prefix, ImmutableHashSet<Module> above)
+    {
+        foreach (var (name, parameter) in _parameters)
+        {
+            yield return (Join(prefix, name), parameter.Data);
+        }
+
+        foreach (var (name, buffer) in _buffers)
+        {
+            yield return (Join(prefix, name), buffer);
+        }
+
+        // A module that has itself somewhere below would have names without end.
+        var here = above.Add(this);
+        foreach (var (name, child) in _children)
+        {
+            if (here.Contains(child))
+            {
+                continue;
+            }
+
+            foreach (var entry in child.NamedState(Join(prefix, name), here))
+            {
+                yield return entry;
             }
         }
     }
