@@ -126,8 +126,8 @@ public class Module : IDisposable
     /// <returns>The tensor before, which is the caller's from now on.</returns>
     internal Tensor ExchangeBuffer(string name, Tensor buffer)
     {
-        var before = _buffers[name];
-        _buffers[name] = buffer;
+        var before = _tensors.Buffers[name];
+        _tensors.Buffers[name] = buffer;
         return before;
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -110,8 +109,8 @@ internal static class LiveLayers
             }
         }
 
-        ImmutableArray<string> own = [.. modules.Where(entry => HasTensors(entry.Module)).Select(entry => entry.Name)];
-        return new LiveLayer(new ModelLayer(own is [var first, ..] ? LayerOf(first) : modules[0].Name, own, tensors), [.. modules.Select(entry => entry.Module)], device ?? HostDevice.Shared);
+        ImmutableArray<string> names = [.. modules.Where(entry => HasTensors(entry.Module)).Select(entry => entry.Name)];
+        return new LiveLayer(new ModelLayer(names is [var first, ..] ? LayerOf(first) : modules[0].Name, names, tensors), [.. modules.Select(entry => entry.Module)], device ?? HostDevice.Shared);
 
         void Add(string name, Tensor tensor)
         {

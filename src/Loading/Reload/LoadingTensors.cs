@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 

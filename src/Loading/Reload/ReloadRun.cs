@@ -66,7 +66,7 @@ internal sealed class ReloadRun : IDisposable
         }
 
         (_excess, Skipped) = (recorded.Unexpected, recorded.Skipped);
-        var indices = recorded.Entries.Select((entry, i) => (entry.Parameter, i)).ToDictionary(entry => entry.Parameter, entry => entry.i, ReferenceEqualityComparer.Instance);
+        var indices = recorded.Entries.Select((entry, i) => (entry.Parameter, i)).ToDictionary(entry => entry.Parameter, entry => entry.i);
         var plans = new ModulePlan?[_layers.Length];
         for (var i = 0; i < _layers.Length; i++)
         {
@@ -112,7 +112,7 @@ internal sealed class ReloadRun : IDisposable
 
         await foreach (var weight in weights.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
-            using var held = waiting.Hold(weight);
+            using var held = WaitingWeights.Hold(weight);
             foreach (var target in record.Route(weight))
             {
                 if (!layerOf.TryGetValue(target.Parameter, out var layer))

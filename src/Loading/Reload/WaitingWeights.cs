@@ -7,7 +7,7 @@ internal sealed class WaitingWeights(int layers) : IDisposable
     private readonly List<(HeldWeight Weight, WeightTarget Target)>?[] _waiting = new List<(HeldWeight, WeightTarget)>?[layers];
 
     /// <summary>Takes a weight over; it is disposed with what is returned, unless layers wait with it.</summary>
-    public HeldWeight Hold(Weight weight) => new(weight);
+    public static HeldWeight Hold(Weight weight) => new(weight);
 
     /// <summary>Keeps a weight for a layer.</summary>
     public void Add(int layer, HeldWeight weight, WeightTarget target)

@@ -25,8 +25,8 @@ internal static class RanksSample
         """;
 
     /// <summary>The configuration of a family.</summary>
-    public static ModelConfig ConfigOf(string architecture, string more = "") => ModelSample.Config(
-        architecture, $"{Fields}, \"head_dim\": {HeadSizeOf(architecture)}, \"tie_word_embeddings\": {(architecture is "GPT2LMHeadModel" or "GemmaForCausalLM" ? "true" : "false")}{more}");
+    public static ModelConfig ConfigOf(string architecture) => ModelSample.Config(
+        architecture, $"{Fields}, \"head_dim\": {HeadSizeOf(architecture)}, \"tie_word_embeddings\": {(architecture is "GPT2LMHeadModel" or "GemmaForCausalLM" ? "true" : "false")}");
 
     /// <summary>A safetensors checkpoint of weights of two layers.</summary>
     /// <param name="architecture">The family.</param>

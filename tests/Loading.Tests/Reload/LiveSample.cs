@@ -24,12 +24,12 @@ internal sealed class LiveSample : IDisposable
     /// <param name="architecture">The family.</param>
     /// <param name="checkpoint">The weights.</param>
     /// <param name="device">Where to; null for a host of its own.</param>
-    /// <param name="more">Further fields of its configuration, with a comma before them.</param>
+    /// <param name="quantization">What unquantised weights become after the load; null for nothing.</param>
     /// <param name="world">The ranks.</param>
     /// <param name="rank">The rank.</param>
-    public static async Task<LiveSample> LoadAsync(string architecture, Checkpoint checkpoint, Device? device = null, string more = "", int world = 1, int rank = 0)
+    public static async Task<LiveSample> LoadAsync(string architecture, Checkpoint checkpoint, Device? device = null, string? quantization = null, int world = 1, int rank = 0)
     {
-        var context = new ModelContext { Config = RanksSample.ConfigOf(architecture, more), DType = DType.BF16, Parallel = new TensorParallel(world, rank) }.WithQuantization();
+        var context = new ModelContext { Config = RanksSample.ConfigOf(architecture), DType = DType.BF16, Parallel = new TensorParallel(world, rank) }.WithQuantization(quantization);
         var sample = new LiveSample(context, device ?? new HostDevice(), ModelInitializer.Initialize(context));
         await LoadAsync(sample.Model, checkpoint, sample.Device, context.DType);
         sample.Reloader.Attach();

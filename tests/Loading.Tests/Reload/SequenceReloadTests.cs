@@ -1,6 +1,5 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
-using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
