@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace IlgpuLoader.Loading;
 
 /// <summary>The order of names as Python compares them: by code points. Ordinal UTF-16 differs from it above U+FFFF.</summary>

@@ -112,7 +112,7 @@ public sealed class ShardedState : IAsyncDisposable
     /// <exception cref="CheckpointException">A file is not what it was when it was opened.</exception>
     /// <exception cref="IOException">A read failed.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
-    public async Task<ShardedTensors> LoadTensorsAsync(
+    public async Task<ShardedTensorDictionary> LoadTensorsAsync(
         IReadOnlyCollection<string>? names = null, ShardedStateLoadOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         options ??= ShardedStateLoadOptions.Default;
@@ -127,11 +127,11 @@ public sealed class ShardedState : IAsyncDisposable
         try
         {
             await StateReading.RunAsync(this, options, wanted.Contains, tensors.Add, progress, cancellationToken).ConfigureAwait(false);
-            return new ShardedTensors(tensors);
+            return new ShardedTensorDictionary(tensors);
         }
         catch
         {
-            new ShardedTensors(tensors).Dispose();
+            new ShardedTensorDictionary(tensors).Dispose();
             throw;
         }
     }

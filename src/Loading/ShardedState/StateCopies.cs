@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -27,7 +28,7 @@ internal static class StateCopies
 
     /// <summary>The first indices of each dimension.</summary>
     /// <exception cref="ArgumentException">A dimension ends inside a block or byte.</exception>
-    public static Tensor Narrow(Tensor tensor, Formats.Shape shape)
+    public static Tensor Narrow(Tensor tensor, Shape shape)
     {
         var part = tensor.On(tensor.Device);
         try

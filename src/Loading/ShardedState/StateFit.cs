@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 

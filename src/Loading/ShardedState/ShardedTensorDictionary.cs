@@ -5,11 +5,11 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>The tensors of a saved state by their names, as they were: ties and views share memory. Owns them. Reading is safe for any thread.</summary>
-public sealed class ShardedTensors : IReadOnlyDictionary<string, Tensor>, IDisposable
+public sealed class ShardedTensorDictionary : IReadOnlyDictionary<string, Tensor>, IDisposable
 {
     private readonly Dictionary<string, Tensor> _tensors;
 
-    internal ShardedTensors(Dictionary<string, Tensor> tensors) => _tensors = tensors;
+    internal ShardedTensorDictionary(Dictionary<string, Tensor> tensors) => _tensors = tensors;
 
     /// <inheritdoc/>
     public int Count => _tensors.Count;
