@@ -282,16 +282,23 @@ internal sealed class ModuleRecord : IDisposable
             return null;
         }
 
-        var problem = parameter.Conversion == ParameterConversion.None ? "which it is not converted to, since its bits have a meaning of their own"
-            : parameter.Conversion == ParameterConversion.FromFloats && !stored.HoldsFloats ? "and whole numbers are no weights without what scales them: is the model quantised, and does its configuration say how?"
-            : null;
+        var problem = Objection(stored, parameter.Conversion);
         return problem is null ? null : Objection(weight, parameter, problem);
     }
+
+    /// <summary>Why a parameter does not take values of another dtype than its own; null where it does.</summary>
+    /// <param name="stored">That dtype.</param>
+    /// <param name="conversion">What the parameter takes.</param>
+    internal static string? Objection(DType stored, ParameterConversion conversion) =>
+        conversion == ParameterConversion.None ? "which it is not converted to, since its bits have a meaning of their own"
+            : conversion == ParameterConversion.FromFloats && !stored.HoldsFloats ? "and whole numbers are no weights without what scales them: is the model quantised, and does its configuration say how?"
+            : null;
 
     private static string Objection(Weight weight, Parameter parameter, string problem) =>
         $"tensor {Quoted.Name(weight.Name)} is {weight.DType.Name} and parameter {Quoted.Name(parameter.Name)} {parameter.DType.Name}, {problem}";
 
-    private static bool Converts(DType stored, DType target) =>
+    /// <summary>Whether there is a conversion.</summary>
+    internal static bool Converts(DType stored, DType target) =>
         stored == target || (Codecs.Of(stored) is { ValuesPerElement: 1 } codec && codec.CanDecodeTo(target));
 
     private static InvalidOperationException NoValues(Weight weight, WeightTarget target) => new(
