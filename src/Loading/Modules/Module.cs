@@ -131,19 +131,6 @@ public class Module : IDisposable
         return before;
     }
 
-    /// <summary>Puts another tensor in a buffer's place, and disposes the one before.</summary>
-    /// <param name="name">The buffer's name in this module.</param>
-    /// <param name="buffer">The tensor; it is the module's from now on.</param>
-    internal void SetBuffer(string name, Tensor buffer)
-    {
-        var before = _buffers[name];
-        _buffers[name] = buffer;
-        if (!ReferenceEquals(before, buffer))
-        {
-            before.Dispose();
-        }
-    }
-
     /// <summary>Parameters of this module and of all below it, each once, with their full names.</summary>
     /// <param name="prefix">What the names begin with, without a dot behind it.</param>
     public IEnumerable<(string Name, Parameter Parameter)> NamedParameters(string prefix = "")

@@ -10,12 +10,13 @@ internal sealed class LayerProgress(IProgress<LoadProgress>? progress, long tota
     private int _pieces;
 
     /// <summary>The progress of the next layer.</summary>
-    /// <param name="plan">Its plan.</param>
-    public IProgress<LoadProgress>? Next(ModulePlan plan)
+    /// <param name="layerBytes">Its bytes.</param>
+    /// <param name="layerPieces">Its pieces.</param>
+    public IProgress<LoadProgress>? Next(long layerBytes, int layerPieces)
     {
         var (bytes, pieces) = (_bytes, _pieces);
-        _bytes += plan.Reads.BytesToRead;
-        _pieces += plan.Reads.Tensors.Length;
+        _bytes += layerBytes;
+        _pieces += layerPieces;
         return progress is null ? null : new Layer(progress, bytes, totalBytes, pieces, totalPieces);
     }
 

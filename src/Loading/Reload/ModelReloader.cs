@@ -87,6 +87,23 @@ public sealed class ModelReloader : IDisposable
         return RunAsync(options, run => run.LoadAsync(weights, cancellationToken), cancellationToken);
     }
 
+    /// <summary>
+    /// Loads what a rank has saved into the live model, layer by layer: tensors as they are in memory, without loaders and methods. The state is that of the model's own rank, saved by as many ranks.
+    /// </summary>
+    /// <param name="state">The opened state, which stays open and the caller's.</param>
+    /// <param name="options">How; null for the defaults. What changes names is not looked at.</param>
+    /// <param name="verify">Whether each tensor's SHA-256 is held against the folder's manifests.</param>
+    /// <param name="progress">Counts bytes and tensors over all layers. Called from the lanes' threads, in order; must return soon.</param>
+    /// <param name="cancellationToken">Ends the reload within the time of one slot, or with the copy of a layer, which is never left half done.</param>
+    /// <inheritdoc cref="ReloadAsync(Checkpoint, ReloadOptions?, IProgress{LoadProgress}?, CancellationToken)" path="/returns"/>
+    /// <inheritdoc cref="ReloadAsync(Checkpoint, ReloadOptions?, IProgress{LoadProgress}?, CancellationToken)" path="/exception"/>
+    public Task<ReloadReport> ReloadAsync(
+        ShardedState state, ReloadOptions? options = null, bool verify = true, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        return RunAsync(options, run => run.LoadAsync(state, verify, progress, cancellationToken), cancellationToken);
+    }
+
     /// <summary>Frees what was captured. The model and its tensors stay the caller's.</summary>
     public void Dispose() => _captured.Dispose();
 

@@ -32,17 +32,32 @@ internal sealed class ProcessedLayer : IDisposable
         return processed;
     }
 
-    /// <summary>Brings the new tensors into host memory, where they wait; those on the device can be freed then.</summary>
+    /// <summary>Pairs tensors that were saved as they are in memory with the live ones.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="saved">The saved tensors by their full names.</param>
+    public static ProcessedLayer Of(LiveLayer layer, IReadOnlyDictionary<string, Tensor> saved)
+    {
+        var processed = new ProcessedLayer();
+        foreach (var (name, live) in layer.Layer.Tensors.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        {
+            if (!processed._pairs.Exists(pair => ReferenceEquals(pair.Live, live)))
+            {
+                processed._pairs.Add((live, saved[name]));
+            }
+        }
+
+        return processed;
+    }
+
+    /// <summary>Brings the new tensors into host memory, where they wait; what they were made of can be freed then.</summary>
     /// <exception cref="DeviceMemoryException">The host has not enough memory.</exception>
     public void BringToHost()
     {
         for (var i = 0; i < _pairs.Count; i++)
         {
-            if (!_pairs[i].Fresh.Device.IsHost)
-            {
-                _owned.Add(_pairs[i].Fresh.To(HostDevice.Shared));
-                _pairs[i] = (_pairs[i].Live, _owned[^1]);
-            }
+            var fresh = _pairs[i].Fresh;
+            _owned.Add(fresh.Device.IsHost ? fresh.On(fresh.Device) : fresh.To(HostDevice.Shared));
+            _pairs[i] = (_pairs[i].Live, _owned[^1]);
         }
     }
 

@@ -87,7 +87,7 @@ internal sealed class ReloadRun : IDisposable
 
             await LoadLayerAsync(i, async () =>
             {
-                var statistics = await new ModuleLoader().LoadAsync(plan, total.Next(plan), cancellationToken).ConfigureAwait(false);
+                var statistics = await new ModuleLoader().LoadAsync(plan, total.Next(plan.Reads.BytesToRead, plan.Reads.Tensors.Length), cancellationToken).ConfigureAwait(false);
                 _bytesRead += statistics.BytesRead + plan.ValueBytes;
             }, cancellationToken).ConfigureAwait(false);
             plans[i] = null;
@@ -158,6 +158,52 @@ internal sealed class ReloadRun : IDisposable
                 await FillAsync(layer, waiting.Of(layer), record, cancellationToken).ConfigureAwait(false);
                 waiting.Free(layer);
             }, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Loads the tensors that a rank has saved as they are in memory, layer by layer.</summary>
+    public async Task LoadAsync(ShardedState state, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        var stored = state.Tensors.ToLookup(tensor => LayerOf(tensor.Name));
+        _excess = [.. stored[-1].Select(tensor => tensor.Name)];
+        var total = new LayerProgress(
+            progress, state.Tensors.Where(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount)), state.Tensors.Count(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0));
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            var layer = _layers[i];
+            if (Problem(layer.Layer, state) is var (outcome, reason))
+            {
+                _outcomes[i] = (outcome, reason);
+                continue;
+            }
+
+            long bytes = stored[i].Where(tensor => tensor.IsStored).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount));
+            var options = new ShardedStateLoadOptions { Load = _options.Load with { Device = layer.Device }, Verify = verify };
+            try
+            {
+                using var tensors = await state
+                    .LoadTensorsAsync([.. layer.Layer.Tensors.Keys], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
+                _bytesRead += bytes;
+                await TakeAsync(i, ProcessedLayer.Of(layer, tensors), cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException && _outcomes[i].Outcome == LayerOutcome.NotReached)
+            {
+                _outcomes[i] = (LayerOutcome.Failed, exception.Message);
+                throw;
+            }
+        }
+
+        int LayerOf(string name)
+        {
+            for (var i = 0; i < _layers.Length; i++)
+            {
+                if (_layers[i].Layer.Tensors.ContainsKey(name))
+                {
+                    return i;
+                }
+            }
+
+            return -1;
         }
     }
 
@@ -304,14 +350,29 @@ internal sealed class ReloadRun : IDisposable
             }
         }
 
-        var processed = ProcessedLayer.Of(layer, _loading, out var problem);
         try
         {
+            var processed = ProcessedLayer.Of(layer, _loading, out var problem);
             if (problem is not null)
             {
                 _outcomes[index] = (LayerOutcome.Failed, problem);
+                return;
             }
-            else if (_options.AllOrNothing)
+
+            await TakeAsync(index, processed, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _loading.Free(layer.Modules);
+        }
+    }
+
+    // With all or nothing what is new waits on the host, which holds it until all is there.
+    private async Task TakeAsync(int index, ProcessedLayer processed, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (_options.AllOrNothing)
             {
                 processed.BringToHost();
                 _staged.Add(index, processed);
@@ -326,13 +387,29 @@ internal sealed class ReloadRun : IDisposable
             if (!_staged.ContainsKey(index))
             {
                 processed.Dispose();
-                _loading.Free(layer.Modules);
-            }
-            else if (!layer.Device.IsHost)
-            {
-                _loading.Free(layer.Modules);
             }
         }
+    }
+
+    private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state)
+    {
+        const int Shown = 3;
+        string[] missing = [.. layer.Tensors.Keys.Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
+        if (missing.Length > 0)
+        {
+            return (LayerOutcome.Incomplete, $"the state has no {string.Join(", ", missing.Take(Shown))}{(missing.Length > Shown ? $" and {missing.Length - Shown} more" : "")}");
+        }
+
+        foreach (var (name, live) in layer.Tensors)
+        {
+            var saved = state.Find(name)!;
+            if (saved.DType != live.DType || saved.Shape != live.Shape)
+            {
+                return (LayerOutcome.Failed, $"{Quoted.Name(name)} is {live.DType.Name} {live.Shape} in the live layer and {saved.DType.Name} {saved.Shape} in the state");
+            }
+        }
+
+        return null;
     }
 
     private async Task WriteAsync(int index, ProcessedLayer processed, CancellationToken cancellationToken)

@@ -57,7 +57,7 @@ internal sealed class ModelState
         {
             if (replacements.TryGetValue(module.Buffers[name], out var data))
             {
-                module.SetBuffer(name, data);
+                module.ExchangeBuffer(name, data).Dispose();
             }
         }
     }
