@@ -168,6 +168,7 @@ internal static class Tool
             new LoadCommand(),
             new BenchCommand(),
             new ConvertCommand(),
+            new ShardCommand(),
             new SynthCommand(),
             new DevicesCommand(),
             new CompletionsCommand(),

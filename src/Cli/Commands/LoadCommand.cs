@@ -47,6 +47,9 @@ internal sealed partial class LoadCommand : CommandBase
         command.Add(_verify);
         command.Add(_repeat);
         command.Add(_checkFinite);
+        command.Add(_sharded);
+        command.Add(_reshard);
+        command.Add(_pattern);
         _model.AddTo(command);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -55,7 +58,17 @@ internal sealed partial class LoadCommand : CommandBase
     /// <inheritdoc/>
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
-        _model.Check(parsed);
+        _model.Check(parsed, knowsWorld: parsed.GetValue(_sharded));
+        if (parsed.GetValue(_sharded))
+        {
+            return await LoadShardedAsync(parsed, console, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (parsed.GetValue(_reshard) || parsed.GetValue(_pattern) is not null)
+        {
+            throw new UsageException("--reshard and --pattern are for the state of a rank: give --sharded too.");
+        }
+
         if (_model.IsAsked(parsed))
         {
             return await LoadModelAsync(parsed, console, cancellationToken).ConfigureAwait(false);

@@ -10,6 +10,7 @@ namespace IlgpuLoader.Cli.Commands;
 internal sealed class ModelArguments
 {
     private readonly bool _asksLauncher;
+    private readonly bool _isAlways;
     private readonly Option<int?> _worldSize;
     private readonly Option<int?> _rank;
 
@@ -50,9 +51,10 @@ internal sealed class ModelArguments
     /// <summary>Makes the options.</summary>
     /// <param name="worldSize">What <c>--tp</c> does in this command.</param>
     /// <param name="asksLauncher">Whether the rank is the launcher's where <c>--rank</c> does not name it; else it is 0.</param>
-    public ModelArguments(string worldSize, bool asksLauncher)
+    /// <param name="isAlways">Whether the command always lays out a model, so that there is no option that asks for it.</param>
+    public ModelArguments(string worldSize, bool asksLauncher, bool isAlways = false)
     {
-        _asksLauncher = asksLauncher;
+        (_asksLauncher, _isAlways) = (asksLauncher, isAlways);
         _worldSize = new Option<int?>("--tp") { Description = worldSize, HelpName = "N" };
         _rank = new Option<int?>("--rank")
         {
@@ -67,7 +69,11 @@ internal sealed class ModelArguments
     {
         command.Add(_worldSize);
         command.Add(_rank);
-        command.Add(_model);
+        if (!_isAlways)
+        {
+            command.Add(_model);
+        }
+
         command.Add(_implementation);
         command.Add(_map);
         command.Add(_weights);
@@ -76,13 +82,19 @@ internal sealed class ModelArguments
     }
 
     /// <summary>Whether the layout of a model is asked for.</summary>
-    public bool IsAsked(ParseResult parsed) => parsed.GetValue(_model);
+    public bool IsAsked(ParseResult parsed) => _isAlways || parsed.GetValue(_model);
 
     /// <summary>Whether what is missing or left over is only a warning.</summary>
     public bool IsTolerant(ParseResult parsed) => parsed.GetValue(_tolerant);
 
     /// <summary>Whether the rank was named.</summary>
     public bool NamesRank(ParseResult parsed) => parsed.GetValue(_rank) is not null;
+
+    /// <summary>The rank as it was typed; null where it was not.</summary>
+    public int? Rank(ParseResult parsed) => parsed.GetValue(_rank);
+
+    /// <summary>Which layout the model gets.</summary>
+    public ModelImplementation Implementation(ParseResult parsed) => Enum.Parse<ModelImplementation>(parsed.GetValue(_implementation)!, ignoreCase: true);
 
     /// <summary>The file of names; null for none.</summary>
     public string? Map(ParseResult parsed) => parsed.GetValue(_map);
@@ -96,10 +108,11 @@ internal sealed class ModelArguments
     /// <summary>Checks that options which only mean something with others have these.</summary>
     /// <param name="parsed">What was typed.</param>
     /// <param name="mapsTensors">Whether a map of names means something without the layout of a model.</param>
+    /// <param name="knowsWorld">Whether what is loaded says the number of ranks itself.</param>
     /// <exception cref="UsageException">One has not.</exception>
-    public void Check(ParseResult parsed, bool mapsTensors = false)
+    public void Check(ParseResult parsed, bool mapsTensors = false, bool knowsWorld = false)
     {
-        if (parsed.GetValue(_rank) is not null && parsed.GetValue(_worldSize) is null)
+        if (!knowsWorld && parsed.GetValue(_rank) is not null && parsed.GetValue(_worldSize) is null)
         {
             throw new UsageException($"{_rank.Name} needs {_worldSize.Name}, the number of ranks.");
         }
@@ -174,6 +187,7 @@ internal sealed class ModelArguments
     /// <param name="options">How checkpoints are opened.</param>
     /// <param name="dtype">The dtype that the model computes with; null for what its configuration says.</param>
     /// <param name="cancellationToken">Cancels the opening.</param>
+    /// <param name="parallel">The rank; null for the one that was typed.</param>
     /// <returns>The model without weights, which the caller disposes.</returns>
     public async Task<OpenedModel> OpenAsync(
         ParseResult parsed,
@@ -182,7 +196,8 @@ internal sealed class ModelArguments
         Func<string, Task<Checkpoint>> open,
         CheckpointOptions options,
         DType? dtype,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken,
+        TensorParallel? parallel = null)
     {
         var weights = parsed.GetValue(_weights);
         var checkpoint = await open(weights ?? path).ConfigureAwait(false);
@@ -194,8 +209,8 @@ internal sealed class ModelArguments
             var context = new ModelContext
             {
                 Config = config,
-                Parallel = Parallel(parsed) ?? new TensorParallel(1, 0),
-                Implementation = Enum.Parse<ModelImplementation>(parsed.GetValue(_implementation)!, ignoreCase: true),
+                Parallel = parallel ?? Parallel(parsed) ?? new TensorParallel(1, 0),
+                Implementation = Implementation(parsed),
                 Checkpoint = checkpoint,
                 Warnings = new WarningLog(log),
             };

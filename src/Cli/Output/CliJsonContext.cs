@@ -20,6 +20,8 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(ModelPlanDocument))]
 [JsonSerializable(typeof(ModelLoadDocument))]
 [JsonSerializable(typeof(BenchDocument))]
+[JsonSerializable(typeof(ShardDocument))]
+[JsonSerializable(typeof(ShardedLoadDocument))]
 [JsonSerializable(typeof(SynthDocument))]
 [JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(DevicesDocument))]

@@ -22,6 +22,8 @@ internal static class ExitCodes
         OperationCanceledException => Cancelled,
         DeviceMemoryException or DeviceUnavailableException or DeviceFailureException or OutOfMemoryException => DeviceOrMemory,
         ManifestMismatchException => Different,
+        // The state is whole; it is another number of ranks' than was asked for.
+        InvalidCheckpointException { Code: CheckpointErrorCode.WorldSizeMismatch } => CannotDo,
         UnsupportedCheckpointException or TensorNotFoundException or ModelMismatchException => CannotDo,
         CheckpointException => InvalidCheckpoint,
         IOException or UnauthorizedAccessException => Unreadable,

@@ -123,6 +123,27 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         }
     }
 
+    /// <summary>Gives a save up whose members are not all there: the shares that wait are removed, unless a member is at work.</summary>
+    /// <param name="path">Where the folder would have appeared.</param>
+    /// <param name="id">What the members call the save.</param>
+    /// <param name="cancellationToken">Ends the waiting for others that begin or finish in the same folder.</param>
+    /// <returns>Whether nothing of it is left.</returns>
+    /// <exception cref="IOException">It cannot be removed.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be removed.</exception>
+    public static async Task<bool> AbandonAsync(string path, string id, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentException.ThrowIfNullOrEmpty(id);
+        var full = OutputPath.ResolveFolder(path);
+        if (!TemporaryName.IsSaveId(id) || !Directory.Exists(TemporaryName.OfSave(full, id)))
+        {
+            return true;
+        }
+
+        using var turn = await TakeTurnAsync(full, FileSystemCalls.Native, cancellationToken).ConfigureAwait(false);
+        return OutputFailure.Explain(full, () => SaveFolder.Remove(TemporaryName.OfSave(full, id), FileSystemCalls.Native));
+    }
+
     /// <inheritdoc/>
     /// <remarks>
     /// No name like <c>rank-N.json</c>, which are the records', nor one that another member has. The file is the member's own

@@ -77,6 +77,27 @@ internal sealed class SaveFolder : IDisposable
         }
     }
 
+    /// <summary>Removes a save folder with all that is in it. The folder above is locked by the caller.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="calls">The calls of the system.</param>
+    /// <returns>False where a member holds it.</returns>
+    public static bool Remove(string path, FileSystemCalls calls)
+    {
+        if (!Directory.Exists(path))
+        {
+            return true;
+        }
+
+        using var handle = calls.TryOpenFolder(path);
+        if (handle is not null && calls.Lock(handle, exclusive: true) == LockOutcome.HeldByAnother)
+        {
+            return false;
+        }
+
+        calls.DeleteFolder(path);
+        return true;
+    }
+
     /// <summary>Removes the folder if nothing is in it and no other member holds it. The folder above is locked by the caller.</summary>
     public void RemoveIfEmpty()
     {

@@ -93,6 +93,23 @@ public sealed class ShardFilePattern
                 + "and the pattern of its names? Save one first ('shard'), or load the checkpoint as it is.");
     }
 
+    /// <summary>How many ranks a folder has files of, one after the other from rank 0 on.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="IOException">The folder cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be read.</exception>
+    public int CountRanks(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path))];
+        var ranks = 0;
+        while (Array.Exists(names, name => Matches(name, ranks)))
+        {
+            ranks++;
+        }
+
+        return ranks;
+    }
+
     /// <summary>Whether a base name is that of a part of a rank.</summary>
     public bool Matches(string name, int rank)
     {

@@ -112,6 +112,57 @@ public sealed class ShardedStateLoader
         return LoadIntoAsync(model, folder, parallel, options, progress, cancellationToken);
     }
 
+    /// <summary>
+    /// Loads what another number of ranks has saved into the model of one rank: each tensor is put together from the saved ranks' shares and split anew, where its loader knows how (<see cref="StateResharder"/>). Where
+    /// processed weights were saved, the models are processed first, without values.
+    /// </summary>
+    /// <param name="model">The model of this rank, whose parameters have no storage; stays the caller's, and is as it was after a failure.</param>
+    /// <param name="folder">The folder; without manifests, the ranks are counted by their files.</param>
+    /// <param name="makeSaved">Makes the model of a rank of so many on the meta device; disposed here.</param>
+    /// <param name="options">Where to and how; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the work within the time of one slot.</param>
+    /// <exception cref="ModelMismatchException">It is not known how tensors are split, or they are missing or differ where they must not. The message names all.</exception>
+    /// <inheritdoc cref="LoadAsync" path="/exception"/>
+    public async Task<ReshardResult> ReshardAsync(
+        Module model, string folder, Func<TensorParallel, Module> makeSaved, ShardedStateLoadOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(makeSaved);
+        options ??= ShardedStateLoadOptions.Default;
+        options.Check();
+        var states = new SavedRanks(this, folder, options);
+        await using var close = states.ConfigureAwait(false);
+        var first = await states.OpenAsync(0, cancellationToken).ConfigureAwait(false);
+        foreach (var warning in first.Warnings)
+        {
+            options.Warnings.WarnOnce(warning);
+        }
+
+        var world = first.WorldSize ?? Pattern.CountRanks(folder);
+        using var before = first.ProcessedFor is null ? null : ModuleStructure.Of(model);
+        try
+        {
+            return await StateResharder
+                .ReshardAsync(Processed(model), world, rank => Processed(makeSaved(new TensorParallel(world, rank))), states.ReadAsync, options.Load.Device, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            before?.Restore();
+            throw;
+        }
+
+        Module Processed(Module made)
+        {
+            if (first.ProcessedFor is { } dtype)
+            {
+                WeightProcessing.Run(made, dtype, MetaDevice.Shared, cancellationToken);
+            }
+
+            return made;
+        }
+    }
+
     private async Task<ShardedStateLoadResult> LoadIntoAsync(
         Module model, string folder, TensorParallel parallel, ShardedStateLoadOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
