@@ -27,8 +27,7 @@ internal sealed class VerifyCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message'. Never stops at the first. "
-        + "Of a folder with the shares of several ranks, the SHA-256 of every file is held against the ranks' manifests (exit code 6 where one differs).";
+        "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message'. Never stops at the first.";
 
     /// <inheritdoc/>
     public override string Example => "verify models/llama models/other.gguf --values";

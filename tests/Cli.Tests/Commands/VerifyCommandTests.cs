@@ -123,4 +123,44 @@ public sealed class VerifyCommandTests
         Assert.Contains(
             "zeros", Assert.Single(document.GetProperty("files")[0].GetProperty("warnings").EnumerateArray()).GetString(), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task A_folder_of_ranks_is_held_against_their_manifests()
+    {
+        using var folder = new TemporaryFolder();
+        await SaveRanksAsync(folder["m"]);
+        var run = await ToolRun.OfAsync("verify", folder["m"], "--values");
+        Assert.Equal((0, $"ok {folder["m"]}\n", ""), (run.ExitCode, run.Out, run.Error));
+        var file = folder["m/model-rank-1-part-0.safetensors"];
+        var content = await File.ReadAllBytesAsync(file);
+        content[^1] ^= 1;
+        await File.WriteAllBytesAsync(file, content);
+        run = await ToolRun.OfAsync("verify", folder["m"]);
+        Assert.Equal((6, ""), (run.ExitCode, run.Error));
+        Assert.StartsWith($"invalid {folder["m"]}: ManifestMismatch: 1 file differs from the manifest: file 'model-rank-1-part-0.safetensors': ", run.Out, StringComparison.Ordinal);
+        var document = await ToolRun.OfAsync("verify", folder["m"], "--json");
+        Assert.Equal(6, document.ExitCode);
+        Assert.Equal("ManifestMismatch", document.Document("ilgpu-loader/verify/1").GetProperty("files")[0].GetProperty("code").GetString());
+        File.Delete(folder["m/rank-1.json"]);
+        run = await ToolRun.OfAsync("verify", folder["m"]);
+        Assert.Equal((4, ""), (run.ExitCode, run.Error));
+        Assert.Contains("rank 1 of the world size 2 is not there", run.Out, StringComparison.Ordinal);
+        File.Delete(folder["m/rank-0.json"]);
+        run = await ToolRun.OfAsync("verify", folder["m"]);
+        Assert.Equal((0, $"ok {folder["m"]}\n"), (run.ExitCode, run.Out));
+        Assert.StartsWith($"warning: {folder["m"]}: not verified: ", run.Error, StringComparison.Ordinal);
+    }
+
+    private static async Task SaveRanksAsync(string path)
+    {
+        for (var rank = 0; rank < 2; rank++)
+        {
+            await using var folder = await Formats.JoinedFolder.JoinAsync(path, "a", rank, 2);
+            var name = $"model-rank-{rank}-part-0.safetensors";
+            var content = new SafetensorsBuilder().Add("t", "U8", [4], [1, 2, 3, 4]).ToBytes();
+            await folder.WriteAllBytesAsync(name, content);
+            var file = new Formats.ManifestFile(name, content.Length, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(content)));
+            await folder.FinishAsync(new Formats.RankManifest("a", rank, 2, "p", [file], new Formats.TensorManifest([])).ToBytes());
+        }
+    }
 }

@@ -220,7 +220,7 @@ public sealed class JoinedFolderTests : IDisposable
             await Assert.ThrowsAsync<InvalidOperationException>(() => folder.FinishAsync(Share.Record("a", 0, 2, 2).ToBytes()));
         }
 
-        Assert.Equal([1], await folder.FinishAsync(Share.Record("a", 0, 2, 2).ToBytes()));
+        Assert.Equal(1, Assert.Single(await folder.FinishAsync(Share.Record("a", 0, 2, 2).ToBytes())));
         await Assert.ThrowsAsync<ObjectDisposedException>(() => folder.FinishAsync(Share.Record("a", 0, 2, 2).ToBytes()));
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Security.Cryptography;
 
 namespace IlgpuLoader.Formats.Tests;
@@ -42,13 +41,13 @@ internal static class Share
     }
 
     /// <summary>Records a share that is written, and adds the configuration if it is the last.</summary>
-    public static Task<ImmutableArray<int>> FinishAsync(JoinedFolder folder, string id, int rank, int worldSize, int parts, int length = 300) =>
-        folder.FinishAsync(
+    public static async Task<IEnumerable<int>> FinishAsync(JoinedFolder folder, string id, int rank, int worldSize, int parts, int length = 300) =>
+        (await folder.FinishAsync(
             Record(id, rank, worldSize, parts, length).ToBytes(),
-            (beside, token) => beside.WriteAllBytesAsync(Config, System.Text.Encoding.UTF8.GetBytes(id), token));
+            (beside, token) => beside.WriteAllBytesAsync(Config, System.Text.Encoding.UTF8.GetBytes(id), token))).AsEnumerable();
 
     /// <summary>Joins, writes, finishes.</summary>
-    public static async Task<ImmutableArray<int>> SaveAsync(
+    public static async Task<IEnumerable<int>> SaveAsync(
         string path, string id, int rank, int worldSize, int parts = 2, int length = 300, FileSystemCalls? calls = null)
     {
         await using var folder = await JoinedFolder.JoinAsync(path, id, rank, worldSize, overwrite: true, calls ?? FileSystemCalls.Native, default);
