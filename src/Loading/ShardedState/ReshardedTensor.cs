@@ -31,6 +31,9 @@ internal sealed class ReshardedTensor
     /// <summary>The saved ranks that have something of what this rank needs, in their order.</summary>
     public ImmutableArray<ReshardSource> Sources { get; }
 
+    /// <summary>Why it is refused where the state has it, which need not be; null where nothing is wrong.</summary>
+    public string? Refusal { get; private init; }
+
     /// <summary>Plans one.</summary>
     /// <param name="name">The full name.</param>
     /// <param name="parameter">The parameter; null for a buffer.</param>
@@ -43,36 +46,50 @@ internal sealed class ReshardedTensor
         var split = SplitOf(parameter, data);
         var others = saved.Select(entry => (entry.Rank, entry.Data, Split: SplitOf(entry.Parameter, entry.Data))).ToArray();
         var sources = ImmutableArray.CreateBuilder<ReshardSource>();
-        if (others.Length == 0)
+        var problem = Problem(name, data, split, others, sources);
+        if (problem is null || parameter is not { IsRequired: false })
         {
-            if (parameter is not { IsRequired: false })
+            if (problem is not null)
             {
-                problems.Add($"none of the saved ranks has {Quoted.Name(name)}");
+                problems.Add(problem);
             }
-        }
-        else if (others.FirstOrDefault(other => other.Data.DType != data.DType) is { Data: { } odd })
-        {
-            problems.Add($"{Quoted.Name(name)} is {odd.DType.Name} in the saved state and {data.DType.Name} in the model");
-        }
-        else if (others.FirstOrDefault(other => other.Split.Whole != split.Whole || other.Split.IsKnown != split.IsKnown) is { Data: { } other } differing)
-        {
-            problems.Add(
-                split.IsKnown && differing.Split.IsKnown
-                    ? $"{Quoted.Name(name)} is a share of {differing.Split.Whole} in the saved state and of {split.Whole} in the model"
-                    : NotKnown(name, $"rank {Number(differing.Rank)} has the shape {other.Shape}, and the model {data.Shape}"));
-        }
-        else if (Collect(split, others, sources) is { } problem)
-        {
-            problems.Add(split.IsKnown ? $"{Quoted.Name(name)} cannot be put together: {problem}" : NotKnown(name, problem));
+
+            return new ReshardedTensor(name, parameter, data, split, sources.ToImmutable());
         }
 
-        return new ReshardedTensor(name, parameter, data, split, sources.ToImmutable());
+        // Whether an optional one is there is known when it is read.
+        return new ReshardedTensor(name, parameter, data, split, [.. others.Select(other => new ReshardSource(other.Rank, other.Data.DType, other.Data.Shape, []))]) { Refusal = problem };
     }
 
     /// <summary>What is said where two ranks have other values of the same elements.</summary>
     public string Disagreement(int first, int second) => Split.IsKnown
         ? $"ranks {Number(first)} and {Number(second)} have other values of elements of {Quoted.Name(Name)} that both have"
         : NotKnown(Name, $"ranks {Number(first)} and {Number(second)} have other values");
+
+    private static string? Problem(
+        string name, Tensor data, TensorSplit split, (int Rank, Tensor Data, TensorSplit Split)[] saved, ImmutableArray<ReshardSource>.Builder sources)
+    {
+        if (saved.Length == 0)
+        {
+            return $"none of the saved ranks has {Quoted.Name(name)}";
+        }
+
+        if (saved.FirstOrDefault(other => other.Data.DType != data.DType) is { Data: { } odd })
+        {
+            return $"{Quoted.Name(name)} is {odd.DType.Name} in the saved state and {data.DType.Name} in the model";
+        }
+
+        if (saved.FirstOrDefault(other => other.Split.Whole != split.Whole || other.Split.IsKnown != split.IsKnown) is { Data: { } other } differing)
+        {
+            return split.IsKnown && differing.Split.IsKnown
+                ? $"{Quoted.Name(name)} is a share of {differing.Split.Whole} in the saved state and of {split.Whole} in the model"
+                : NotKnown(name, $"rank {Number(differing.Rank)} has the shape {other.Shape}, and the model {data.Shape}");
+        }
+
+        return Collect(split, saved, sources) is not { } problem ? null
+            : split.IsKnown ? $"{Quoted.Name(name)} cannot be put together: {problem}"
+            : NotKnown(name, problem);
+    }
 
     private static TensorSplit SplitOf(Parameter? parameter, Tensor data) => parameter is null ? TensorSplit.Of(data) : TensorSplit.Of(parameter);
 

@@ -22,7 +22,7 @@ public static class StateResharder
     /// <param name="read">Reads a tensor of a saved rank, under its first name in that rank's model, onto any device; disposed here. Null where the state has none.</param>
     /// <param name="device">Where the model's tensors get storage.</param>
     /// <param name="cancellationToken">Ends the work between two shares.</param>
-    /// <exception cref="ModelMismatchException">Tensors cannot be split anew, which is known before anything is read; or are missing or differ where they must not. The message names all; the model is as it was.</exception>
+    /// <exception cref="ModelMismatchException">Tensors cannot be split anew, which is known of required ones before anything is read; or are missing or differ where they must not. The message names all; the model is as it was.</exception>
     /// <exception cref="InvalidOperationException">A parameter of the model has storage.</exception>
     /// <exception cref="DeviceMemoryException">Host or device has not enough memory; the model is as it was.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled; the model is as it was.</exception>
@@ -68,6 +68,10 @@ public static class StateResharder
                 if (!isThere && tensor.IsOptional)
                 {
                     problems.RemoveRange(before, problems.Count - before);
+                }
+                else if (tensor.Refusal is { } refusal)
+                {
+                    problems.Add(refusal);
                 }
                 else if (problems.Count == 0)
                 {
