@@ -8,4 +8,16 @@ public interface ILayerGate
     /// <param name="cancellationToken">Ends the waiting; the gate is open then.</param>
     /// <returns>What opens the gate again when it is disposed; null where readers took too long, and the gate is open.</returns>
     ValueTask<IDisposable?> CloseAsync(ModelLayer layer, CancellationToken cancellationToken);
+
+    /// <summary>Says that the first byte of a closed layer is about to be written: from now on nobody knows what it has, until <see cref="EndCopy"/>.</summary>
+    /// <param name="layer">The layer.</param>
+    void BeginCopy(ModelLayer layer)
+    {
+    }
+
+    /// <summary>Says that a closed layer has all of its new weights, and the device has passed the copies.</summary>
+    /// <param name="layer">The layer.</param>
+    void EndCopy(ModelLayer layer)
+    {
+    }
 }
