@@ -342,8 +342,10 @@ public sealed partial class Checkpoint : IAsyncDisposable
                     throw new InvalidCheckpointException(
                         CheckpointErrorCode.DuplicateTensor,
                         path,
-                        $"it is in {Quoted.Name(byName[tensor.Name].File.Name)} and in {Quoted.Name(file.File.Name)}, and there is no index that says "
-                        + "which counts; remove one of the files, or open the one you mean.",
+                        $"it is in {Quoted.Name(byName[tensor.Name].File.Name)} and in {Quoted.Name(file.File.Name)}, "
+                        + (Directory.Exists(path) && RankFiles.AreIn(path)
+                            ? "and the folder holds the shares of several ranks; load it with 'load --sharded --rank R' (ShardedStateLoader), or open one of the files."
+                            : "and there is no index that says which counts; remove one of the files, or open the one you mean."),
                         tensor: tensor.Name);
                 }
 

@@ -1,9 +1,6 @@
-using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using IlgpuLoader.Formats.Safetensors;
 
 namespace IlgpuLoader.Formats;
 
@@ -15,14 +12,6 @@ namespace IlgpuLoader.Formats;
 public sealed class TensorManifest
 {
     private const string Schema = "ilgpu-loader/manifest/1";
-    private const int HashDigits = 64;
-
-    // The largest header that readers accept names 1.2 million tensors, whose lines here take about 200 bytes each; ten such
-    // files together stay below what one array can hold.
-    private const long MaximumBytes = 2_000_000_000;
-    private const string LimitName = "the number of manifests, one a part of the checkpoint (--include)";
-
-    private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
 
     /// <summary>Makes a manifest of entries by name.</summary>
     /// <exception cref="ArgumentException">A name occurs twice with different entries.</exception>
@@ -42,7 +31,7 @@ public sealed class TensorManifest
     public static async Task<TensorManifest> ReadAsync(string path, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var content = await SideFile.ReadAsync(path, MaximumBytes, LimitName, cancellationToken).ConfigureAwait(false);
+        var content = await SideFile.ReadAsync(path, ManifestJson.MaximumBytes, ManifestJson.LimitName, cancellationToken).ConfigureAwait(false);
         try
         {
             using var document = JsonDocument.Parse(content, new JsonDocumentOptions { AllowDuplicateProperties = false });
@@ -64,19 +53,11 @@ public sealed class TensorManifest
         // A line a tensor, so that manifests can be searched and compared by lines.
         using var buffer = new MemoryStream();
         buffer.Write(Encoding.UTF8.GetBytes($"{{\"schema\": \"{Schema}\",\n\"tensors\": {{"));
-        var separator = "\n"u8;
-        foreach (var (name, entry) in Entries)
-        {
-            buffer.Write(separator);
-            buffer.Write(Encoding.UTF8.GetBytes($"\"{JsonEncodedText.Encode(name, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\": "));
-            WriteEntry(buffer, entry);
-            separator = ",\n"u8;
-        }
-
+        ManifestJson.WriteEntries(buffer, Entries);
         buffer.Write("\n}}\n"u8);
-        if (buffer.Length > MaximumBytes)
+        if (buffer.Length > ManifestJson.MaximumBytes)
         {
-            throw new CheckpointLimitException("manifest's length", buffer.Length, MaximumBytes, LimitName, path);
+            throw new CheckpointLimitException("manifest's length", buffer.Length, ManifestJson.MaximumBytes, ManifestJson.LimitName, path);
         }
 
         await AtomicFile.WriteAllBytesAsync(path, buffer.ToArray(), overwrite: true, cancellationToken).ConfigureAwait(false);
@@ -111,22 +92,6 @@ public sealed class TensorManifest
         }
     }
 
-    private static void WriteEntry(Stream output, ManifestEntry entry)
-    {
-        using var json = new Utf8JsonWriter(output);
-        json.WriteStartObject();
-        json.WriteString("dtype"u8, entry.DType.Name);
-        json.WriteStartArray("shape"u8);
-        foreach (var dimension in entry.Shape)
-        {
-            json.WriteNumberValue(dimension);
-        }
-
-        json.WriteEndArray();
-        json.WriteString("sha256"u8, entry.Sha256);
-        json.WriteEndObject();
-    }
-
     private static TensorManifest Parse(string path, JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object
@@ -139,56 +104,9 @@ public sealed class TensorManifest
             throw Invalid(path, $"it is no manifest: a JSON object with the schema '{Schema}' and the object 'tensors' was expected; make one with 'hash --write'.");
         }
 
-        return new TensorManifest(tensors.EnumerateObject().Select(entry => KeyValuePair.Create(entry.Name, ParseEntry(path, entry))));
+        return ManifestJson.ReadEntries(path, tensors);
     }
 
-    private static ManifestEntry ParseEntry(string path, JsonProperty entry)
-    {
-        if (entry.Value.ValueKind == JsonValueKind.Object
-            && entry.Value.TryGetProperty("dtype", out var name)
-            && name.ValueKind == JsonValueKind.String
-            && DType.TryFromName(name.GetString(), out var dtype)
-            && entry.Value.TryGetProperty("shape", out var sizes)
-            && TryGetShape(sizes, out var shape)
-            && entry.Value.TryGetProperty("sha256", out var hash)
-            && hash.ValueKind == JsonValueKind.String
-            && hash.GetString() is { Length: HashDigits } digits
-            && !digits.AsSpan().ContainsAnyExcept(Digits))
-        {
-            return new ManifestEntry(dtype, shape, digits);
-        }
-
-        throw Invalid(path, "a dtype, a shape of sizes, and a sha256 of 64 lower-case hexadecimal digits were expected.", tensor: entry.Name);
-    }
-
-    private static bool TryGetShape(JsonElement sizes, out Shape shape)
-    {
-        shape = default;
-        if (sizes.ValueKind != JsonValueKind.Array || sizes.GetArrayLength() > SafetensorsLimits.DefaultMaximumRank)
-        {
-            return false;
-        }
-
-        var dimensions = new long[sizes.GetArrayLength()];
-        long elements = 1;
-        for (var i = 0; i < dimensions.Length; i++)
-        {
-            if (sizes[i].ValueKind != JsonValueKind.Number || !sizes[i].TryGetInt64(out dimensions[i]) || dimensions[i] < 0)
-            {
-                return false;
-            }
-
-            // As a shape multiplies them, from the left.
-            if (Math.BigMul(elements, dimensions[i], out elements) != 0 || elements < 0)
-            {
-                return false;
-            }
-        }
-
-        shape = new Shape(dimensions);
-        return true;
-    }
-
-    private static InvalidCheckpointException Invalid(string path, string problem, Exception? inner = null, string? tensor = null) =>
-        new(CheckpointErrorCode.ManifestInvalid, path, problem, format: "manifest", tensor: tensor, innerException: inner);
+    private static InvalidCheckpointException Invalid(string path, string problem, Exception? inner = null) =>
+        ManifestJson.Invalid(path, problem, inner);
 }

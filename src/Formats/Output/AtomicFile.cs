@@ -39,6 +39,12 @@ public sealed class AtomicFile : IAsyncDisposable
     /// <summary>Where the file will appear: the full path.</summary>
     public string Path { get; }
 
+    /// <summary>Whether nothing can be written any more: the file was committed or disposed.</summary>
+    internal bool HasEnded => _hasEnded;
+
+    /// <summary>Whether the file has its name, and its folder is on disk.</summary>
+    internal bool HasAppeared { get; private set; }
+
     /// <summary>Begins a file; the target is not touched before <see cref="CommitAsync"/>.</summary>
     /// <param name="path">Where the file will appear, in a folder that is there.</param>
     /// <param name="length">
@@ -202,5 +208,6 @@ public sealed class AtomicFile : IAsyncDisposable
         OutputPath.CheckFile(Path, _overwrite);
         _file.GiveName(Path, _overwrite);
         _calls.FlushFolder(System.IO.Path.GetDirectoryName(Path)!);
+        HasAppeared = true;
     }
 }

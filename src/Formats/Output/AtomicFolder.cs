@@ -10,7 +10,7 @@ namespace IlgpuLoader.Formats;
 /// Files may be made and written from several threads; committing and disposing are for one, after them. A link at the end
 /// of the path is followed: what it leads to is written, or replaced as a whole, and the link stays.
 /// </remarks>
-public sealed class AtomicFolder : IDisposable
+public sealed class AtomicFolder : IOutputFolder, IDisposable
 {
     private readonly bool _overwrite;
 
@@ -79,7 +79,7 @@ public sealed class AtomicFolder : IDisposable
     /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
     public AtomicFile CreateFile(string name, long length = 0)
     {
-        ThrowIfNoBaseName(name);
+        OutputPath.ThrowIfNoBaseName(name);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         lock (_lock)
         {
@@ -120,7 +120,7 @@ public sealed class AtomicFolder : IDisposable
     /// <exception cref="ObjectDisposedException">The folder was committed or disposed.</exception>
     public void AddLink(string name, string file)
     {
-        ThrowIfNoBaseName(name);
+        OutputPath.ThrowIfNoBaseName(name);
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_hasEnded, this);
@@ -277,90 +277,16 @@ public sealed class AtomicFolder : IDisposable
         _calls.FlushFile(copy);
     }
 
-    private static void ThrowIfNoBaseName(string name)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(name);
-        if (name is "." or ".." || name.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
-        {
-            throw new ArgumentException($"{Quoted.Name(name)} is no name of a file in a folder.", nameof(name));
-        }
-    }
-
     private void Replace(HiddenFolder hidden)
     {
-        string? replaced = null;
-        if (!Directory.Exists(Path))
-        {
-            _calls.MoveFolder(hidden.Path, Path);
-        }
-        else if (!_overwrite)
-        {
-            DeleteEmpty();
-            _calls.MoveFolder(hidden.Path, Path);
-        }
-        else if (_calls.TryExchange(hidden.Path, Path))
-        {
-            // Any writer may remove it from now on, as it would after a kill.
-            replaced = hidden.Path;
-        }
-        else
-        {
-            replaced = SetAsideAndMove(hidden);
-        }
-
+        var replaced = FolderExchange.Replace(hidden.Path, Path, _overwrite, _calls);
         hidden.MarkMoved();
         _above!.Keep();
         _calls.FlushFolder(Parent);
         _above.Flush();
         if (replaced is not null)
         {
-            DeleteReplaced(replaced);
-        }
-    }
-
-    private string SetAsideAndMove(HiddenFolder hidden)
-    {
-        var aside = TemporaryName.Aside(Path);
-        // Locked, so that no other writer takes it for a leftover while it may have to come back.
-        using var old = _calls.TryOpenFolder(Path);
-        _ = old is null ? LockOutcome.Unavailable : _calls.Lock(old, exclusive: false);
-        _calls.MoveFolder(Path, aside);
-        try
-        {
-            _calls.MoveFolder(hidden.Path, Path);
-        }
-        catch
-        {
-            _calls.MoveFolder(aside, Path);
-            throw;
-        }
-
-        return aside;
-    }
-
-    private static void DeleteReplaced(string path)
-    {
-        try
-        {
-            Directory.Delete(path, recursive: true);
-        }
-        catch (DirectoryNotFoundException)
-        {
-            // Another writer of this target has removed it as a leftover, which it is.
-        }
-    }
-
-    // Only an empty folder was accepted; if something has come into it since, nothing of that is lost.
-    private void DeleteEmpty()
-    {
-        try
-        {
-            Directory.Delete(Path);
-        }
-        catch (IOException exception) when (Directory.Exists(Path))
-        {
-            throw new IOException(
-                $"{Path}: something else has written here meanwhile, and it was not replaced; choose another name.", exception);
+            FolderExchange.DeleteReplaced(replaced, _calls);
         }
     }
 }

@@ -178,6 +178,12 @@ internal partial class FileSystemCalls
     /// <summary>Gives a folder another name beside it that nothing has yet.</summary>
     public virtual void MoveFolder(string from, string to) => Directory.Move(from, to);
 
+    /// <summary>Removes a folder with all that is in it.</summary>
+    public virtual void DeleteFolder(string path) => Directory.Delete(path, recursive: true);
+
+    /// <summary>Removes a file, where it is there.</summary>
+    public virtual void DeleteFile(string path) => File.Delete(path);
+
     /// <summary>Lets two names change their places in one step; false where the file system cannot.</summary>
     public virtual bool TryExchange(string one, string other)
     {

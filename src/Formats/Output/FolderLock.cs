@@ -27,13 +27,16 @@ public sealed class FolderLock : IDisposable
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <exception cref="IOException">The folder cannot be opened.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be opened.</exception>
-    public static async Task<FolderLock> TakeAsync(string folder, CancellationToken cancellationToken = default)
+    public static Task<FolderLock> TakeAsync(string folder, CancellationToken cancellationToken = default) =>
+        TakeAsync(folder, FileSystemCalls.Native, cancellationToken);
+
+    internal static async Task<FolderLock> TakeAsync(string folder, FileSystemCalls calls, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (TryTake(folder, FileSystemCalls.Native) is { } taken)
+            if (TryTake(folder, calls) is { } taken)
             {
                 return taken;
             }

@@ -36,6 +36,21 @@ internal static class OutputPath
             : full;
     }
 
+    /// <summary>Refuses what is no name of a file in a folder.</summary>
+    /// <exception cref="ArgumentException">It is empty, a path, or one of the names that every folder has.</exception>
+    public static void ThrowIfNoBaseName(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (!IsBaseName(name))
+        {
+            throw new ArgumentException($"{Quoted.Name(name)} is no name of a file in a folder.", nameof(name));
+        }
+    }
+
+    /// <summary>Whether this is the name of a file in a folder, on every system.</summary>
+    public static bool IsBaseName(ReadOnlySpan<char> name) =>
+        name is not ("" or "." or "..") && name.IndexOfAny('/', '\\', '\0') < 0;
+
     /// <summary>Refuses what a file cannot take the name of.</summary>
     /// <param name="full">The resolved path.</param>
     /// <param name="overwrite">Whether a regular file is replaced.</param>

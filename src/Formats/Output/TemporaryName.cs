@@ -1,3 +1,7 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text;
+
 namespace IlgpuLoader.Formats;
 
 /// <summary>Names for what is not finished yet, and for what is about to be replaced.</summary>
@@ -6,9 +10,18 @@ internal static class TemporaryName
     // Linux file systems allow names of 255 bytes; 64 characters take at most 192 of them, the rest of the name 38.
     private const int LongestStem = 64;
 
+    // Beside an identifier of 64 ASCII characters less is left: 61 characters take at most 183 bytes, the rest of the name 71.
+    private const int LongestSaveStem = 61;
+    private const int HashDigits = 16;
+
     private const int RandomCharacters = 32;
+    private const int LongestSaveId = 64;
     private const string Unfinished = ".tmp";
     private const string SetAside = ".old";
+    private const string Save = ".save-";
+
+    private static readonly SearchValues<char> SaveIdCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
     /// <summary>A new hidden name in the same folder, so that a rename cannot cross file systems.</summary>
     public static string Beside(string fullPath) => Create(fullPath, Unfinished);
@@ -40,12 +53,49 @@ internal static class TemporaryName
     /// <summary>Whether this name came from <see cref="Aside"/>.</summary>
     public static bool IsAside(ReadOnlySpan<char> entry) => entry.EndsWith(SetAside, StringComparison.Ordinal);
 
+    /// <summary>
+    /// The hidden name, in the same folder, of what several processes fill together: the same for all that have the same target
+    /// and identifier, another for any other.
+    /// </summary>
+    public static string OfSave(string fullPath, string id) =>
+        Path.Combine(Path.GetDirectoryName(fullPath)!, $".{SaveStem(Path.GetFileName(fullPath))}{Save}{id}");
+
+    /// <summary>Whether this is the name of an entry that <see cref="OfSave"/> gave for a target.</summary>
+    /// <param name="entry">The entry's base name.</param>
+    /// <param name="target">The target's base name.</param>
+    public static bool IsSaveOf(ReadOnlySpan<char> entry, string target)
+    {
+        var start = $".{SaveStem(target)}{Save}";
+        return entry.StartsWith(start, StringComparison.Ordinal) && IsSaveId(entry[start.Length..]);
+    }
+
+    /// <summary>
+    /// Whether a save may be called this: 1 to 64 letters and digits of ASCII, full stops, hyphens and underscores, the first no
+    /// full stop. What would make its folder's name look like one of another target (<c>.save-</c>), or like one that is not
+    /// finished, is left out.
+    /// </summary>
+    public static bool IsSaveId(ReadOnlySpan<char> id) =>
+        id.Length is > 0 and <= LongestSaveId
+        && id[0] != '.'
+        && !id.ContainsAnyExcept(SaveIdCharacters)
+        && !id.Contains(Save, StringComparison.Ordinal)
+        && !id.EndsWith(Unfinished, StringComparison.Ordinal)
+        && !id.EndsWith(SetAside, StringComparison.Ordinal);
+
+    // Cut names would be the same for several targets, whose shares would come together: a hash of the rest tells them apart.
+    private static string SaveStem(string target) =>
+        target.Length <= LongestSaveStem
+            ? target
+            : $"{Cut(target, LongestSaveStem - HashDigits - 1)}~{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(target)))[..HashDigits]}";
+
     private static string Create(string fullPath, string ending) =>
         Path.Combine(Path.GetDirectoryName(fullPath)!, $".{Stem(Path.GetFileName(fullPath.AsSpan()))}.{Guid.NewGuid():N}{ending}");
 
+    private static ReadOnlySpan<char> Stem(ReadOnlySpan<char> name) => Cut(name, LongestStem);
+
     // Half of a surrogate pair would come back from the file system as another character.
-    private static ReadOnlySpan<char> Stem(ReadOnlySpan<char> name) =>
-        name.Length <= LongestStem ? name
-            : char.IsHighSurrogate(name[LongestStem - 1]) ? name[..(LongestStem - 1)]
-            : name[..LongestStem];
+    private static ReadOnlySpan<char> Cut(ReadOnlySpan<char> name, int longest) =>
+        name.Length <= longest ? name
+            : char.IsHighSurrogate(name[longest - 1]) ? name[..(longest - 1)]
+            : name[..longest];
 }

@@ -16,8 +16,9 @@ public sealed class SafetensorsWriter : ITensorWriter
 {
     private readonly TensorRegions _regions;
 
-    private SafetensorsWriter(AtomicFile file, ImmutableArray<SafetensorsTensor> tensors, long[] offsets)
+    private SafetensorsWriter(AtomicFile file, ImmutableArray<SafetensorsTensor> tensors, long[] offsets, ReadOnlyMemory<byte> header)
     {
+        Header = header;
         Tensors = tensors;
         Length = offsets[^1];
         _regions = new TensorRegions(
@@ -26,6 +27,12 @@ public sealed class SafetensorsWriter : ITensorWriter
 
     /// <summary>The tensors in the order of their bytes; writing in this order is sequential.</summary>
     public ImmutableArray<SafetensorsTensor> Tensors { get; }
+
+    /// <summary>
+    /// The file's first bytes as they are written, the eight of the length included: the tensors' follow without a gap. Whoever
+    /// writes these in order can hash the file without reading it.
+    /// </summary>
+    public ReadOnlyMemory<byte> Header { get; }
 
     /// <inheritdoc/>
     public string Path => _regions.Path;
@@ -59,7 +66,7 @@ public sealed class SafetensorsWriter : ITensorWriter
     /// <param name="cancellationToken">Cancels the writing of the header.</param>
     /// <inheritdoc cref="CreateAsync(string, IEnumerable{SafetensorsTensor}, IReadOnlyDictionary{string, string}?, bool, CancellationToken)" path="/exception"/>
     public static Task<SafetensorsWriter> CreateAsync(
-        AtomicFolder folder,
+        IOutputFolder folder,
         string name,
         IEnumerable<SafetensorsTensor> tensors,
         IReadOnlyDictionary<string, string>? metadata = null,
@@ -108,7 +115,7 @@ public sealed class SafetensorsWriter : ITensorWriter
         try
         {
             await file.WriteAsync(0, header, cancellationToken).ConfigureAwait(false);
-            return new SafetensorsWriter(file, sorted, offsets);
+            return new SafetensorsWriter(file, sorted, offsets, header);
         }
         catch
         {

@@ -103,8 +103,8 @@ public sealed class OutputOrderTests : IDisposable
     {
         _folder.Write("d/old", "old");
         Assert.Equal(
-            ["flush folder hidden", "exchange hidden d", $"flush folder {Root}"],
-            (await WriteFolderAsync(new RecordingCalls())).TakeLast(3));
+            ["flush folder hidden", "exchange hidden d", $"flush folder {Root}", "delete hidden"],
+            (await WriteFolderAsync(new RecordingCalls())).TakeLast(4));
     }
 
     [Fact]
@@ -123,8 +123,8 @@ public sealed class OutputOrderTests : IDisposable
     {
         _folder.Write("d/old", "old");
         Assert.Equal(
-            ["flush folder hidden", "exchange hidden d", "move d aside", "move hidden d", $"flush folder {Root}"],
-            (await WriteFolderAsync(new RecordingCalls { RefuseExchange = true })).TakeLast(5));
+            ["flush folder hidden", "exchange hidden d", "move d aside", "move hidden d", $"flush folder {Root}", "delete aside"],
+            (await WriteFolderAsync(new RecordingCalls { RefuseExchange = true })).TakeLast(6));
     }
 
     [LinuxFact]

@@ -7,7 +7,8 @@ internal sealed class RecordingCalls : FileSystemCalls
 {
     private readonly List<string> _steps = [];
 
-    /// <summary>What was called, with base names; hidden names are all written as <c>hidden</c>, ones set aside as <c>aside</c>.</summary>
+    /// <summary>What was called, with base names; hidden names are all written as <c>hidden</c>, ones set aside as <c>aside</c>,
+    /// those of saves as <c>save</c>.</summary>
     public IReadOnlyList<string> Steps => _steps;
 
     /// <summary>Whether there are no files without names.</summary>
@@ -98,6 +99,18 @@ internal sealed class RecordingCalls : FileSystemCalls
         base.MoveFolder(from, to);
     }
 
+    public override void DeleteFolder(string path)
+    {
+        _steps.Add($"delete {Shown(path)}");
+        base.DeleteFolder(path);
+    }
+
+    public override void DeleteFile(string path)
+    {
+        _steps.Add($"delete {Shown(path)}");
+        base.DeleteFile(path);
+    }
+
     public override bool TryExchange(string one, string other)
     {
         _steps.Add($"exchange {Shown(one)} {Shown(other)}");
@@ -132,7 +145,10 @@ internal sealed class RecordingCalls : FileSystemCalls
     private static string Shown(string path)
     {
         var name = Path.GetFileName(path);
-        return name.StartsWith('.') ? (TemporaryName.IsAside(name) ? "aside" : "hidden") : name.Split('-')[0];
+        return !name.StartsWith('.') ? name.Split('-')[0]
+            : name.Contains(".save-", StringComparison.Ordinal) ? "save"
+            : TemporaryName.IsAside(name) ? "aside"
+            : "hidden";
     }
 
     public override void BeginWriteback(Microsoft.Win32.SafeHandles.SafeFileHandle file)

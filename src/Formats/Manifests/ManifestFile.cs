@@ -1,0 +1,7 @@
+namespace IlgpuLoader.Formats;
+
+/// <summary>What a rank's manifest says of one of its files.</summary>
+/// <param name="Name">Its base name.</param>
+/// <param name="ByteLength">Its size in bytes.</param>
+/// <param name="Sha256">The SHA-256 of the whole file: 64 lower-case hexadecimal digits.</param>
+public sealed record ManifestFile(string Name, long ByteLength, string Sha256);

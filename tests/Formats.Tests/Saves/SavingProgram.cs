@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace IlgpuLoader.Formats.Tests;
+
+/// <summary>This assembly as a process of its own, which saves ranks of a state and may kill itself at one moment of that.</summary>
+internal static class SavingProgram
+{
+    /// <summary>The sizes of the files: the pieces of one are moments of their own.</summary>
+    public const int Pieces = 16;
+
+    private const int PieceBytes = 4096;
+
+    /// <summary>The size of each file.</summary>
+    public const int Length = Pieces * PieceBytes;
+
+    /// <summary>How many files each rank has.</summary>
+    public const int Parts = 2;
+
+    /// <summary>Starts a save.</summary>
+    /// <param name="target">The folder.</param>
+    /// <param name="id">The identifier.</param>
+    /// <param name="first">The first rank that the process saves.</param>
+    /// <param name="count">How many ranks it saves, one after the other.</param>
+    /// <param name="worldSize">How many there are.</param>
+    /// <param name="moment">The moment of <see cref="KillingCalls"/>.</param>
+    /// <param name="piece">The piece, counted over all files, after which it kills itself; negative for none.</param>
+    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1)
+    {
+        string[] args = [
+            "exec", typeof(SavingProgram).Assembly.Location, target, id,
+            .. ((int[])[first, count, worldSize, moment, piece]).Select(number => number.ToString(CultureInfo.InvariantCulture))];
+        return Process.Start(new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", args)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            // A start takes a tenth of a second; more of it would be the compiler's.
+            Environment = { ["DOTNET_TieredPGO"] = "0", ["DOTNET_TieredCompilation"] = "1" },
+        })!;
+    }
+
+    /// <summary>Prints the number of the moments before the last rank's commit, and of all.</summary>
+    public static async Task<int> Main(string[] args)
+    {
+        var (target, id) = (args[0], args[1]);
+        var numbers = args.Skip(2).Select(text => int.Parse(text, CultureInfo.InvariantCulture)).ToArray();
+        var (first, count, worldSize, piece) = (numbers[0], numbers[1], numbers[2], numbers[4]);
+        var calls = new KillingCalls(numbers[3]);
+        var beforeCommit = 0;
+        for (var rank = first; rank < first + count; rank++)
+        {
+            await using var folder = await JoinedFolder.JoinAsync(target, id, rank, worldSize, overwrite: true, calls, default);
+            for (var part = 0; part < Parts; part++)
+            {
+                var content = Share.Content(id, rank, part, Length);
+                await using var file = folder.CreateFile(Share.Name(rank, part), Length);
+                for (var offset = 0; offset < Length; offset += PieceBytes)
+                {
+                    await file.WriteAsync(offset, content.AsMemory(offset, PieceBytes));
+                    if (piece-- == 0)
+                    {
+                        KillingCalls.Kill();
+                    }
+                }
+
+                await file.CommitAsync();
+            }
+
+            // The record's own calls are six; the lock for the commit comes after them.
+            beforeCommit = calls.Moments + 12;
+            await Share.FinishAsync(folder, id, rank, worldSize, Parts, Length);
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{beforeCommit} {calls.Moments}"));
+        return 0;
+    }
+}
