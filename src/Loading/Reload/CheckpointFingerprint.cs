@@ -61,7 +61,7 @@ public sealed class CheckpointFingerprint : IEquatable<CheckpointFingerprint>
         !name.StartsWith('.')
         && (Array.Exists(Extensions, extension => name.EndsWith(extension, StringComparison.OrdinalIgnoreCase))
             || CheckpointFolder.IsIndexName(name)
-            || (name.StartsWith("rank-", StringComparison.Ordinal) && name.EndsWith(".json", StringComparison.Ordinal)));
+            || RankManifest.IsFileName(name));
 
     private readonly record struct Entry(string Name, string Target, long Length, DateTime Written, DateTime Created)
     {

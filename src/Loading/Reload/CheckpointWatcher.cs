@@ -39,20 +39,44 @@ internal sealed class CheckpointWatcher(string folder, CheckpointOptions open, C
         }
     }
 
-    // Every file that an index lists is there, and every header is whole and fits its file.
     private async ValueTask<bool> IsCompleteAsync(CancellationToken cancellationToken)
     {
         try
         {
-            var checkpoint = await Checkpoint.OpenAsync(folder, open, cancellationToken).ConfigureAwait(false);
-            await checkpoint.DisposeAsync().ConfigureAwait(false);
+            if (Directory.EnumerateFiles(folder).Any(path => RankManifest.IsFileName(Path.GetFileName(path.AsSpan()))))
+            {
+                await CheckRanksAsync(cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                // Every file that an index lists is there, and every header is whole and fits its file.
+                var checkpoint = await Checkpoint.OpenAsync(folder, open, cancellationToken).ConfigureAwait(false);
+                await checkpoint.DisposeAsync().ConfigureAwait(false);
+            }
+
             return true;
         }
         catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
         {
             // Most likely somebody is writing it: the next look shows.
-            options.Warnings?.WarnOnce($"{Quoted.Name(folder)} has changed and is not loaded yet, since it cannot be opened: {exception.Message}");
+            options.Warnings?.WarnOnce($"{Quoted.Name(folder)} has changed and is not loaded yet, since it is not complete: {exception.Message}");
             return false;
+        }
+    }
+
+    // Of every rank of the world size there is the manifest, with all files at their sizes. Hashes are the load's to check: a look must cost nothing.
+    private async ValueTask CheckRanksAsync(CancellationToken cancellationToken)
+    {
+        foreach (var manifest in await RankManifest.ReadFolderAsync(folder, cancellationToken).ConfigureAwait(false))
+        {
+            foreach (var file in manifest.Files)
+            {
+                var info = new FileInfo(Path.Combine(folder, file.Name));
+                if (info.Length != file.ByteLength)
+                {
+                    throw new IOException($"{info.FullName} has {info.Length} bytes, and rank {manifest.Rank}'s manifest says {file.ByteLength}.");
+                }
+            }
         }
     }
 }

@@ -96,6 +96,13 @@ public sealed partial class HotModel
         {
             throw new OperationCanceledException(exception.Message, exception, cancellationToken);
         }
+
+        // Its turn may have come between the model's end and the cancellation that says so.
+        if (IsDisposed)
+        {
+            _one.Release();
+            throw new ObjectDisposedException(nameof(HotModel));
+        }
     }
 
     private async Task<ReloadReport> ReloadNextAsync(Checkpoint checkpoint, ReloadOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
