@@ -89,6 +89,8 @@ public enum CheckpointErrorCode
     LimitExceeded,
     /// <summary>The tensors are not those that a model's parameters take.</summary>
     ModelMismatch,
+    /// <summary>A state was saved by another number of ranks.</summary>
+    WorldSizeMismatch,
     /// <summary>No tensor of that name is there.</summary>
     TensorNotFound,
 }

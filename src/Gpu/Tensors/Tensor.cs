@@ -83,6 +83,25 @@ public sealed partial class Tensor : IDisposable
         return new Tensor(memory, dtype, shape);
     }
 
+    /// <summary>Allocates a tensor with strides: storage from its first element to the last one that they reach (PyTorch's <c>empty_strided</c>). The content is undefined.</summary>
+    /// <param name="dtype">The element type.</param>
+    /// <param name="shape">The dimensions, outermost first.</param>
+    /// <param name="strides">One stride a dimension, in elements (blocks for block types), none negative; default for row-major.</param>
+    /// <param name="device">The device; null for the host.</param>
+    /// <inheritdoc cref="Empty"/>
+    public static Tensor EmptyStrided(DType dtype, Shape shape, ImmutableArray<long> strides, Device? device = null)
+    {
+        if (strides.IsDefault)
+        {
+            return Empty(dtype, shape, device);
+        }
+
+        TensorLayout.CheckRows(dtype, shape);
+        TensorLayout.CheckStrides(shape, strides);
+        using var memory = (device ?? HostDevice.Shared).Allocate(StridedView.ExtentOf(dtype, shape, strides));
+        return new Tensor(memory, dtype, shape, strides);
+    }
+
     /// <summary>Allocates a contiguous host tensor and copies values into it.</summary>
     /// <param name="dtype">The element type; its size is that of <typeparamref name="T"/>, or T is byte.</param>
     /// <param name="shape">The dimensions, outermost first.</param>

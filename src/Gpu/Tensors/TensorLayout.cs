@@ -17,14 +17,24 @@ internal static class TensorLayout
         {
             strides = RowMajorStrides(dtype, shape);
         }
-        else if (strides.Length != shape.Rank || strides.Any(stride => stride < 0))
+        else
         {
-            throw new ArgumentException($"{shape} needs {shape.Rank} strides, none negative; given are [{string.Join(", ", strides)}].", nameof(strides));
+            CheckStrides(shape, strides);
         }
 
         var view = new StridedView(memory, dtype, shape, strides, byteOffset);
         CheckWithin(view);
         return view;
+    }
+
+    /// <summary>Checks that there is one stride a dimension, none negative.</summary>
+    /// <exception cref="ArgumentException">There is not.</exception>
+    public static void CheckStrides(Shape shape, ImmutableArray<long> strides)
+    {
+        if (strides.Length != shape.Rank || strides.Any(stride => stride < 0))
+        {
+            throw new ArgumentException($"{shape} needs {shape.Rank} strides, none negative; given are [{string.Join(", ", strides)}].", nameof(strides));
+        }
     }
 
     /// <summary>Checks that a view's elements lie in its memory.</summary>
@@ -158,8 +168,8 @@ internal static class TensorLayout
         }
     }
 
-    // From the first byte of the first element to the last byte of the last.
-    private static long ExtentInBytes(in StridedView view)
+    /// <summary>From the first byte of the first element to the last byte of the last.</summary>
+    public static long ExtentInBytes(in StridedView view)
     {
         if (view.Shape.ElementCount == 0)
         {

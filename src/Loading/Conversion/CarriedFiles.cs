@@ -74,7 +74,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
     /// <param name="output">Where they go.</param>
     /// <param name="dtype">The dtype that all floating tensors have now; null where they keep their own.</param>
     /// <param name="cancellationToken">Ends the copying within one piece.</param>
-    public async Task CopyAsync(AtomicFolder output, DType? dtype, CancellationToken cancellationToken)
+    public async Task CopyAsync(IOutputFolder output, DType? dtype, CancellationToken cancellationToken)
     {
         foreach (var file in _files)
         {
@@ -118,7 +118,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
         }
     }
 
-    private static async Task CopyAsync(LocalFileSource file, AtomicFolder output, string name, CancellationToken cancellationToken)
+    private static async Task CopyAsync(LocalFileSource file, IOutputFolder output, string name, CancellationToken cancellationToken)
     {
         var copy = output.CreateFile(name, file.Length);
         await using (copy.ConfigureAwait(false))

@@ -46,7 +46,7 @@ public static class ModelConverter
         options ??= ModelConversionOptions.Default;
         Check(options, output);
         var started = Stopwatch.GetTimestamp();
-        var recorded = ModulePlanner.Record(module, checkpoint, options.Load, cancellationToken);
+        var recorded = ModulePlanner.Record(module, checkpoint, options.Load, null, cancellationToken);
         // Of all at once, so that what cannot be cut out is refused before anything is written.
         var plan = recorded.PlanOf();
         var isFolder = CheckpointConverter.IsFolder(output);

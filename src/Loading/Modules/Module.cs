@@ -12,9 +12,8 @@ namespace IlgpuLoader.Loading;
 [SuppressMessage("Naming", "CA1716:Identifiers should not match keywords", Justification = "PyTorch's word, as TorchSharp has it too; Visual Basic escapes it.")]
 public class Module : IDisposable
 {
-    private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
-    private readonly OrderedDictionary<string, Tensor> _buffers = new(StringComparer.Ordinal);
     private readonly OrderedDictionary<string, Module> _children = new(StringComparer.Ordinal);
+    private ModuleTensors _tensors = new();
 
     /// <summary>The name of the class, as lists of modules to skip have it.</summary>
     public virtual string ClassName => GetType().Name;
@@ -26,10 +25,10 @@ public class Module : IDisposable
     public virtual bool TakesStoredNames => false;
 
     /// <summary>The module's own parameters by their names.</summary>
-    public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
+    public IReadOnlyDictionary<string, Parameter> Parameters => _tensors.Parameters;
 
     /// <summary>The module's own buffers by their names: tensors that are no weights.</summary>
-    public IReadOnlyDictionary<string, Tensor> Buffers => _buffers;
+    public IReadOnlyDictionary<string, Tensor> Buffers => _tensors.Buffers;
 
     /// <summary>The modules directly below this one by their names.</summary>
     public IReadOnlyDictionary<string, Module> Children => _children;
@@ -43,7 +42,7 @@ public class Module : IDisposable
     {
         ArgumentNullException.ThrowIfNull(parameter);
         CheckName(name);
-        _parameters.Add(name, parameter);
+        _tensors.Parameters.Add(name, parameter);
         return parameter;
     }
 
@@ -55,7 +54,7 @@ public class Module : IDisposable
     {
         ArgumentNullException.ThrowIfNull(buffer);
         CheckName(name);
-        _buffers.Add(name, buffer);
+        _tensors.Buffers.Add(name, buffer);
         return buffer;
     }
 
@@ -102,11 +101,35 @@ public class Module : IDisposable
 
     /// <summary>Takes a parameter out; it is the caller's from now on. Null where there was none of that name.</summary>
     /// <param name="name">Its name in this module.</param>
-    internal Parameter? TakeParameter(string name) => _parameters.Remove(name, out var parameter) ? parameter : null;
+    internal Parameter? TakeParameter(string name) => _tensors.Parameters.Remove(name, out var parameter) ? parameter : null;
 
     /// <summary>Takes a buffer out; it is the caller's from now on. Null where there was none of that name.</summary>
     /// <param name="name">Its name in this module.</param>
-    internal Tensor? TakeBuffer(string name) => _buffers.Remove(name, out var buffer) ? buffer : null;
+    internal Tensor? TakeBuffer(string name) => _tensors.Buffers.Remove(name, out var buffer) ? buffer : null;
+
+    /// <summary>The module's own tensors.</summary>
+    internal ModuleTensors Tensors => _tensors;
+
+    /// <summary>Gives the module other tensors of its own in the place of those that it has.</summary>
+    /// <param name="tensors">The tensors; they are the module's from now on.</param>
+    /// <returns>Those that it had; they are the caller's.</returns>
+    internal ModuleTensors Exchange(ModuleTensors tensors)
+    {
+        var before = _tensors;
+        _tensors = tensors;
+        return before;
+    }
+
+    /// <summary>Puts another tensor in a buffer's place among the others.</summary>
+    /// <param name="name">The buffer's name in this module.</param>
+    /// <param name="buffer">The tensor; it is the module's from now on.</param>
+    /// <returns>The tensor before, which is the caller's from now on.</returns>
+    internal Tensor ExchangeBuffer(string name, Tensor buffer)
+    {
+        var before = _tensors.Buffers[name];
+        _tensors.Buffers[name] = buffer;
+        return before;
+    }
 
     /// <summary>Parameters of this module and of all below it, each once, with their full names.</summary>
     /// <param name="prefix">What the names begin with, without a dot behind it.</param>
@@ -114,7 +137,7 @@ public class Module : IDisposable
     {
         var seen = new HashSet<Parameter>(ReferenceEqualityComparer.Instance);
         return NamedModules(prefix)
-            .SelectMany(module => module.Module._parameters.Select(entry => (Join(module.Name, entry.Key), entry.Value)))
+            .SelectMany(module => module.Module._tensors.Parameters.Select(entry => (Join(module.Name, entry.Key), entry.Value)))
             .Where(entry => seen.Add(entry.Value));
     }
 
@@ -124,7 +147,7 @@ public class Module : IDisposable
     {
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
         return NamedModules(prefix)
-            .SelectMany(module => module.Module._buffers.Select(entry => (Join(module.Name, entry.Key), entry.Value)))
+            .SelectMany(module => module.Module._tensors.Buffers.Select(entry => (Join(module.Name, entry.Key), entry.Value)))
             .Where(entry => seen.Add(entry.Value));
     }
 
@@ -157,7 +180,7 @@ public class Module : IDisposable
             rest = rest[(dot + 1)..];
         }
 
-        return module._parameters.TryGetValue(rest.ToString(), out parameter);
+        return module._tensors.Parameters.TryGetValue(rest.ToString(), out parameter);
     }
 
     /// <summary>Says what the model does with a weight of a checkpoint. Here: it goes into the parameter of the same name.</summary>
@@ -179,12 +202,12 @@ public class Module : IDisposable
             return;
         }
 
-        foreach (var parameter in _parameters.Values)
+        foreach (var parameter in _tensors.Parameters.Values)
         {
             parameter.Dispose();
         }
 
-        foreach (var buffer in _buffers.Values)
+        foreach (var buffer in _tensors.Buffers.Values)
         {
             buffer.Dispose();
         }
@@ -217,12 +240,12 @@ public class Module : IDisposable
 
     private IEnumerable<(string Name, Tensor Tensor)> NamedState(string prefix, ImmutableHashSet<Module> above)
     {
-        foreach (var (name, parameter) in _parameters)
+        foreach (var (name, parameter) in _tensors.Parameters)
         {
             yield return (Join(prefix, name), parameter.Data);
         }
 
-        foreach (var (name, buffer) in _buffers)
+        foreach (var (name, buffer) in _tensors.Buffers)
         {
             yield return (Join(prefix, name), buffer);
         }
@@ -246,7 +269,7 @@ public class Module : IDisposable
     private void CheckName(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (name.Contains('.', StringComparison.Ordinal) || _parameters.ContainsKey(name) || _buffers.ContainsKey(name) || _children.ContainsKey(name))
+        if (name.Contains('.', StringComparison.Ordinal) || _tensors.Parameters.ContainsKey(name) || _tensors.Buffers.ContainsKey(name) || _children.ContainsKey(name))
         {
             throw new ArgumentException(
                 $"'{name}' {(name.Contains('.', StringComparison.Ordinal) ? "has a dot, which parts modules" : "is taken by another parameter, buffer or module")}.", nameof(name));

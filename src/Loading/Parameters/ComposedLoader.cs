@@ -3,7 +3,7 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>Applies a function to the parameter behind a load (<see cref="WeightLoaders.Composed"/>).</summary>
-internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> function)
+internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> function) : IOuterLoader
 {
     /// <summary>What loads before the function.</summary>
     public WeightLoader Inner => loader;
@@ -28,6 +28,12 @@ internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> f
         {
             result.Dispose();
         }
+    }
+
+    public WeightLoader With(Func<Delegate, Delegate> change)
+    {
+        var (inner, outer) = ((WeightLoader)change(loader), (Func<Tensor, Tensor>)change(function));
+        return ReferenceEquals(inner, loader) && ReferenceEquals(outer, function) ? Load : new ComposedLoader(inner, outer).Load;
     }
 
     private static void CopyBack(Parameter parameter, Tensor result)

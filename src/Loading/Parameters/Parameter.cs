@@ -7,7 +7,11 @@ namespace IlgpuLoader.Loading;
 /// A tensor of a model, the loader that fills it, and attributes. Made on the meta device, where it has a dtype and a shape and no storage; a load
 /// gives it storage. Owns its tensor. Not safe for several threads.
 /// </summary>
-public sealed class Parameter : IDisposable
+/// <remarks>
+/// A class derived of it is kept where a parameter is copied to or from the meta device (<see cref="MetaTensors"/>), with what its fields have, as they are: a reference to the module that the parameter is
+/// in belongs among the <see cref="Attributes"/>, where it is bound to the module of the copy.
+/// </remarks>
+public class Parameter : IDisposable
 {
     private Shape? _wholeShape;
 
@@ -81,7 +85,7 @@ public sealed class Parameter : IDisposable
     public ParameterConversion Conversion { get; init; }
 
     /// <summary>What else is known of it, by name, for loaders and quantisation methods.</summary>
-    public IDictionary<string, object?> Attributes { get; } = new Dictionary<string, object?>(StringComparer.Ordinal);
+    public IDictionary<string, object?> Attributes { get; private set; } = new Dictionary<string, object?>(StringComparer.Ordinal);
 
     /// <summary>Puts a weight into the parameter.</summary>
     /// <inheritdoc cref="WeightLoader"/>
@@ -127,8 +131,32 @@ public sealed class Parameter : IDisposable
         return before;
     }
 
+    /// <summary>A parameter of the same class with all that this one has but the tensor. The attributes are its own; what they are is shared.</summary>
+    /// <param name="data">Its tensor; it is the copy's from now on.</param>
+    internal Parameter With(Tensor data)
+    {
+        var copy = (Parameter)MemberwiseClone();
+        copy.Data = data;
+        copy.Attributes = new Dictionary<string, object?>(Attributes, StringComparer.Ordinal);
+        return copy;
+    }
+
     /// <summary>Disposes the tensor. Safe to call again.</summary>
-    public void Dispose() => Data.Dispose();
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Disposes the tensor.</summary>
+    /// <param name="disposing">Whether it is called by <see cref="Dispose()"/>.</param>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Data.Dispose();
+        }
+    }
 
     /// <summary>Name, dtype, shape and device.</summary>
     public override string ToString() => $"{(Name.Length == 0 ? "parameter" : Name)} {Data}";

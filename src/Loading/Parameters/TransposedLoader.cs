@@ -3,7 +3,7 @@ using IlgpuLoader.Formats;
 namespace IlgpuLoader.Loading;
 
 /// <summary>Exchanges the dimensions of a matrix before a load (<see cref="WeightLoaders.Transposed"/>).</summary>
-internal sealed class TransposedLoader(WeightLoader loader) : ISharingLoader
+internal sealed class TransposedLoader(WeightLoader loader) : ISharingLoader, IOuterLoader
 {
     public Shape WholeOf(Shape parameter)
     {
@@ -19,5 +19,11 @@ internal sealed class TransposedLoader(WeightLoader loader) : ISharingLoader
         }
 
         loader(parameter, weight.Transpose(0, 1), shard);
+    }
+
+    public WeightLoader With(Func<Delegate, Delegate> change)
+    {
+        var inner = (WeightLoader)change(loader);
+        return ReferenceEquals(inner, loader) ? Load : new TransposedLoader(inner).Load;
     }
 }

@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -90,12 +89,7 @@ public sealed class DeviceLoadingContext : IDisposable
     // A copy with the same strides, in memory from the first element to the last.
     private static Tensor Copy(Tensor tensor, Func<long, DeviceMemory> allocate)
     {
-        var last = StridedView.LastElementOf(tensor.DType, tensor.Shape, tensor.Strides);
-        // What lies side by side has whole groups of small elements.
-        var bytes = tensor.IsContiguous || tensor.ElementCount == 0 ? tensor.ByteLength
-            : tensor.DType.IsSubByte ? tensor.DType.ByteCount((last / tensor.DType.BlockLength * tensor.DType.BlockLength) + tensor.DType.BlockLength)
-            : (last + 1) * tensor.DType.BlockSize;
-        using var memory = allocate(bytes);
+        using var memory = allocate(StridedView.ExtentOf(tensor.DType, tensor.Shape, tensor.Strides));
         var copy = new Tensor(memory, tensor.DType, tensor.Shape, tensor.Strides);
         try
         {

@@ -20,7 +20,12 @@ public static class WeightProcessing
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(device);
         // As they are now: what a method registers is not processed again.
-        Module[] modules = [.. model.NamedModules().Select(entry => entry.Module)];
+        Run([.. model.NamedModules().Select(entry => entry.Module)], modelDType, device, cancellationToken);
+    }
+
+    /// <summary>Processes the weights of some modules, as they do of a model's.</summary>
+    internal static void Run(IReadOnlyList<Module> modules, DType modelDType, Device device, CancellationToken cancellationToken)
+    {
         foreach (var projection in modules.OfType<ICrossAttentionProjection>())
         {
             cancellationToken.ThrowIfCancellationRequested();

@@ -140,8 +140,9 @@ public sealed class ModuleLoader
         return parameters;
     }
 
-    // Loaders are tried without values first, so that what they fill is known.
-    private static bool IsTaken(Weight weight, WeightTarget target, ModuleRecord record)
+    /// <summary>Tries a weight's loader without values, so that what it fills is known.</summary>
+    /// <returns>False where the weight does not fit, which is noted.</returns>
+    internal static bool IsTaken(Weight weight, WeightTarget target, ModuleRecord record)
     {
         if (weight.Components is not null)
         {
@@ -153,8 +154,8 @@ public sealed class ModuleLoader
         return record.Run(outline ?? weight, target) is not null;
     }
 
-    // A loader on a lazy weight says at which part it needs values; each is brought, and it runs again.
-    private static async Task RunAsync(Weight weight, WeightTarget target, ParameterStorage storage, LoadOptions options, CancellationToken cancellationToken)
+    /// <summary>Runs a loader on a parameter's storage. On a lazy weight it says at which part it needs values; each is brought, and it runs again.</summary>
+    internal static async Task RunAsync(Weight weight, WeightTarget target, ParameterStorage storage, LoadOptions options, CancellationToken cancellationToken)
     {
         var values = new List<Tensor>();
         try

@@ -14,16 +14,22 @@ internal static class ModulePlanner
     /// <exception cref="UnsupportedCheckpointException">A part begins or ends among elements that are stored together and kept so.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static ModulePlan Plan(Module module, Checkpoint checkpoint, ModuleLoadOptions options, CancellationToken cancellationToken) =>
-        Record(module, checkpoint, options, cancellationToken).PlanOf();
+        Record(module, checkpoint, options, null, cancellationToken).PlanOf();
 
     /// <summary>Runs the loaders, of which plans for some parameters at a time can be made.</summary>
+    /// <param name="module">The model.</param>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="options">How the model is loaded.</param>
+    /// <param name="keeps">Whether a parameter has storage that stays as it is; null where none has.</param>
+    /// <param name="cancellationToken">Ends the planning between two weights.</param>
     /// <inheritdoc cref="Plan" path="/exception"/>
-    public static RecordedModule Record(Module module, Checkpoint checkpoint, ModuleLoadOptions options, CancellationToken cancellationToken)
+    public static RecordedModule Record(
+        Module module, Checkpoint checkpoint, ModuleLoadOptions options, Func<Parameter, bool>? keeps, CancellationToken cancellationToken)
     {
         CheckOptions(options);
         foreach (var (name, parameter) in module.NamedParameters())
         {
-            if (!parameter.IsMeta)
+            if (!parameter.IsMeta && keeps?.Invoke(parameter) is not true)
             {
                 throw new InvalidOperationException($"Parameter {name} has storage already, on {parameter.Data.Device}: load into a model that was just made.");
             }

@@ -59,7 +59,7 @@ internal sealed class ModuleRecord : IDisposable
 
     /// <summary>The parameters and what fills them.</summary>
     public ImmutableArray<PlannedParameter> Parameters =>
-        [.. _parameters.Select((entry, i) => new PlannedParameter(entry.Name, _metas[i].DType, _metas[i].Shape, [.. _sources[i]], entry.Parameter.IsRequired))];
+        [.. Enumerable.Range(0, _parameters.Length).Select(ParameterAt)];
 
     /// <summary>Finds where a weight goes; nowhere where it is not chosen, skipped or unknown, which is noted.</summary>
     public ImmutableArray<WeightTarget> Route(Weight weight)
@@ -153,6 +153,23 @@ internal sealed class ModuleRecord : IDisposable
         AddSource(weight.Name, target, _numbers[target.Parameter], 0, isCounted: false);
     }
 
+    /// <summary>A parameter's index in the model's order; null for one that is not among its own.</summary>
+    public int? IndexOf(Parameter parameter) => _numbers.TryGetValue(parameter, out var index) ? index : null;
+
+    /// <summary>A parameter, and what fills it so far.</summary>
+    public PlannedParameter ParameterAt(int index) =>
+        new(_parameters[index].Name, _metas[index].DType, _metas[index].Shape, [.. _sources[index]], _parameters[index].Parameter.IsRequired);
+
+    /// <summary>Throws what was found wrong so far.</summary>
+    /// <exception cref="ModelMismatchException">A weight does not fit.</exception>
+    public void ThrowIfWrong()
+    {
+        if (_problems.Count > 0)
+        {
+            throw new ModelMismatchException(_file, [.. _problems], "Is this the model's checkpoint, and its config.json?");
+        }
+    }
+
     /// <summary>The full name of a parameter.</summary>
     public string NameOf(int parameter) => _parameters[parameter].Name;
 
@@ -162,11 +179,7 @@ internal sealed class ModuleRecord : IDisposable
     {
         _problems.AddRange(_unexpected.Where(IsCompanion).Select(weight =>
             $"tensor {Quoted.Name(weight.Name)} goes into no parameter, and without it the weight beside it means something else: is the model quantised, and does its configuration say how?"));
-        if (_problems.Count > 0)
-        {
-            throw new ModelMismatchException(_file, [.. _problems], "Is this the model's checkpoint, and its config.json?");
-        }
-
+        ThrowIfWrong();
         List<string> gaps = [.. Parameters.Where(parameter => parameter.IsMissing).Select(Describe)];
         gaps.AddRange(_unexpected.Select(weight => $"tensor {Quoted.Name(weight.Name)} of shape {weight.Shape} goes into no parameter"));
         if (gaps.Count == 0)
@@ -202,7 +215,8 @@ internal sealed class ModuleRecord : IDisposable
         return weight.InModel[dot..] is "weight_scale" or "weight_scale_inv" or "weight_zero_point" or "scale_inv" && _taken.Contains(weight.InModel[..dot] + "weight");
     }
 
-    private static string Describe(PlannedParameter parameter) =>
+    /// <summary>What is missing of a parameter, in a few words for a message.</summary>
+    internal static string Describe(PlannedParameter parameter) =>
         parameter.WrittenElements == 0
             ? $"nothing fills parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape}"
             : $"only {parameter.WrittenElements} of the {parameter.Shape.ElementCount} elements of parameter {Quoted.Name(parameter.Name)} of shape {parameter.Shape} are filled, by "
@@ -268,16 +282,23 @@ internal sealed class ModuleRecord : IDisposable
             return null;
         }
 
-        var problem = parameter.Conversion == ParameterConversion.None ? "which it is not converted to, since its bits have a meaning of their own"
-            : parameter.Conversion == ParameterConversion.FromFloats && !stored.HoldsFloats ? "and whole numbers are no weights without what scales them: is the model quantised, and does its configuration say how?"
-            : null;
+        var problem = Objection(stored, parameter.Conversion);
         return problem is null ? null : Objection(weight, parameter, problem);
     }
+
+    /// <summary>Why a parameter does not take values of another dtype than its own; null where it does.</summary>
+    /// <param name="stored">That dtype.</param>
+    /// <param name="conversion">What the parameter takes.</param>
+    internal static string? Objection(DType stored, ParameterConversion conversion) =>
+        conversion == ParameterConversion.None ? "which it is not converted to, since its bits have a meaning of their own"
+            : conversion == ParameterConversion.FromFloats && !stored.HoldsFloats ? "and whole numbers are no weights without what scales them: is the model quantised, and does its configuration say how?"
+            : null;
 
     private static string Objection(Weight weight, Parameter parameter, string problem) =>
         $"tensor {Quoted.Name(weight.Name)} is {weight.DType.Name} and parameter {Quoted.Name(parameter.Name)} {parameter.DType.Name}, {problem}";
 
-    private static bool Converts(DType stored, DType target) =>
+    /// <summary>Whether there is a conversion.</summary>
+    internal static bool Converts(DType stored, DType target) =>
         stored == target || (Codecs.Of(stored) is { ValuesPerElement: 1 } codec && codec.CanDecodeTo(target));
 
     private static InvalidOperationException NoValues(Weight weight, WeightTarget target) => new(

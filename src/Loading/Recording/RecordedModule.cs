@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -64,12 +65,14 @@ internal sealed class RecordedModule
 
     /// <summary>Makes a plan for some parameters.</summary>
     /// <param name="chosen">Their indices, each once; default for all of them.</param>
+    /// <param name="device">Where to; null for the device of the options.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="UnsupportedCheckpointException">A part begins or ends among elements that are stored together and kept so.</exception>
-    public ModulePlan PlanOf(ImmutableArray<int> chosen = default)
+    public ModulePlan PlanOf(ImmutableArray<int> chosen = default, Device? device = null)
     {
+        var options = device is null ? Options : Options with { Load = Options.Load with { Device = device } };
         chosen = chosen.IsDefault ? [.. Enumerable.Range(0, Entries.Length)] : chosen;
-        var passingBytes = Math.Clamp(Math.Min(Options.Load.StagingBytes / 4, Options.Load.StagingBytes - StagingLayout.SmallestSlot), 0, MaximumPassingBytes);
+        var passingBytes = Math.Clamp(Math.Min(options.Load.StagingBytes / 4, options.Load.StagingBytes - StagingLayout.SmallestSlot), 0, MaximumPassingBytes);
         var pieces = new PieceList(Math.Max(1, passingBytes / 4));
         var fills = ImmutableArray.CreateBuilder<RecordedFill>();
         var calls = ImmutableArray.CreateBuilder<LoaderCall>();
@@ -96,12 +99,12 @@ internal sealed class RecordedModule
         }
 
         // What passes is host memory of the cap too where the host is the device.
-        var load = Options.Load.Device.IsHost && passingBytes > 0
-            ? Options.Load with { StagingBytes = Math.Max(StagingLayout.SmallestSlot, Options.Load.StagingBytes - passingBytes) }
-            : Options.Load;
+        var load = options.Load.Device.IsHost && passingBytes > 0
+            ? options.Load with { StagingBytes = Math.Max(StagingLayout.SmallestSlot, options.Load.StagingBytes - passingBytes) }
+            : options.Load;
         ImmutableArray<PlannedParameter> parameters = [.. chosen.Select(index => Parameters[index])];
         var memories = parameters.Select(parameter => parameter.ByteLength).ToImmutableArray();
-        return new ModulePlan(Module, Options, LoadPlanner.PlanPieces(Checkpoint, load with { SlabBytes = 0 }, sorted, memories), passingBytes)
+        return new ModulePlan(Module, options, LoadPlanner.PlanPieces(Checkpoint, load with { SlabBytes = 0 }, sorted, memories), passingBytes)
         {
             Entries = [.. chosen.Select(index => Entries[index])],
             Parameters = parameters,

@@ -15,12 +15,6 @@ public sealed class RanksMakeTheWholeTests
     private const int KeyValueHeads = RanksSample.KeyValueHeads;
     private const int Wide = RanksSample.Wide;
 
-    private const string Fields =
-        """
-        "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 4, "intermediate_size": 352, "vocab_size": 100, "n_embd": 256, "n_layer": 2, "n_head": 8, "n_inner": 352,
-        "n_positions": 64, "num_local_experts": 4, "attention_bias": true
-        """;
-
     public static TheoryData<string, string> Models => new()
     {
         { "LlamaForCausalLM", "safetensors" },
@@ -49,7 +43,7 @@ public sealed class RanksMakeTheWholeTests
         await using var checkpoint = await RanksSample.OpenAsync(architecture, format, folder);
         var headSize = RanksSample.HeadSizeOf(architecture);
         var config = format == "gguf" ? GgufConfiguration.Of(checkpoint)
-            : ModelSample.Config(architecture, $"{Fields}, \"head_dim\": {headSize}, \"tie_word_embeddings\": {(architecture is "GPT2LMHeadModel" or "GemmaForCausalLM" ? "true" : "false")}");
+            : RanksSample.ConfigOf(architecture);
         Assert.Equal(architecture, Assert.Single(config.Architectures));
         var whole = await LoadAsync(config, checkpoint, 1, 0);
         Assert.Contains("model.embed_tokens.weight", whole.Keys.Append(architecture == "GPT2LMHeadModel" ? "model.embed_tokens.weight" : ""));

@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 using IlgpuLoader.TestKit;
 
@@ -14,6 +16,37 @@ internal static class RanksSample
     private const int Hidden = 256;
     private const int Vocabulary = 100;
     private const int Experts = 4;
+
+    /// <summary>The configuration's fields of every family.</summary>
+    public const string Fields =
+        """
+        "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 4, "intermediate_size": 352, "vocab_size": 100, "n_embd": 256, "n_layer": 2, "n_head": 8, "n_inner": 352,
+        "n_positions": 64, "num_local_experts": 4, "attention_bias": true
+        """;
+
+    /// <summary>The configuration of a family.</summary>
+    public static ModelConfig ConfigOf(string architecture) => ModelSample.Config(
+        architecture, $"{Fields}, \"head_dim\": {HeadSizeOf(architecture)}, \"tie_word_embeddings\": {(architecture is "GPT2LMHeadModel" or "GemmaForCausalLM" ? "true" : "false")}");
+
+    /// <summary>A safetensors checkpoint of weights of two layers.</summary>
+    /// <param name="architecture">The family.</param>
+    /// <param name="seed">What the weights are made of.</param>
+    /// <param name="chosen">Which are there; null for all.</param>
+    /// <param name="extra">Further tensors.</param>
+    public static Sample SampleOf(string architecture, int seed, Func<string, bool>? chosen = null, params (string Name, DType DType, long[] Shape)[] extra) =>
+        Sample.Make(seed, [.. Tensors(architecture).Where(tensor => chosen?.Invoke(tensor.Name) is not false), .. extra]);
+
+    /// <summary>The same with finite values, below 2.</summary>
+    public static Sample FiniteOf(string architecture, int seed)
+    {
+        var file = SampleOf(architecture, seed).File;
+        foreach (ref var value in MemoryMarshal.Cast<byte, ushort>(file.AsSpan(8 + (int)BinaryPrimitives.ReadUInt64LittleEndian(file))))
+        {
+            value &= 0xBFFF;
+        }
+
+        return Sample.Of(file);
+    }
 
     /// <summary>The features of a head: of Gemma more than the hidden size over the heads, since the field is its own.</summary>
     public static int HeadSizeOf(string architecture) => architecture == "GemmaForCausalLM" ? 64 : 32;

@@ -214,7 +214,7 @@ public sealed class QuantizedLinearTests
         Assert.Contains($"2 values of the weight of layer '{QuantizedLayers.Name}' are NaN or infinite", exception.Message, StringComparison.Ordinal);
     }
 
-    private static LinearLayer Layer(QuantizationConfig config, string kind, int world, int rank)
+    internal static LinearLayer Layer(QuantizationConfig config, string kind, int world, int rank)
     {
         // With four ranks two of them share each of two key and value heads.
         var replicas = world == 4 ? 2 : 1;
@@ -222,7 +222,7 @@ public sealed class QuantizedLinearTests
         return new LinearLayer(new LinearLayout(Inputs, parts, new TensorParallel(world, rank), kind == "row"), DType.BF16, config, QuantizedLayers.Name);
     }
 
-    private static (QuantizationConfig Config, Func<Random, int, StoredPart> Make) SchemeOf(string scheme)
+    internal static (QuantizationConfig Config, Func<Random, int, StoredPart> Make) SchemeOf(string scheme)
     {
         return scheme switch
         {

@@ -1,0 +1,211 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// The opened state of one rank: every header is read, no tensor byte is touched. Immutable and safe for any thread; disposing it closes its files, so do that after the last load from it.
+/// </summary>
+public sealed class ShardedState : IAsyncDisposable
+{
+    private readonly Dictionary<string, ShardedTensor> _byName;
+
+    private ShardedState(string folder, int rank, ImmutableArray<RankManifest> manifests, Checkpoint checkpoint, StateLayout layout, ImmutableArray<string> warnings)
+    {
+        (Folder, Rank, Manifests, Checkpoint, Layout, Warnings) = (folder, rank, manifests, checkpoint, layout, warnings);
+        Tensors = Restored(checkpoint, layout);
+        _byName = Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+    }
+
+    /// <summary>The folder, as it was given.</summary>
+    public string Folder { get; }
+
+    /// <summary>The rank whose state it is.</summary>
+    public int Rank { get; }
+
+    /// <summary>The manifests of all ranks in their order; none where the folder has none.</summary>
+    public ImmutableArray<RankManifest> Manifests { get; }
+
+    /// <summary>This rank's manifest; null where the folder has none.</summary>
+    public RankManifest? Manifest => Manifests.IsEmpty ? null : Manifests[Rank];
+
+    /// <summary>How many ranks the state was saved by; null where nothing says it.</summary>
+    public int? WorldSize => Manifest?.WorldSize;
+
+    /// <summary>This rank's files as one checkpoint.</summary>
+    public Checkpoint Checkpoint { get; }
+
+    /// <summary>The paths of this rank's files.</summary>
+    public ImmutableArray<string> Files => [.. Checkpoint.Files.Select(file => file.Path)];
+
+    /// <summary>What is odd, and what cannot be verified.</summary>
+    public ImmutableArray<string> Warnings { get; }
+
+    /// <summary>The tensors as they are restored, those in the files before further names of each.</summary>
+    public ImmutableArray<ShardedTensor> Tensors { get; }
+
+    /// <summary>The dtype that the model computes with, where its weights were processed before they were saved; else null.</summary>
+    public DType? ProcessedFor => Layout.ProcessedFor;
+
+    /// <summary>The class of each module's quantisation method; null where the files do not say.</summary>
+    public IReadOnlyDictionary<string, string>? Methods => Layout.Methods;
+
+    /// <summary>What the tensors' bytes cannot say.</summary>
+    internal StateLayout Layout { get; }
+
+    /// <summary>Finds a tensor.</summary>
+    public ShardedTensor? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Opens the state of a rank.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="rank">The rank, from 0.</param>
+    /// <param name="pattern">What the files are called where there are no manifests; null for the default.</param>
+    /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
+    /// <exception cref="InvalidCheckpointException">
+    /// There are no files of that rank, a manifest or a file of it is missing or of another size, two files have one tensor, or a file breaks a rule of its format.
+    /// </exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
+    public static async Task<ShardedState> OpenAsync(string folder, int rank, ShardFilePattern? pattern = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentOutOfRangeException.ThrowIfNegative(rank);
+        pattern ??= ShardFilePattern.Default;
+        var manifests = Directory.Exists(folder) ? await RankManifest.ReadFolderAsync(folder, cancellationToken).ConfigureAwait(false) : [];
+        var warnings = new List<string>();
+        ImmutableArray<string> paths;
+        if (manifests.IsEmpty)
+        {
+            paths = [.. pattern.FindParts(folder, rank)];
+            warnings.Add($"{Quoted.Plain(folder)}: the state is not verified: the folder has no manifests (rank-N.json), as vLLM writes it, and nothing says what the files' bytes must be or that all are there.");
+        }
+        else
+        {
+            paths = PathsOf(folder, rank, manifests);
+        }
+
+        var opened = await OpenWeightFiles.OpenAsync([paths], new WeightsOptions(), SafetensorsConstants.Format, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var checkpoint = opened.Checkpoints[0];
+            warnings.AddRange(checkpoint.Warnings.Select(warning => $"{Quoted.Plain(warning.File)}: {warning.Message}"));
+            return new ShardedState(folder, rank, manifests, checkpoint, StateLayout.Read(checkpoint), [.. warnings]);
+        }
+        catch
+        {
+            await opened.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Loads tensors as they were saved, without a model.</summary>
+    /// <param name="names">Which; null for all.</param>
+    /// <param name="options">Where to and how; null for the defaults.</param>
+    /// <param name="progress">Called from the lanes' threads, in order; must return soon.</param>
+    /// <param name="cancellationToken">Ends the load within the time of one slot; everything is freed.</param>
+    /// <returns>The tensors, which the caller disposes.</returns>
+    /// <exception cref="ArgumentException">The state has no tensor of a name, or an option chooses or changes tensors.</exception>
+    /// <exception cref="ManifestMismatchException">Tensors have other bytes than when they were saved.</exception>
+    /// <exception cref="DeviceMemoryException">Host or device cannot hold them.</exception>
+    /// <exception cref="CheckpointException">A file is not what it was when it was opened.</exception>
+    /// <exception cref="IOException">A read failed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async Task<ShardedTensorDictionary> LoadTensorsAsync(
+        IReadOnlyCollection<string>? names = null, ShardedStateLoadOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        options ??= ShardedStateLoadOptions.Default;
+        options.Check();
+        var wanted = names?.ToHashSet(StringComparer.Ordinal) ?? _byName.Keys.ToHashSet(StringComparer.Ordinal);
+        if (wanted.FirstOrDefault(name => !_byName.ContainsKey(name)) is { } unknown)
+        {
+            throw new ArgumentException($"The state has no tensor {Quoted.Name(unknown)}.", nameof(names));
+        }
+
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        try
+        {
+            await StateReading.RunAsync(this, options, wanted.Contains, tensors.Add, progress, cancellationToken).ConfigureAwait(false);
+            return new ShardedTensorDictionary(tensors);
+        }
+        catch
+        {
+            new ShardedTensorDictionary(tensors).Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Closes the files.</summary>
+    public ValueTask DisposeAsync() => Checkpoint.DisposeAsync();
+
+    private static ImmutableArray<string> PathsOf(string folder, int rank, ImmutableArray<RankManifest> manifests)
+    {
+        if (rank >= manifests.Length)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.WorldSizeMismatch, folder, $"the state was saved by {manifests.Length} ranks, 0 to {manifests.Length - 1}, and rank {rank} was asked for.", SafetensorsConstants.Format);
+        }
+
+        if (manifests[rank].Files.IsEmpty)
+        {
+            throw new InvalidCheckpointException(CheckpointErrorCode.ManifestInvalid, Path.Combine(folder, RankManifest.FileName(rank)), "it lists no files. Save the state again.", "manifest");
+        }
+
+        foreach (var file in manifests[rank].Files)
+        {
+            var found = new FileInfo(Path.Combine(folder, file.Name));
+            if (!found.Exists)
+            {
+                throw new InvalidCheckpointException(
+                    CheckpointErrorCode.ShardMissing, found.FullName, $"{RankManifest.FileName(rank)} lists it with {file.ByteLength} bytes, and it is not there; copy the folder again.", SafetensorsConstants.Format);
+            }
+
+            if (found.Length != file.ByteLength)
+            {
+                throw new InvalidCheckpointException(
+                    CheckpointErrorCode.SizeMismatch,
+                    found.FullName,
+                    $"it has {found.Length} bytes, and {RankManifest.FileName(rank)} says {file.ByteLength}; copy the folder again.",
+                    SafetensorsConstants.Format);
+            }
+        }
+
+        return [.. manifests[rank].Files.Select(file => Path.Combine(folder, file.Name))];
+    }
+
+    private static ImmutableArray<ShardedTensor> Restored(Checkpoint checkpoint, StateLayout layout)
+    {
+        var views = new Dictionary<string, (RestoredView View, string StoredIn)>(StringComparer.Ordinal);
+        foreach (var memory in layout.Memories)
+        {
+            var main = memory.Views.First(view => checkpoint.TryGetTensor(view.Name, out _)).Name;
+            foreach (var view in memory.Views)
+            {
+                views.Add(view.Name, (view, checkpoint.TryGetTensor(view.Name, out _) ? view.Name : main));
+            }
+        }
+
+        foreach (var view in layout.Stored.Values)
+        {
+            views.Add(view.Name, (view, view.Name));
+        }
+
+        var tensors = ImmutableArray.CreateBuilder<ShardedTensor>();
+        foreach (var stored in checkpoint.Tensors)
+        {
+            var of = stored.TiedTo ?? stored.Name;
+            tensors.Add(views.TryGetValue(of, out var entry) ? Describe(stored.Name, entry.View, of) : new ShardedTensor(stored.Name, stored.DType, stored.Shape, stored.Strides.IsDefault ? stored.Shape.RowMajorStrides() : stored.Strides, of));
+        }
+
+        tensors.AddRange(views.Values.Where(entry => entry.View.Name != entry.StoredIn).Select(entry => Describe(entry.View.Name, entry.View, entry.StoredIn)));
+        return tensors.ToImmutable();
+    }
+
+    private static ShardedTensor Describe(string name, RestoredView view, string storedIn) => new(
+        name,
+        view.DType,
+        view.Shape,
+        !view.Strides.IsDefault ? view.Strides : view.DType.IsBlock ? view.Shape.With(view.Shape.Rank - 1, view.Shape[^1] / view.DType.BlockLength).RowMajorStrides() : view.Shape.RowMajorStrides(),
+        storedIn);
+}

@@ -1,0 +1,228 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Saves what a rank holds after its load, and loads exactly that: each rank reads its own files alone. The counterpart of vLLM's loader of that name. Without state but its options; safe for any thread, as long as each model
+/// is one's own.
+/// </summary>
+public sealed class ShardedStateLoader
+{
+    private const string PatternKey = "pattern";
+
+    private readonly ShardedStateOptions _options;
+
+    /// <summary>Makes a loader.</summary>
+    /// <param name="options">What the files are called; null for the defaults.</param>
+    public ShardedStateLoader(ShardedStateOptions? options = null) => _options = options ?? ShardedStateOptions.Default;
+
+    /// <summary>What the files are called.</summary>
+    public ShardFilePattern Pattern => _options.Pattern;
+
+    /// <summary>Makes a loader of the extra options of a load, as vLLM's configuration has them: <c>pattern</c>, and nothing else.</summary>
+    /// <param name="extra">The options by their names; null for none.</param>
+    /// <exception cref="ArgumentException">There are other options, which the message names all, or the pattern is none.</exception>
+    public static ShardedStateLoader FromExtraConfig(IReadOnlyDictionary<string, object?>? extra)
+    {
+        extra ??= new Dictionary<string, object?>();
+        string[] unknown = [.. extra.Keys.Where(key => key != PatternKey).Order(StringComparer.Ordinal).Select(Quoted.Name)];
+        if (unknown.Length > 0)
+        {
+            throw new ArgumentException(
+                $"A sharded state is loaded without the extra option{(unknown.Length == 1 ? "" : "s")} {string.Join(", ", unknown)}; there is '{PatternKey}' alone.", nameof(extra));
+        }
+
+        return !extra.TryGetValue(PatternKey, out var pattern) ? new ShardedStateLoader()
+            : pattern is string text ? new ShardedStateLoader(new ShardedStateOptions { Pattern = ShardFilePattern.Parse(text) })
+            : throw new ArgumentException($"'{PatternKey}' is a text such as {ShardFilePattern.DefaultText}, not {pattern?.GetType().Name ?? "null"}.", nameof(extra));
+    }
+
+    /// <summary>
+    /// Saves the state of a model as it is on this rank: parameters and buffers under all their names. The folder appears whole when the last rank is done, and in one step. Bytes come from the device in pieces; nothing of a tensor's size is
+    /// allocated.
+    /// </summary>
+    /// <param name="model">The model; stays the caller's, and nobody changes it meanwhile.</param>
+    /// <param name="path">The folder, the same for all ranks.</param>
+    /// <param name="options">What is saved, and as which rank; null for the defaults.</param>
+    /// <param name="progress">Bytes and tensors that are written; must return soon.</param>
+    /// <param name="cancellationToken">Ends the work within one piece; nothing of this rank is left behind.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or a needed one is missing.</exception>
+    /// <exception cref="InvalidOperationException">There is nothing to save, or a required tensor has no storage.</exception>
+    /// <exception cref="CheckpointException">A name cannot be written, or a header would be too long.</exception>
+    /// <exception cref="IOException">The folder exists and is not replaced, the disk is full, or a write failed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be written.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public Task<ShardedStateSaveResult> SaveModelAsync(
+        Module model, string path, ShardedStateSaveOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= ShardedStateSaveOptions.Default;
+        Check(options);
+        return SaveAsync(model, path, options, progress, cancellationToken);
+    }
+
+    /// <summary>Opens the state of a rank: its headers and manifests, no tensor byte.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="rank">The rank, from 0.</param>
+    /// <param name="cancellationToken">Cancels the opening.</param>
+    /// <inheritdoc cref="ShardedState.OpenAsync" path="/exception"/>
+    public Task<ShardedState> OpenAsync(string folder, int rank, CancellationToken cancellationToken = default) =>
+        ShardedState.OpenAsync(folder, rank, Pattern, cancellationToken);
+
+    /// <summary>
+    /// Loads the state that a rank has saved into its model. A new model, whose parameters have no storage, gets it as it was: ties, views and strides too; where processed weights were saved, the model is processed first, without
+    /// values. A model that has storage keeps it, and is written into.
+    /// </summary>
+    /// <remarks>After a failure or a cancellation a new model is as it was and nothing stays allocated; what has storage may be written in part.</remarks>
+    /// <param name="model">The model; stays the caller's, and nobody else uses it meanwhile.</param>
+    /// <param name="folder">The folder.</param>
+    /// <param name="parallel">Which rank of how many the model is; null for one alone.</param>
+    /// <param name="options">Where to and how; null for the defaults.</param>
+    /// <param name="progress">Called from the lanes' threads, in order; must return soon.</param>
+    /// <param name="cancellationToken">Ends the load within the time of one slot.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or one that chooses or changes tensors.</exception>
+    /// <exception cref="InvalidCheckpointException">There are no files of that rank, the state was saved by another number of ranks, or a file breaks a rule of its format.</exception>
+    /// <exception cref="ModelMismatchException">State and model do not fit; nothing was read. The message names all missing and unexpected names.</exception>
+    /// <exception cref="ManifestMismatchException">Tensors have other bytes than when they were saved.</exception>
+    /// <exception cref="DeviceMemoryException">Host or device cannot hold the state.</exception>
+    /// <exception cref="CheckpointException">A file is not what it was when it was opened.</exception>
+    /// <exception cref="IOException">A read failed.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public Task<ShardedStateLoadResult> LoadAsync(
+        Module model,
+        string folder,
+        TensorParallel? parallel = null,
+        ShardedStateLoadOptions? options = null,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        parallel ??= new TensorParallel(1, 0);
+        parallel.Validate(nameof(parallel));
+        options ??= ShardedStateLoadOptions.Default;
+        options.Check();
+        return LoadIntoAsync(model, folder, parallel, options, progress, cancellationToken);
+    }
+
+    private async Task<ShardedStateLoadResult> LoadIntoAsync(
+        Module model, string folder, TensorParallel parallel, ShardedStateLoadOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        await ThrowIfOtherWorldAsync(folder, parallel, cancellationToken).ConfigureAwait(false);
+        var state = await OpenAsync(folder, parallel.Rank, cancellationToken).ConfigureAwait(false);
+        await using var close = state.ConfigureAwait(false);
+        // What has storage is taken as processed: it is not processed twice.
+        var processedFor = model.NamedParameters().All(entry => entry.Parameter.IsMeta) ? state.ProcessedFor : null;
+        using var before = processedFor is null ? null : ModuleStructure.Of(model);
+        try
+        {
+            if (processedFor is { } dtype)
+            {
+                WeightProcessing.Run(model, dtype, MetaDevice.Shared, cancellationToken);
+            }
+
+            var structure = ModelState.Of(model);
+            var fit = StateFit.Of(state, structure);
+            ImmutableArray<string> warnings = [.. state.Warnings, .. fit.Warnings];
+            foreach (var warning in warnings)
+            {
+                options.Warnings.WarnOnce(warning);
+            }
+
+            using var load = new StateLoad(structure, fit, options.Load.Device);
+            var bytes = await StateReading.RunAsync(state, options, fit.Targets.ContainsKey, load.Take, progress, cancellationToken).ConfigureAwait(false);
+            load.Give();
+            return new ShardedStateLoadResult(state.Files, fit.Targets.Count, bytes, options.Verify && state.Manifest is not null, warnings, Stopwatch.GetElapsedTime(started));
+        }
+        catch
+        {
+            before?.Restore();
+            throw;
+        }
+    }
+
+    // Known before the rank's own files are looked for: a rank that the save did not have is no missing file.
+    private static async Task ThrowIfOtherWorldAsync(string folder, TensorParallel parallel, CancellationToken cancellationToken)
+    {
+        if (Directory.Exists(folder)
+            && await RankManifest.ReadFolderAsync(folder, cancellationToken).ConfigureAwait(false) is { IsEmpty: false } manifests
+            && manifests.Length != parallel.WorldSize)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.WorldSizeMismatch,
+                folder,
+                $"the state was saved by {Ranks(manifests.Length)} and is loaded by {Ranks(parallel.WorldSize)}: load it with as many, or have it split anew (--reshard).",
+                SafetensorsConstants.Format);
+        }
+
+        static string Ranks(int count) => count == 1 ? "1 rank" : string.Create(CultureInfo.InvariantCulture, $"{count} ranks");
+    }
+
+    private async Task<ShardedStateSaveResult> SaveAsync(
+        Module model, string path, ShardedStateSaveOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var (rank, world) = (options.Parallel.Rank, options.Parallel.WorldSize);
+        var id = options.SaveId ?? Guid.NewGuid().ToString("N");
+        var pattern = options.Pattern ?? Pattern;
+        var plan = SavePlan.Of(model, options);
+        var carried = await CarriedFiles.OpenAsync(options.CarriedFrom ?? "").ConfigureAwait(false);
+        await using var closeCarried = carried.ConfigureAwait(false);
+        var folder = await JoinedFolder.JoinAsync(path, id, rank, world, options.Overwrite, cancellationToken).ConfigureAwait(false);
+        await using var leave = folder.ConfigureAwait(false);
+        CheckpointConverter.ThrowIfDiskIsTooSmall(folder.Path, checked(plan.ByteLength + carried.ByteLength));
+        var files = new List<ManifestFile>();
+        var tensors = new List<KeyValuePair<string, ManifestEntry>>();
+        using (var writer = new StatePartWriter(new ProgressTally(progress, plan.ByteLength, plan.Parts.Sum(part => part.Length))))
+        {
+            foreach (var (number, part) in plan.Parts.Index())
+            {
+                var (file, entries) = await writer.WriteAsync(folder, pattern.Format(rank, number), part, plan.Metadata[number], cancellationToken).ConfigureAwait(false);
+                files.Add(file);
+                tensors.AddRange(entries);
+            }
+        }
+
+        var manifest = new RankManifest(id, rank, world, pattern.Text, [.. files], new TensorManifest(tensors));
+        var isLast = false;
+        var missing = await folder.FinishAsync(
+            manifest.ToBytes(),
+            async (output, token) =>
+            {
+                isLast = true;
+                await carried.CopyAsync(output, null, token).ConfigureAwait(false);
+            },
+            cancellationToken).ConfigureAwait(false);
+        return new ShardedStateSaveResult(
+            path, id, options.Parallel, [.. files.Select(file => file.Name)], isLast ? carried.Names : [], tensors.Count, plan.RestoredCount, plan.ByteLength, missing, Stopwatch.GetElapsedTime(started));
+    }
+
+    [SuppressMessage("Usage", "CA2208:Instantiate argument exceptions correctly", Justification = "The option is what is wrong.")]
+    private static void Check(ShardedStateSaveOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options.Parallel, nameof(options.Parallel));
+        options.Parallel.Validate(nameof(options.Parallel));
+        if (options.MaximumPartBytes is < 1)
+        {
+            throw new ArgumentException($"A part must hold at least one byte, not {options.MaximumPartBytes}.", nameof(options.MaximumPartBytes));
+        }
+
+        if (options is { SaveId: null, Parallel.WorldSize: > 1 })
+        {
+            throw new ArgumentException($"The {options.Parallel.WorldSize} ranks of a save have to agree on its {nameof(options.SaveId)}.", nameof(options.SaveId));
+        }
+
+        if (options is { IsProcessed: true, ModelDType: null })
+        {
+            throw new ArgumentException($"Processed weights are restored with the {nameof(options.ModelDType)} that the model computes with.", nameof(options.ModelDType));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Splits what ranks have saved anew over another number of ranks. How a parameter is split is not written down anywhere: its loader, run on the whole weight without values, tells for each saved rank what of the weight is where
+/// in its tensor, and then takes the weight for this rank. Safe for any thread, as long as each model is one's own.
+/// </summary>
+/// <remarks>
+/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/>, whose function the saved values have behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
+/// several ranks have, such as heads of keys and values, must have the same bytes on each.</para>
+/// <para>Processed weights are split by the loaders that their parameters have then: the models of both sides are to be processed, on the meta device.</para>
+/// <para>Beside the model, host memory holds one parameter's whole weight and one rank's share of it at a time; pages of what this rank does not need of it are not touched. Of each saved tensor that has something that is needed all is read.</para>
+/// </remarks>
+public static class StateResharder
+{
+    /// <summary>Fills a model.</summary>
+    /// <param name="model">The model of this rank, whose parameters have no storage; stays the caller's.</param>
+    /// <param name="savedWorldSize">How many ranks have saved.</param>
+    /// <param name="makeSaved">Makes the model of a saved rank on the meta device; disposed here.</param>
+    /// <param name="read">Reads a tensor of a saved rank, under its first name in that rank's model, onto any device; disposed here. Null where the state has none.</param>
+    /// <param name="device">Where the model's tensors get storage.</param>
+    /// <param name="cancellationToken">Ends the work between two shares.</param>
+    /// <exception cref="ModelMismatchException">Tensors cannot be split anew, which is known before anything is read; or are missing or differ where they must not. The message names all; the model is as it was.</exception>
+    /// <exception cref="InvalidOperationException">A parameter of the model has storage.</exception>
+    /// <exception cref="DeviceMemoryException">Host or device has not enough memory; the model is as it was.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled; the model is as it was.</exception>
+    public static async Task<ReshardResult> ReshardAsync(
+        Module model,
+        int savedWorldSize,
+        Func<int, Module> makeSaved,
+        Func<int, string, CancellationToken, Task<Tensor?>> read,
+        Device device,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(savedWorldSize);
+        ArgumentNullException.ThrowIfNull(makeSaved);
+        ArgumentNullException.ThrowIfNull(read);
+        ArgumentNullException.ThrowIfNull(device);
+        if (model.NamedParameters().FirstOrDefault(entry => !entry.Parameter.IsMeta) is { Parameter: not null } loaded)
+        {
+            throw new InvalidOperationException($"Parameter {Quoted.Name(loaded.Name)} has storage already.");
+        }
+
+        var tensors = Plan(model, savedWorldSize, makeSaved, cancellationToken);
+        var problems = new List<string>();
+        long bytes = 0;
+        var made = new List<(ReshardedTensor Tensor, Tensor Storage)>();
+        try
+        {
+            foreach (var tensor in tensors)
+            {
+                using var whole = Tensor.Empty(tensor.Data.DType, tensor.Split.Whole, device as HostDevice);
+                var before = problems.Count;
+                var isThere = false;
+                foreach (var source in tensor.Sources)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    using var saved = await read(source.Rank, tensor.Name, cancellationToken).ConfigureAwait(false);
+                    bytes += saved?.ByteLength ?? 0;
+                    isThere |= saved is not null;
+                    Take(tensor, source, saved, whole, problems, cancellationToken);
+                }
+
+                // What nothing has filled before the save is nowhere.
+                if (!isThere && tensor.IsOptional)
+                {
+                    problems.RemoveRange(before, problems.Count - before);
+                }
+                else if (problems.Count == 0)
+                {
+                    made.Add((tensor, Fill(tensor, whole, device)));
+                }
+            }
+
+            Throw(problems);
+            var count = made.Count;
+            Give(model, made);
+            return new ReshardResult(count, bytes);
+        }
+        catch
+        {
+            foreach (var (_, storage) in made)
+            {
+                storage.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    private static List<ReshardedTensor> Plan(Module model, int savedWorldSize, Func<int, Module> makeSaved, CancellationToken cancellationToken)
+    {
+        var saved = new Dictionary<string, List<(int Rank, Parameter? Parameter, Tensor Data)>>(StringComparer.Ordinal);
+        var models = new List<Module>();
+        try
+        {
+            for (var rank = 0; rank < savedWorldSize; rank++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                models.Add(makeSaved(rank));
+                foreach (var (name, parameter, data) in TensorsOf(models[^1]))
+                {
+                    if (!saved.TryGetValue(name, out var ranks))
+                    {
+                        saved.Add(name, ranks = []);
+                    }
+
+                    ranks.Add((rank, parameter, data));
+                }
+            }
+
+            var problems = new List<string>();
+            var tensors = TensorsOf(model).Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
+            Throw(problems);
+            return tensors;
+        }
+        finally
+        {
+            foreach (var made in models)
+            {
+                made.Dispose();
+            }
+        }
+    }
+
+    private static IEnumerable<(string Name, Parameter? Parameter, Tensor Data)> TensorsOf(Module model)
+    {
+        foreach (var (name, parameter) in model.NamedParameters())
+        {
+            parameter.Name = name;
+            yield return (name, parameter, parameter.Data);
+        }
+
+        foreach (var (name, buffer) in model.NamedBuffers())
+        {
+            yield return (name, null, buffer);
+        }
+    }
+
+    private static void Take(ReshardedTensor tensor, ReshardSource source, Tensor? saved, Tensor whole, List<string> problems, CancellationToken cancellationToken)
+    {
+        if (saved is null || saved.DType != source.DType || saved.Shape != source.Shape)
+        {
+            problems.Add(
+                $"rank {source.Rank} has {(saved is null ? "no" : $"{saved.DType.Name} {saved.Shape} as")} {Quoted.Name(tensor.Name)}, and its model {source.DType.Name} {source.Shape}");
+            return;
+        }
+
+        // Places count from the first element of what lies side by side.
+        using var copy = saved is { Device.IsHost: true, IsContiguous: true } ? null : saved.To(HostDevice.Shared);
+        foreach (var (share, sameAs) in source.Shares)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var from = share.InRank.On(copy ?? saved);
+            using var to = share.InWhole.On(whole);
+            if (sameAs is null)
+            {
+                to.CopyFrom(from);
+            }
+            else if (!HaveSameBytes(from, to))
+            {
+                problems.Add(tensor.Disagreement(sameAs.Value, source.Rank));
+                return;
+            }
+        }
+    }
+
+    private static bool HaveSameBytes(Tensor one, Tensor other)
+    {
+        const int atATime = 1 << 20;
+        using var first = one.IsContiguous ? null : one.To(HostDevice.Shared);
+        using var second = other.IsContiguous ? null : other.To(HostDevice.Shared);
+        for (long start = 0; start < one.ByteLength; start += atATime)
+        {
+            var length = (int)Math.Min(atATime, one.ByteLength - start);
+            if (!(first ?? one).GetReadOnlySpan<byte>(start, length).SequenceEqual((second ?? other).GetReadOnlySpan<byte>(start, length)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static Tensor Fill(ReshardedTensor tensor, Tensor whole, Device device)
+    {
+        var storage = Tensor.EmptyStrided(tensor.Data.DType, tensor.Data.Shape, tensor.Data.Strides, device);
+        try
+        {
+            if (tensor is { Split.IsKnown: true, Parameter: { } parameter })
+            {
+                using var weight = new Weight(tensor.Name, whole.On(whole.Device));
+                var before = parameter.Exchange(storage);
+                try
+                {
+                    parameter.Sharing!.Load(parameter, weight, ShardId.None);
+                }
+                finally
+                {
+                    _ = parameter.Exchange(before);
+                }
+            }
+            else
+            {
+                storage.CopyFrom(whole);
+            }
+
+            return storage;
+        }
+        catch
+        {
+            storage.Dispose();
+            throw;
+        }
+    }
+
+    private static void Give(Module model, List<(ReshardedTensor Tensor, Tensor Storage)> made)
+    {
+        var buffers = made.Where(entry => entry.Tensor.Parameter is null).ToDictionary<(ReshardedTensor Tensor, Tensor Storage), Tensor, Tensor>(
+            entry => entry.Tensor.Data, entry => entry.Storage, ReferenceEqualityComparer.Instance);
+        foreach (var (tensor, storage) in made)
+        {
+            tensor.Parameter?.SetData(storage);
+        }
+
+        foreach (var (_, module) in model.NamedModules().ToArray())
+        {
+            foreach (var name in module.Buffers.Keys.ToArray())
+            {
+                if (buffers.TryGetValue(module.Buffers[name], out var storage))
+                {
+                    module.ExchangeBuffer(name, storage).Dispose();
+                }
+            }
+        }
+    }
+
+    private static void Throw(List<string> problems)
+    {
+        if (problems.Count > 0)
+        {
+            throw new ModelMismatchException(null, [.. problems], "Load the state with as many ranks as have saved it, or the model from its checkpoint.");
+        }
+    }
+}
