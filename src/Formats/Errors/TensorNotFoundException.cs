@@ -38,7 +38,8 @@ public sealed class TensorNotFoundException : CheckpointException
     /// <summary>Up to three names that are there and differ least.</summary>
     public ImmutableArray<string> Nearest { get; }
 
-    private static ImmutableArray<string> FindNearest(string tensor, IEnumerable<string> names) =>
+    /// <summary>Up to three names that differ least from one that is not there.</summary>
+    internal static ImmutableArray<string> FindNearest(string tensor, IEnumerable<string> names) =>
         [.. names
             .Select(name => (Name: name, Distance: EditDistance(tensor, name)))
             .Where(candidate => candidate.Distance <= Math.Min(Math.Max(tensor.Length, candidate.Name.Length), LongestCompared) / 2)
