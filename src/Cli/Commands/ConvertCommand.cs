@@ -75,7 +75,7 @@ internal sealed partial class ConvertCommand : CommandBase
         {
             if (parsed.GetValue(_force))
             {
-                OutputFolder.ThrowIfOthersWouldGo(output);
+                await OutputFolder.ThrowIfOthersWouldGoAsync(output, cancellationToken).ConfigureAwait(false);
             }
             else
             {

@@ -12,20 +12,47 @@ internal static class OutputFolder
     /// must not take a home directory with it.
     /// </summary>
     /// <exception cref="UsageException">It does.</exception>
-    public static void ThrowIfOthersWouldGo(string path)
+    public static async Task ThrowIfOthersWouldGoAsync(string path, CancellationToken cancellationToken)
     {
         string[] entries = Directory.Exists(path) ? [.. Directory.EnumerateFileSystemEntries(path).Order(StringComparer.Ordinal)] : [];
-        if (Array.Find(entries, entry => Directory.Exists(entry) || !CheckpointConverter.MayReplace(Path.GetFileName(entry))) is { } other)
+        var parts = await PartsAsync(entries, cancellationToken).ConfigureAwait(false);
+        if (Array.Find(entries, entry => Directory.Exists(entry) || !(CheckpointConverter.MayReplace(Path.GetFileName(entry)) || parts.Contains(Path.GetFileName(entry)))) is { } other)
         {
             throw new UsageException(
                 $"{path}: --force replaces checkpoints only, and this folder also has {Quoted.Name(Path.GetFileName(other))}.");
         }
 
         // Configurations alone may be anybody's.
-        if (entries.Length > 0 && !Array.Exists(entries, entry => ShardNames.Includes(Path.GetFileName(entry))))
+        if (entries.Length > 0 && !Array.Exists(entries, entry => ShardNames.Includes(Path.GetFileName(entry)) || parts.Contains(Path.GetFileName(entry))))
         {
             throw new UsageException($"{path}: --force replaces checkpoints only, and this folder has no weights.");
         }
+    }
+
+    // The shares of ranks: what their manifests list, and without manifests what vLLM calls them.
+    private static async Task<HashSet<string>> PartsAsync(string[] entries, CancellationToken cancellationToken)
+    {
+        var parts = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var entry in entries)
+        {
+            if (ShardFilePattern.Default.IsPart(Path.GetFileName(entry)))
+            {
+                _ = parts.Add(Path.GetFileName(entry));
+            }
+            else if (RankManifest.IsFileName(Path.GetFileName(entry)))
+            {
+                try
+                {
+                    parts.UnionWith((await RankManifest.ReadAsync(entry, cancellationToken).ConfigureAwait(false)).Files.Select(file => file.Name));
+                }
+                catch (CheckpointException)
+                {
+                    // What it lists nobody knows, so that none of it may go.
+                }
+            }
+        }
+
+        return parts;
     }
 
     /// <summary>Refuses a folder that has something in it, and names the option that allows it, which the library does not know.</summary>

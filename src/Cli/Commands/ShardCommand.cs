@@ -69,7 +69,7 @@ internal sealed class ShardCommand : CommandBase
         var options = SaveOptions(parsed, path);
         if (options.Overwrite)
         {
-            OutputFolder.ThrowIfOthersWouldGo(output);
+            await OutputFolder.ThrowIfOthersWouldGoAsync(output, cancellationToken).ConfigureAwait(false);
         }
         else
         {

@@ -31,7 +31,7 @@ public static class CheckpointConverter
     /// Whether a file of this base name is one that a converted folder has: a shard, the index, or a file that is carried along.
     /// A folder with others in it is more than a checkpoint, and not to be replaced as one.
     /// </summary>
-    public static bool MayReplace(string name) => ShardNames.Includes(name) || CarriedFiles.Includes(name);
+    public static bool MayReplace(string name) => ShardNames.Includes(name) || CarriedFiles.Includes(name) || RankManifest.IsFileName(name);
 
     /// <summary>
     /// Converts a checkpoint. A folder gets an index where there are several shards of safetensors or PyTorch files, and the configuration,

@@ -123,6 +123,24 @@ public sealed class ShardFilePattern
             && (before.Length > 0 || !name.StartsWith('.'));
     }
 
+    /// <summary>Whether a base name is that of a part of any rank.</summary>
+    public bool IsPart(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        // The rank's number is where the pattern has it, from the first digit on that can be it.
+        for (var start = 0; start < name.Length; start++)
+        {
+            var digits = name.AsSpan(start);
+            var length = digits.IndexOfAnyExceptInRange('0', '9');
+            if (int.TryParse(length < 0 ? digits : digits[..length], NumberStyles.None, CultureInfo.InvariantCulture, out var rank) && Matches(name, rank))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>The text.</summary>
     public override string ToString() => Text;
 
