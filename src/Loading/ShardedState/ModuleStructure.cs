@@ -9,12 +9,12 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal sealed class ModuleStructure : IDisposable
 {
-    private readonly ImmutableArray<Held> _modules;
+    private readonly ImmutableArray<HeldModule> _modules;
 
-    private ModuleStructure(ImmutableArray<Held> modules) => _modules = modules;
+    private ModuleStructure(ImmutableArray<HeldModule> modules) => _modules = modules;
 
     /// <summary>Remembers a model.</summary>
-    public static ModuleStructure Of(Module model) => new([.. model.NamedModules().Select(entry => new Held(
+    public static ModuleStructure Of(Module model) => new([.. model.NamedModules().Select(entry => new HeldModule(
         entry.Module,
         entry.Module.QuantizeMethod,
         [.. entry.Module.Parameters.Select(parameter => new HeldParameter(
@@ -80,7 +80,7 @@ internal sealed class ModuleStructure : IDisposable
         }
     }
 
-    private sealed record Held(Module Module, IQuantizeMethod? Method, ImmutableArray<HeldParameter> Parameters, ImmutableArray<(string Name, Tensor Buffer, Tensor Kept)> Buffers);
+    private sealed record HeldModule(Module Module, IQuantizeMethod? Method, ImmutableArray<HeldParameter> Parameters, ImmutableArray<(string Name, Tensor Buffer, Tensor Kept)> Buffers);
 
     private sealed record HeldParameter(
         string Name, Parameter Parameter, Tensor Kept, Tensor Before, WeightLoader Loader, ImmutableArray<KeyValuePair<string, object?>> Attributes);
