@@ -65,15 +65,6 @@ public readonly record struct StridedView(
         return last;
     }
 
-    /// <summary>How many bytes storage has that begins with the first element and ends with the last one that strides reach.</summary>
-    /// <param name="dtype">The element type.</param>
-    /// <param name="shape">The dimensions, outermost first; rows of block types are whole blocks.</param>
-    /// <param name="strides">One stride a dimension, in elements; in blocks for block types.</param>
-    /// <exception cref="OverflowException">They are more than 64 bits count.</exception>
-    /// <exception cref="ArgumentException">Rows of F4 or F6 that lie apart do not begin and end on bytes.</exception>
-    public static long ExtentOf(DType dtype, Shape shape, ImmutableArray<long> strides) =>
-        TensorLayout.ExtentInBytes(new StridedView(null!, dtype, shape, strides, 0));
-
     /// <summary>Checks that an element's bytes are as many as the dtype has.</summary>
     /// <param name="element">The bytes of one element, or of the smallest group that fills whole bytes.</param>
     internal void CheckElement(ReadOnlySpan<byte> element)

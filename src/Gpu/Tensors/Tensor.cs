@@ -98,9 +98,18 @@ public sealed partial class Tensor : IDisposable
 
         TensorLayout.CheckRows(dtype, shape);
         TensorLayout.CheckStrides(shape, strides);
-        using var memory = (device ?? HostDevice.Shared).Allocate(StridedView.ExtentOf(dtype, shape, strides));
+        using var memory = (device ?? HostDevice.Shared).Allocate(ExtentOf(dtype, shape, strides));
         return new Tensor(memory, dtype, shape, strides);
     }
+
+    /// <summary>How many bytes storage has that begins with the first element and ends with the last one that strides reach.</summary>
+    /// <param name="dtype">The element type.</param>
+    /// <param name="shape">The dimensions, outermost first; rows of block types are whole blocks.</param>
+    /// <param name="strides">One stride a dimension, in elements; in blocks for block types.</param>
+    /// <exception cref="OverflowException">They are more than 64 bits count.</exception>
+    /// <exception cref="ArgumentException">Rows of F4 or F6 that lie apart do not begin and end on bytes.</exception>
+    public static long ExtentOf(DType dtype, Shape shape, ImmutableArray<long> strides) =>
+        TensorLayout.ExtentInBytes(new StridedView(null!, dtype, shape, strides, 0));
 
     /// <summary>Allocates a contiguous host tensor and copies values into it.</summary>
     /// <param name="dtype">The element type; its size is that of <typeparamref name="T"/>, or T is byte.</param>

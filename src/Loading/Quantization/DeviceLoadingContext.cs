@@ -89,7 +89,7 @@ public sealed class DeviceLoadingContext : IDisposable
     // A copy with the same strides, in memory from the first element to the last.
     private static Tensor Copy(Tensor tensor, Func<long, DeviceMemory> allocate)
     {
-        using var memory = allocate(StridedView.ExtentOf(tensor.DType, tensor.Shape, tensor.Strides));
+        using var memory = allocate(Tensor.ExtentOf(tensor.DType, tensor.Shape, tensor.Strides));
         var copy = new Tensor(memory, tensor.DType, tensor.Shape, tensor.Strides);
         try
         {

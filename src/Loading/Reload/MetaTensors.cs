@@ -191,7 +191,7 @@ public static class MetaTensors
     /// <param name="shard">Which part of the parameter the weight is.</param>
     /// <exception cref="ArgumentException">The parameter has storage; or the two sides of a copy have other numbers of elements.</exception>
     /// <exception cref="ModelMismatchException">The loader refuses the weight.</exception>
-    public static LoadedElements GetNumelLoaded(WeightLoader loader, Parameter parameter, Weight weight, ShardId shard = default)
+    public static ElementsLoaded GetNumelLoaded(WeightLoader loader, Parameter parameter, Weight weight, ShardId shard = default)
     {
         ArgumentNullException.ThrowIfNull(loader);
         ArgumentNullException.ThrowIfNull(weight);
@@ -207,7 +207,7 @@ public static class MetaTensors
     /// <param name="load">The call; it runs on this thread, once.</param>
     /// <returns>The elements, and what the call returned; the default where it was left for values that are not there.</returns>
     /// <inheritdoc cref="GetNumelLoaded(WeightLoader, Parameter, Weight, ShardId)" path="/exception"/>
-    public static (LoadedElements Loaded, T? Result) GetNumelLoaded<T>(Parameter parameter, Func<Parameter, T> load)
+    public static (ElementsLoaded Loaded, T? Result) GetNumelLoaded<T>(Parameter parameter, Func<Parameter, T> load)
     {
         ArgumentNullException.ThrowIfNull(parameter);
         ArgumentNullException.ThrowIfNull(load);
@@ -220,12 +220,12 @@ public static class MetaTensors
         try
         {
             var result = load(parameter);
-            return (new LoadedElements(recorder.ElementCount, true), result);
+            return (new ElementsLoaded(recorder.ElementCount, true), result);
         }
         catch (ValuesRequiredException exception)
         {
             // As with a load that is recorded: what works on the parameter's own values, behind its copies, writes nothing new.
-            return (new LoadedElements(recorder.ElementCount, exception.Weight is null && recorder.ElementCount > 0), default);
+            return (new ElementsLoaded(recorder.ElementCount, exception.Weight is null && recorder.ElementCount > 0), default);
         }
     }
 

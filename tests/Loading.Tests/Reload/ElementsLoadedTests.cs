@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>How many elements a call of a weight loader would write.</summary>
 [Trait("Area", "Reload")]
-public sealed class LoadedElementsTests
+public sealed class ElementsLoadedTests
 {
     [Fact]
     public void A_loader_counts_what_it_copies_of_this_rank()
@@ -16,8 +16,8 @@ public sealed class LoadedElementsTests
         using var query = Meta(32, 16);
         using var key = Meta(16, 16);
         // Half of the four and of the two heads of 8 features.
-        Assert.Equal(new LoadedElements(2 * 8 * 16, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, query, new ShardId("q")));
-        Assert.Equal(new LoadedElements(8 * 16, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, key, new ShardId("v")));
+        Assert.Equal(new ElementsLoaded(2 * 8 * 16, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, query, new ShardId("q")));
+        Assert.Equal(new ElementsLoaded(8 * 16, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, key, new ShardId("v")));
         Assert.True(parameter.IsMeta);
     }
 
@@ -27,7 +27,7 @@ public sealed class LoadedElementsTests
         // 100 rows of 128: the second of two ranks has 36, and 28 that are 0.
         using var padded = new Parameter(DType.F32, new Shape(64, 4), WeightLoaders.PaddedVocabulary(100, new TensorParallel(2, 1)));
         using var rows = Meta(100, 4);
-        Assert.Equal(new LoadedElements(64 * 4, true), MetaTensors.GetNumelLoaded(padded.Loader, padded, rows));
+        Assert.Equal(new ElementsLoaded(64 * 4, true), MetaTensors.GetNumelLoaded(padded.Loader, padded, rows));
 
         using var beside = new Parameter(DType.F32, new Shape(3));
         using var parameter = new Parameter(DType.F32, new Shape(3));
@@ -51,7 +51,7 @@ public sealed class LoadedElementsTests
         using var parameter = new Parameter(DType.F32, new Shape(2, 8, 8), WeightLoaders.Experts(placement, layout, ParameterAxes.Weight));
         using var expert = Meta(8, 8);
         Assert.Equal(64, MetaTensors.GetNumelLoaded(parameter.Loader, parameter, expert, new ShardId("w2", 1)).Count);
-        Assert.Equal(new LoadedElements(0, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, expert, new ShardId("w2", 3)));
+        Assert.Equal(new ElementsLoaded(0, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, expert, new ShardId("w2", 3)));
         using var values = Tensor.FromValues<float>(DType.F32, new Shape(2), [1, 2]);
         using var place = Tensor.Empty(DType.F32, new Shape(2));
         var (loaded, _) = MetaTensors.GetNumelLoaded(parameter, _ =>
@@ -59,7 +59,7 @@ public sealed class LoadedElementsTests
             place.CopyFrom(values);
             return 0;
         });
-        Assert.Equal(new LoadedElements(0, true), loaded);
+        Assert.Equal(new ElementsLoaded(0, true), loaded);
     }
 
     [Fact]
@@ -72,7 +72,7 @@ public sealed class LoadedElementsTests
             target.Load(weight);
             return "taken";
         });
-        Assert.Equal((new LoadedElements(4, true), "taken"), (loaded, result));
+        Assert.Equal((new ElementsLoaded(4, true), "taken"), (loaded, result));
     }
 
     [Fact]
@@ -93,7 +93,7 @@ public sealed class LoadedElementsTests
     {
         using var parameter = new Parameter(DType.F32, new Shape(1));
         using var scalar = Meta();
-        Assert.Equal(new LoadedElements(1, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, scalar));
+        Assert.Equal(new ElementsLoaded(1, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, scalar));
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class LoadedElementsTests
     {
         using var parameter = new Parameter(DType.F32, new Shape(4), WeightLoaders.Composed(WeightLoaders.Default, tensor => tensor));
         using var weight = Meta(4);
-        Assert.Equal(new LoadedElements(4, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, weight));
+        Assert.Equal(new ElementsLoaded(4, true), MetaTensors.GetNumelLoaded(parameter.Loader, parameter, weight));
     }
 
     [Fact]
@@ -130,7 +130,7 @@ public sealed class LoadedElementsTests
             },
             parameter,
             weight);
-        Assert.Equal(new LoadedElements(1, false), loaded);
+        Assert.Equal(new ElementsLoaded(1, false), loaded);
         var (_, result) = MetaTensors.GetNumelLoaded(parameter, _ => weight.Materialize().Shape.ToString());
         Assert.Null(result);
     }

@@ -6,4 +6,4 @@ namespace IlgpuLoader.Loading;
 /// Whether that is all it writes. It is not known of a loader that looks at values of the weight, which are not there: the count is what it wrote before, and it may write more. One that has
 /// written and then works on the parameter's own values writes nothing new.
 /// </param>
-public readonly record struct LoadedElements(long Count, bool IsCounted);
+public readonly record struct ElementsLoaded(long Count, bool IsCounted);
