@@ -5,10 +5,10 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>Waits until a folder has another checkpoint than the one that was loaded from it, and it is complete. Not safe for several threads.</summary>
 /// <param name="folder">The folder.</param>
-/// <param name="open">How a checkpoint there is opened.</param>
+/// <param name="model">How what is there is opened.</param>
 /// <param name="options">How it is watched.</param>
 /// <param name="time">What measures the waiting.</param>
-internal sealed class CheckpointWatcher(string folder, CheckpointOptions open, CheckpointWatchOptions options, TimeProvider time)
+internal sealed class CheckpointWatcher(string folder, HotModelOptions model, CheckpointWatchOptions options, TimeProvider time)
 {
     /// <summary>Gives what the folder has whenever that is another checkpoint, which has not changed for a while and is complete. Ends with the token only.</summary>
     /// <param name="loaded">What was loaded from it last, or tried; asked at each look. Null for nothing.</param>
@@ -47,10 +47,15 @@ internal sealed class CheckpointWatcher(string folder, CheckpointOptions open, C
             {
                 await CheckRanksAsync(cancellationToken).ConfigureAwait(false);
             }
+            else if (model.Sharded is { } sharded)
+            {
+                var state = await sharded.OpenAsync(folder, model.Rank, cancellationToken).ConfigureAwait(false);
+                await state.DisposeAsync().ConfigureAwait(false);
+            }
             else
             {
                 // Every file that an index lists is there, and every header is whole and fits its file.
-                var checkpoint = await Checkpoint.OpenAsync(folder, open, cancellationToken).ConfigureAwait(false);
+                var checkpoint = await Checkpoint.OpenAsync(folder, model.Open, cancellationToken).ConfigureAwait(false);
                 await checkpoint.DisposeAsync().ConfigureAwait(false);
             }
 

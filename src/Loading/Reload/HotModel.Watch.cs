@@ -45,7 +45,7 @@ public sealed partial class HotModel
         string folder, CheckpointWatchOptions options, ReloadOptions reload, CancellationToken given, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(given, cancellationToken, _ended.Token);
-        var changes = new CheckpointWatcher(folder, _open, options, _time).ChangesAsync(() => _tried.GetValueOrDefault(FullPath(folder)), either.Token).GetAsyncEnumerator(either.Token);
+        var changes = new CheckpointWatcher(folder, _options, options, _time).ChangesAsync(() => _tried.GetValueOrDefault(FullPath(folder)), either.Token).GetAsyncEnumerator(either.Token);
         await using (changes.ConfigureAwait(false))
         {
             while (true)

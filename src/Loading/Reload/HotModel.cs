@@ -24,27 +24,40 @@ public sealed partial class HotModel : IAsyncDisposable
     public const long FirstVersion = 1;
 
     private readonly ReloadCall _reload;
+    private readonly ReloadStateCall _reloadState;
     private readonly ImmutableArray<IDisposable> _owned;
     private readonly FrozenDictionary<ModelLayer, HotLayer> _layers;
     private readonly ImmutableArray<HotLayer> _ordered;
     private readonly LayerGate _whole;
     private readonly TimeSpan _timeout;
     private readonly TimeProvider _time;
-    private readonly CheckpointOptions _open;
+    private readonly HotModelOptions _options;
     private readonly CancellationTokenSource _ended = new();
     private readonly SemaphoreSlim _one = new(1);
     private long _version = FirstVersion;
     private int _disposed;
 
+    /// <summary>Takes a loaded model over.</summary>
+    /// <param name="model">The model, loaded and processed; it is this one's from now on.</param>
+    /// <param name="reloader">Its reloader, attached (<see cref="ModelReloader.Attach"/>); it is this one's from now on.</param>
+    /// <param name="options">How readers are treated; null for the defaults.</param>
+    /// <exception cref="InvalidOperationException">The reloader is not attached.</exception>
+    public HotModel(Module model, ModelReloader reloader, HotModelOptions? options = null)
+        : this(LayersOf(model, reloader), reloader.ReloadAsync, reloader.ReloadAsync, [reloader, model], options)
+    {
+    }
+
     /// <summary>A model over any way to reload it.</summary>
     /// <param name="layers">The layers.</param>
-    /// <param name="reload">What replaces their weights, one call at a time.</param>
+    /// <param name="reload">What replaces their weights by a checkpoint's, one call at a time.</param>
+    /// <param name="reloadState">What replaces them by what a rank has saved.</param>
     /// <param name="owned">What is disposed with the model, in this order.</param>
     /// <param name="options">How readers are treated; null for the defaults.</param>
-    internal HotModel(IEnumerable<ModelLayer> layers, ReloadCall reload, IEnumerable<IDisposable> owned, HotModelOptions? options)
+    internal HotModel(IEnumerable<ModelLayer> layers, ReloadCall reload, ReloadStateCall reloadState, IEnumerable<IDisposable> owned, HotModelOptions? options)
     {
         options ??= HotModelOptions.Default;
-        (_reload, _owned, _timeout, _time, _open) = (reload, [.. owned], options.LeaseTimeout, options.TimeProvider, options.Open);
+        (_reload, _reloadState, _owned) = (reload, reloadState, [.. owned]);
+        (_timeout, _time, _options) = (options.LeaseTimeout, options.TimeProvider, options);
         _ordered = [.. layers.Select(layer => new HotLayer(layer, _time))];
         _layers = _ordered.ToFrozenDictionary(layer => layer.Layer);
         _whole = new LayerGate(_time);
@@ -53,6 +66,8 @@ public sealed partial class HotModel : IAsyncDisposable
     }
 
     internal delegate Task<ReloadReport> ReloadCall(Checkpoint checkpoint, ReloadOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken);
+
+    internal delegate Task<ReloadReport> ReloadStateCall(ShardedState state, ReloadOptions options, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken);
 
     /// <summary>The layers in the order of the model.</summary>
     public IReadOnlyList<ModelLayer> Layers { get; }
@@ -133,6 +148,13 @@ public sealed partial class HotModel : IAsyncDisposable
         {
             // Freed by the last reader.
         }
+    }
+
+    private static IReadOnlyList<ModelLayer> LayersOf(Module model, ModelReloader reloader)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(reloader);
+        return reloader.Layers;
     }
 
     private bool IsDisposed => Volatile.Read(ref _disposed) != 0;

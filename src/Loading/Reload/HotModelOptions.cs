@@ -34,6 +34,24 @@ public sealed record HotModelOptions
     /// <summary>How checkpoints are opened that are reloaded by their path, or watched. Default: the defaults.</summary>
     public CheckpointOptions Open { get; init; } = CheckpointOptions.Default;
 
+    /// <summary>
+    /// What opens the folders that are reloaded by their path, or watched, where they hold what each rank has saved (<see cref="ShardedStateLoader.SaveModelAsync"/>). Default: null; they hold
+    /// checkpoints.
+    /// </summary>
+    public ShardedStateLoader? Sharded { get; init; }
+
+    /// <summary>The model's rank, whose share is read with <see cref="Sharded"/>. Default: 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
+    public int Rank
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            field = value;
+        }
+    }
+
     /// <summary>What measures time. Default: the system's.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

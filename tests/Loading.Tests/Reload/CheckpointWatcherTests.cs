@@ -157,7 +157,7 @@ public sealed class CheckpointWatcherTests : IDisposable
     public async Task Cancelled_EndsTheWatching()
     {
         using var cancellation = new CancellationTokenSource();
-        await using var changes = new CheckpointWatcher(_folder, CheckpointOptions.Default, CheckpointWatchOptions.Default, _time)
+        await using var changes = new CheckpointWatcher(_folder, HotModelOptions.Default, CheckpointWatchOptions.Default, _time)
             .ChangesAsync(() => null, cancellation.Token).GetAsyncEnumerator(cancellation.Token);
         var next = changes.MoveNextAsync().AsTask();
         await _time.WaitForTimersAsync();
@@ -237,7 +237,7 @@ public sealed class CheckpointWatcherTests : IDisposable
     private WatchOfTest Watch(CheckpointWatchOptions? options = null)
     {
         options = (options ?? CheckpointWatchOptions.Default) with { Warnings = new WarningLog(_log) };
-        return new WatchOfTest(new CheckpointWatcher(_folder, CheckpointOptions.Default, options, _time), CheckpointFingerprint.Of(_folder), _time);
+        return new WatchOfTest(new CheckpointWatcher(_folder, HotModelOptions.Default, options, _time), CheckpointFingerprint.Of(_folder), _time);
     }
 
     /// <summary>Looks at the folder when the test says so.</summary>

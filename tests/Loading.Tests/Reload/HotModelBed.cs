@@ -25,7 +25,7 @@ internal sealed class HotModelBed : IAsyncDisposable
             Layer(Head, [Head]),
         ];
         _owned = new Owned(this);
-        Model = new HotModel(Layers, ReloadAsync, [_owned], new HotModelOptions { LeaseTimeout = Timeout, TimeProvider = Time });
+        Model = new HotModel(Layers, ReloadAsync, (_, _, _, _, _) => throw new InvalidOperationException("Nothing was saved."), [_owned], new HotModelOptions { LeaseTimeout = Timeout, TimeProvider = Time });
     }
 
     public ManualTime Time { get; } = new();

@@ -46,7 +46,7 @@ public sealed class HotModelTests : IAsyncDisposable
     public async Task Lease_TensorsOfTheModelItself_AreFoundByTheEmptyNameAndNothingElseIs()
     {
         using var tensor = Gpu.Tensor.FromValues<byte>(DType.U8, new Shape(1), [1]);
-        await using var model = new HotModel([new ModelLayer("", [""], [KeyValuePair.Create("weight", tensor)])], (_, _, _, _) => throw new InvalidOperationException(), [], null);
+        await using var model = new HotModel([new ModelLayer("", [""], [KeyValuePair.Create("weight", tensor)])], (_, _, _, _) => throw new InvalidOperationException(), (_, _, _, _, _) => throw new InvalidOperationException(), [], null);
         using var lease = await model.LeaseAsync("");
         using var byTensor = await model.LeaseAsync("weight");
 
