@@ -81,7 +81,7 @@ internal sealed class SynthCommand : CommandBase
         var options = Options(parsed);
         if (parsed.GetValue(_force))
         {
-            OutputFolder.ThrowIfOthersWouldGo(output);
+            await OutputFolder.ThrowIfOthersWouldGoAsync(output, cancellationToken).ConfigureAwait(false);
         }
         else
         {
