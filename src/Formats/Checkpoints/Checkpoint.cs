@@ -344,7 +344,7 @@ public sealed partial class Checkpoint : IAsyncDisposable
                         path,
                         $"it is in {Quoted.Name(byName[tensor.Name].File.Name)} and in {Quoted.Name(file.File.Name)}, "
                         + (Directory.Exists(path) && RankFiles.AreIn(path)
-                            ? "and the folder holds the shares of several ranks; load it with 'load --sharded --rank R' (ShardedStateLoader), or open one of the files."
+                            ? "and the folder holds the shares of several ranks; load it with 'load --sharded --rank R', or name one of the files."
                             : "and there is no index that says which counts; remove one of the files, or open the one you mean."),
                         tensor: tensor.Name);
                 }

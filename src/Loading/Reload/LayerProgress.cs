@@ -17,10 +17,10 @@ internal sealed class LayerProgress(IProgress<LoadProgress>? progress, long tota
         var (bytes, pieces) = (_bytes, _pieces);
         _bytes += layerBytes;
         _pieces += layerPieces;
-        return progress is null ? null : new Layer(progress, bytes, totalBytes, pieces, totalPieces);
+        return progress is null ? null : new OfLayer(progress, bytes, totalBytes, pieces, totalPieces);
     }
 
-    private sealed class Layer(IProgress<LoadProgress> progress, long bytes, long totalBytes, int pieces, int totalPieces) : IProgress<LoadProgress>
+    private sealed class OfLayer(IProgress<LoadProgress> progress, long bytes, long totalBytes, int pieces, int totalPieces) : IProgress<LoadProgress>
     {
         public void Report(LoadProgress value) => progress.Report(new LoadProgress(bytes + value.BytesRead, totalBytes, pieces + value.TensorsLoaded, totalPieces));
     }

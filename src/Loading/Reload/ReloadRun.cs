@@ -6,7 +6,7 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>One reload: has weights loaded into tensors beside the live ones, processes them and copies them into the live ones. Not safe for several threads.</summary>
-internal sealed class ReloadRun : IDisposable
+internal sealed partial class ReloadRun : IDisposable
 {
     private const string Busy = "it was in use for too long";
 
@@ -91,119 +91,6 @@ internal sealed class ReloadRun : IDisposable
                 _bytesRead += statistics.BytesRead + plan.ValueBytes;
             }, cancellationToken).ConfigureAwait(false);
             plans[i] = null;
-        }
-    }
-
-    /// <summary>Takes weights from a sequence; a layer is loaded as soon as all of its elements are counted.</summary>
-    public async Task LoadAsync(IAsyncEnumerable<Weight> weights, CancellationToken cancellationToken)
-    {
-        var modules = _layers.SelectMany(layer => layer.Modules).ToList();
-        _loading.Enter(modules);
-        using var record = new ModuleRecord(_model, LoadOptions, null);
-        using var waiting = new WaitingWeights(_layers.Length);
-        var layerOf = new Dictionary<Parameter, int>(ReferenceEqualityComparer.Instance);
-        for (var i = 0; i < _layers.Length; i++)
-        {
-            foreach (var parameter in ParametersOf(i))
-            {
-                _ = layerOf.TryAdd(parameter, i);
-            }
-        }
-
-        await foreach (var weight in weights.WithCancellation(cancellationToken).ConfigureAwait(false))
-        {
-            using var held = WaitingWeights.Hold(weight);
-            foreach (var target in record.Route(weight))
-            {
-                if (!layerOf.TryGetValue(target.Parameter, out var layer))
-                {
-                    // Its layer was complete before, and has its live tensors again.
-                    _excess = _excess.Add(weight.Name);
-                    continue;
-                }
-
-                if (ModuleLoader.IsTaken(weight, target, record))
-                {
-                    waiting.Add(layer, held, target);
-                }
-
-                record.ThrowIfWrong();
-                var parameters = ParametersOf(layer).Select(parameter => record.ParameterAt(record.IndexOf(parameter)!.Value)).ToList();
-                if (parameters.TrueForAll(parameter => parameter.IsFilled))
-                {
-                    await LoadWaitingAsync(layer).ConfigureAwait(false);
-                }
-            }
-        }
-
-        for (var i = 0; i < _layers.Length; i++)
-        {
-            if (Array.Exists(_layers[i].Modules.ToArray(), _loading.IsLoading) && !NoteMissing(i, ParametersOf(i).Select(parameter => record.ParameterAt(record.IndexOf(parameter)!.Value))))
-            {
-                await LoadWaitingAsync(i).ConfigureAwait(false);
-            }
-        }
-
-        (_excess, Skipped) = (_excess.AddRange(record.Unexpected), record.Skipped);
-
-        async Task LoadWaitingAsync(int layer)
-        {
-            foreach (var parameter in ParametersOf(layer))
-            {
-                _ = layerOf.Remove(parameter);
-            }
-
-            await LoadLayerAsync(layer, async () =>
-            {
-                await FillAsync(layer, waiting.Of(layer), record, cancellationToken).ConfigureAwait(false);
-                waiting.Free(layer);
-            }, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Loads the tensors that a rank has saved as they are in memory, layer by layer.</summary>
-    public async Task LoadAsync(ShardedState state, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
-    {
-        var stored = state.Tensors.ToLookup(tensor => LayerOf(tensor.Name));
-        _excess = [.. stored[-1].Select(tensor => tensor.Name)];
-        var total = new LayerProgress(
-            progress, state.Tensors.Where(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount)), state.Tensors.Count(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0));
-        for (var i = 0; i < _layers.Length; i++)
-        {
-            var layer = _layers[i];
-            if (Problem(layer.Layer, state) is var (outcome, reason))
-            {
-                _outcomes[i] = (outcome, reason);
-                continue;
-            }
-
-            long bytes = stored[i].Where(tensor => tensor.IsStored).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount));
-            var options = new ShardedStateLoadOptions { Load = _options.Load with { Device = layer.Device }, Verify = verify };
-            try
-            {
-                using var tensors = await state
-                    .LoadTensorsAsync([.. layer.Layer.Tensors.Keys], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
-                _bytesRead += bytes;
-                await TakeAsync(i, ProcessedLayer.Of(layer, tensors), cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException && _outcomes[i].Outcome == LayerOutcome.NotReached)
-            {
-                _outcomes[i] = (LayerOutcome.Failed, exception.Message);
-                throw;
-            }
-        }
-
-        int LayerOf(string name)
-        {
-            for (var i = 0; i < _layers.Length; i++)
-            {
-                if (_layers[i].Layer.Tensors.ContainsKey(name))
-                {
-                    return i;
-                }
-            }
-
-            return -1;
         }
     }
 
@@ -303,27 +190,6 @@ internal sealed class ReloadRun : IDisposable
         return true;
     }
 
-    private async Task FillAsync(int layer, IReadOnlyList<(Weight Weight, WeightTarget Target)> weights, ModuleRecord record, CancellationToken cancellationToken)
-    {
-        ImmutableArray<(string Name, Parameter Parameter)> parameters = [.. ParametersOf(layer).Select(parameter => (parameter.Name, parameter))];
-        PlannedParameter[] filled = [.. parameters.Select(entry => record.ParameterAt(record.IndexOf(entry.Parameter)!.Value))];
-        using var storage = new ParameterStorage(parameters, _layers[layer].Device, i => filled[i].HasStorage, cancellationToken);
-        for (var i = 0; i < filled.Length; i++)
-        {
-            if (filled[i] is { HasStorage: true, IsWritten: false })
-            {
-                storage.Clear(i);
-            }
-        }
-
-        foreach (var (weight, target) in weights)
-        {
-            await ModuleLoader.RunAsync(weight, target, storage, LoadOptions.Load, cancellationToken).ConfigureAwait(false);
-        }
-
-        storage.Give(i => filled[i].HasStorage);
-    }
-
     private async Task LoadLayerAsync(int index, Func<Task> fill, CancellationToken cancellationToken)
     {
         var layer = _layers[index];
@@ -389,27 +255,6 @@ internal sealed class ReloadRun : IDisposable
                 processed.Dispose();
             }
         }
-    }
-
-    private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state)
-    {
-        const int Shown = 3;
-        string[] missing = [.. layer.Tensors.Keys.Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
-        if (missing.Length > 0)
-        {
-            return (LayerOutcome.Incomplete, $"the state has no {string.Join(", ", missing.Take(Shown))}{(missing.Length > Shown ? $" and {missing.Length - Shown} more" : "")}");
-        }
-
-        foreach (var (name, live) in layer.Tensors)
-        {
-            var saved = state.Find(name)!;
-            if (saved.DType != live.DType || saved.Shape != live.Shape)
-            {
-                return (LayerOutcome.Failed, $"{Quoted.Name(name)} is {live.DType.Name} {live.Shape} in the live layer and {saved.DType.Name} {saved.Shape} in the state");
-            }
-        }
-
-        return null;
     }
 
     private async Task WriteAsync(int index, ProcessedLayer processed, CancellationToken cancellationToken)
