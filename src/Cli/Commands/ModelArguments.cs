@@ -55,10 +55,20 @@ internal sealed class ModelArguments
     public ModelArguments(string worldSize, bool asksLauncher, bool isAlways = false)
     {
         (_asksLauncher, _isAlways) = (asksLauncher, isAlways);
+        if (isAlways)
+        {
+            _implementation.Description = "Which layout the model gets: native for the architecture's own, generic for the checkpoint's tensors as they are, auto for native where there is one.";
+            _weights.Description = "Where the weights are if not at PATH; PATH then has the configuration.";
+            _strict.Description = "End with 5 where a parameter is not filled or a tensor goes nowhere (the default).";
+            _tolerant.Description = "Only warn where a parameter is not filled (it is 0 then) or a tensor goes nowhere.";
+        }
+
         _worldSize = new Option<int?>("--tp") { Description = worldSize, HelpName = "N" };
         _rank = new Option<int?>("--rank")
         {
-            Description = "The tensor-parallel rank, from 0; with --tp. " + (asksLauncher ? "Where it is left out, what torchrun, SLURM, Open MPI or Kubernetes say." : "By default 0."),
+            Description = isAlways
+                ? "The tensor-parallel rank alone, from 0; with --tp. By default all of them."
+                : "The tensor-parallel rank, from 0; with --tp. " + (asksLauncher ? "Where it is left out, what torchrun, SLURM, Open MPI or Kubernetes say." : "By default 0."),
             HelpName = "R",
         };
         _implementation.AcceptOnlyFromAmong([.. Enum.GetNames<ModelImplementation>().Select(name => name.ToLowerInvariant())]);

@@ -7,7 +7,7 @@ internal static class GoldenCases
     private const string OnHost = "--device host --lanes 1 --memory 1MiB";
 
     private static readonly string[] Names =
-        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "synth", "devices", "completions"];
+        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "shard", "synth", "devices", "completions"];
 
     /// <summary>All cases, in no order that matters.</summary>
     public static IReadOnlyList<GoldenCase> All { get; } =
@@ -251,6 +251,18 @@ internal static class GoldenCases
 
     private static IEnumerable<GoldenCase> OfOthers() =>
     [
+        new(
+            "shard/ranks",
+            $"shard {{samples}}/tiny-llama {{tmp}}/ranks --tp 2 --max-size 100KB {OnHost}",
+            "ls {tmp}/ranks",
+            $"load {{tmp}}/ranks --sharded --rank 1 {OnHost}",
+            $"load {{tmp}}/ranks --sharded --rank 1 --model {OnHost} --json",
+            $"load {{tmp}}/ranks --sharded --rank 2 {OnHost}",
+            $"load {{tmp}}/ranks --sharded --rank 0 --tp 4 {OnHost}",
+            $"load {{tmp}}/ranks --sharded --rank 0 --tp 4 --model --reshard {OnHost}",
+            "verify {tmp}/ranks",
+            "inspect {tmp}/ranks"),
+        new("shard/one-rank", $"shard {{samples}}/tiny-llama {{tmp}}/ranks --tp 2 --rank 1 {OnHost}", $"shard {{samples}}/tiny-llama {{tmp}}/ranks --tp 2 --rank 0 {OnHost}"),
         new(
             "synth/llama",
             "synth llama {tmp}/a --layers 1 --hidden 16 --heads 2 --kv-heads 1 --vocab 32 --shards 2",

@@ -46,8 +46,8 @@ internal static class Scrubbing
 
         // How long it took and what it took.
         new(@"(?<=^  (load|again \d+) +[\d. ]*)(?<v>\d)", "#"),
-        new(@"(opened in |, |^)(?<v>\d+\.\d+) s($|, )", "{seconds}"),
-        new(@", (?<v>\d+\.\d\d) GB/s (read|written)", "{rate}"),
+        new(@"(opened in |loaded in |saved in |written in |read in |, |^)(?<v>\d+\.\d+) s($|, )", "{seconds}"),
+        new(@", (?<v>\d+\.\d\d) GB/s( read| written|, opened)", "{rate}"),
         new(@"peak memory (?<v>[\d.]+ [KMG]iB)$", "{peak}"),
         new("\"[a-zA-Z]*[sS]econds\":(?<v>[\\d.E+-]+)", "{seconds}"),
         new("\"[a-zA-Z]*[gG]igabytesPerSecond\":(?<v>[\\d.E+-]+)", "{rate}"),
