@@ -170,6 +170,15 @@ internal sealed class ModuleRecord : IDisposable
         }
     }
 
+    /// <summary>Throws what was found wrong, and scales and zero points that no parameter takes, whose weights mean something else without them.</summary>
+    /// <exception cref="ModelMismatchException">A weight does not fit.</exception>
+    public void ThrowIfCompanionsAreLeft()
+    {
+        _problems.AddRange(_unexpected.Where(IsCompanion).Select(weight =>
+            $"tensor {Quoted.Name(weight.Name)} goes into no parameter, and without it the weight beside it means something else: is the model quantised, and does its configuration say how?"));
+        ThrowIfWrong();
+    }
+
     /// <summary>The full name of a parameter.</summary>
     public string NameOf(int parameter) => _parameters[parameter].Name;
 
@@ -177,9 +186,7 @@ internal sealed class ModuleRecord : IDisposable
     /// <exception cref="ModelMismatchException">The checkpoint and the model do not fit; the message names what does not.</exception>
     public void Check()
     {
-        _problems.AddRange(_unexpected.Where(IsCompanion).Select(weight =>
-            $"tensor {Quoted.Name(weight.Name)} goes into no parameter, and without it the weight beside it means something else: is the model quantised, and does its configuration say how?"));
-        ThrowIfWrong();
+        ThrowIfCompanionsAreLeft();
         List<string> gaps = [.. Parameters.Where(parameter => parameter.IsMissing).Select(Describe)];
         gaps.AddRange(_unexpected.Select(weight => $"tensor {Quoted.Name(weight.Name)} of shape {weight.Shape} goes into no parameter"));
         if (gaps.Count == 0)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -10,6 +11,9 @@ internal sealed class CapturedModel : IDisposable
 {
     private readonly List<(Module Module, CapturedLayer Captured)> _modules = [];
 
+    // Of buffers that have them before the first load: what models compute beside weights, which is little.
+    private readonly Dictionary<(Module Module, string Name), Tensor> _values = [];
+
     // The places of each parameter that has several; a copy of each module by itself would part them.
     private ImmutableArray<ImmutableArray<(Module Module, string Name)>> _shared = [];
 
@@ -19,6 +23,9 @@ internal sealed class CapturedModel : IDisposable
 
     /// <summary>The modules whose tensors are captured, in the model's order; those to be skipped (<see cref="MetaTensors.SkipModules"/>) are not among them.</summary>
     public IEnumerable<Module> Modules => _modules.Select(entry => entry.Module);
+
+    /// <summary>The modules that have one parameter together when weights are loaded, whatever processing makes of it.</summary>
+    public IEnumerable<IEnumerable<Module>> Shared => _shared.Select(places => places.Select(place => place.Module));
 
     /// <summary>Captures every module of a model.</summary>
     /// <param name="model">The model, on the meta device; stays the caller's.</param>
@@ -31,6 +38,10 @@ internal sealed class CapturedModel : IDisposable
             foreach (var module in modules)
             {
                 captured._modules.Add((module, MetaTensors.CaptureLayerToMeta(module)));
+                foreach (var (name, buffer) in module.Buffers.Where(entry => !MetaTensors.SkipTensors.Contains(entry.Key) && entry.Value.Device.Kind != DeviceKind.Meta))
+                {
+                    captured._values.Add((module, name), buffer.To(buffer.Device));
+                }
             }
 
             captured._shared =
@@ -49,6 +60,9 @@ internal sealed class CapturedModel : IDisposable
             throw;
         }
     }
+
+    /// <summary>The values that a buffer had before the first load; null where it had none. Stays this one's.</summary>
+    public Tensor? ValuesOf(Module module, string name) => _values.GetValueOrDefault((module, name));
 
     /// <summary>Makes the tensors that weights are loaded into, on the meta device; the modules keep those that they have.</summary>
     /// <returns>Tensors to exchange with the modules' own, which the caller disposes.</returns>
@@ -82,6 +96,11 @@ internal sealed class CapturedModel : IDisposable
         foreach (var (_, captured) in _modules)
         {
             captured.Dispose();
+        }
+
+        foreach (var values in _values.Values)
+        {
+            values.Dispose();
         }
     }
 

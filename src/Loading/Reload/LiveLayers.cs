@@ -8,15 +8,16 @@ internal static class LiveLayers
 {
     /// <summary>Finds the layers of a model.</summary>
     /// <param name="model">The model, with its storage.</param>
-    /// <param name="captured">Modules that weights are loaded into; they belong to a layer also where they have no tensors now.</param>
+    /// <param name="captured">What weights are loaded into; its modules belong to a layer also where they have no tensors now.</param>
     /// <exception cref="InvalidOperationException">A parameter that is needed has no storage, or the tensors of a layer are on several devices.</exception>
-    public static ImmutableArray<LiveLayer> Find(Module model, IEnumerable<Module> captured)
+    public static ImmutableArray<LiveLayer> Find(Module model, CapturedModel captured)
     {
         var modules = model.NamedModules().ToList();
         var groups = modules.GroupBy(entry => LayerOf(entry.Name), StringComparer.Ordinal).Select(group => group.ToList()).ToList();
-        var loads = captured.ToHashSet(ReferenceEqualityComparer.Instance);
+        var loads = captured.Modules.ToHashSet(ReferenceEqualityComparer.Instance);
+        var together = captured.Shared.SelectMany((modules, number) => modules.Select(module => (module, number))).ToLookup(entry => entry.module, entry => entry.number);
         var layers = ImmutableArray.CreateBuilder<LiveLayer>();
-        foreach (var joined in Join(groups))
+        foreach (var joined in Join(groups, together))
         {
             if (!joined.Exists(entry => HasTensors(entry.Module)) && !joined.Exists(entry => loads.Contains(entry.Module) && entry.Module.QuantizeMethod is not null))
             {
@@ -54,10 +55,11 @@ internal static class LiveLayers
 
     private static IEnumerable<Tensor> TensorsOf(Module module) => module.Parameters.Values.Select(parameter => parameter.Data).Concat(module.Buffers.Values);
 
-    // What shares storage, or a parameter, changes at the same time.
-    private static IEnumerable<List<(string Name, Module Module)>> Join(List<List<(string Name, Module Module)>> groups)
+    // What shares storage, or a parameter, changes at the same time; so does what is loaded as one parameter, of which processing has made several.
+    private static IEnumerable<List<(string Name, Module Module)>> Join(List<List<(string Name, Module Module)>> groups, ILookup<Module, int> together)
     {
         var first = new Dictionary<object, int>(ReferenceEqualityComparer.Instance);
+        var loaded = new Dictionary<int, int>();
         int[] leaders = [.. Enumerable.Range(0, groups.Count)];
         for (var i = 0; i < groups.Count; i++)
         {
@@ -67,14 +69,27 @@ internal static class LiveLayers
                 {
                     if (!first.TryAdd(shared, i))
                     {
-                        var (one, other) = (Leader(first[shared]), Leader(i));
-                        leaders[Math.Max(one, other)] = Math.Min(one, other);
+                        JoinTo(first[shared], i);
+                    }
+                }
+
+                foreach (var number in together[module])
+                {
+                    if (!loaded.TryAdd(number, i))
+                    {
+                        JoinTo(loaded[number], i);
                     }
                 }
             }
         }
 
         return groups.Select((group, i) => (group, Leader: Leader(i))).GroupBy(entry => entry.Leader).Select(joined => joined.SelectMany(entry => entry.group).ToList());
+
+        void JoinTo(int one, int other)
+        {
+            (one, other) = (Leader(one), Leader(other));
+            leaders[Math.Max(one, other)] = Math.Min(one, other);
+        }
 
         int Leader(int group)
         {
@@ -100,6 +115,8 @@ internal static class LiveLayers
                     throw new InvalidOperationException($"Parameter {Module.Join(name, own)} has no storage: a model is reloaded after its first load.");
                 }
 
+                // As a load sets it, of which this may be the first that is told of the model.
+                parameter.Name = parameter.Name.Length == 0 ? Module.Join(name, own) : parameter.Name;
                 Add(Module.Join(name, own), parameter.Data);
             }
 
@@ -117,6 +134,11 @@ internal static class LiveLayers
             if (tensor.Device.Kind == DeviceKind.Meta)
             {
                 return;
+            }
+
+            if (tensor.IsReadOnly)
+            {
+                throw new InvalidOperationException($"Tensor {name} can only be read, as a mapped file can: load the model into memory of its own.");
             }
 
             tensors.Add(KeyValuePair.Create(name, tensor));

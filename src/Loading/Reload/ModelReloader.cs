@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Replaces the weights of a live model without a restart: new weights go through the same loaders and quantisation methods, layer by layer, and are copied into the memory that the live tensors
-/// have, so that addresses never change. Beside the live model, one layer and staging are in memory at a time.
+/// have, so that addresses never change. Beside the live model, one layer and staging are in memory at a time: the layer as it is loaded and, where methods process it, what they make of it.
 /// </summary>
 /// <remarks>
 /// The order is: make the model on the meta device, <see cref="Capture"/>, load and process it (<see cref="ModuleLoader"/>, <see cref="WeightProcessing"/>), <see cref="Attach"/>, then reload as often
@@ -17,12 +17,14 @@ public sealed class ModelReloader : IDisposable
 {
     private readonly Module _model;
     private readonly DType _modelDType;
+    private readonly TensorParallel _parallel;
     private readonly CapturedModel _captured;
     private ImmutableArray<LiveLayer> _layers;
     private Device? _target;
     private int _isReloading;
 
-    private ModelReloader(Module model, DType modelDType, CapturedModel captured) => (_model, _modelDType, _captured) = (model, modelDType, captured);
+    private ModelReloader(Module model, DType modelDType, TensorParallel parallel, CapturedModel captured) =>
+        (_model, _modelDType, _parallel, _captured) = (model, modelDType, parallel, captured);
 
     /// <summary>The layers in the order of the model.</summary>
     /// <exception cref="InvalidOperationException"><see cref="Attach"/> was not called yet.</exception>
@@ -32,23 +34,33 @@ public sealed class ModelReloader : IDisposable
     /// <summary>Remembers how weights are loaded into a model: dtypes, shapes, strides, loaders and attributes of its tensors, without storage.</summary>
     /// <param name="model">The model, just made, whose parameters are on the meta device; stays the caller's.</param>
     /// <param name="modelDType">The dtype that it computes with.</param>
+    /// <param name="parallel">Which rank of how many it is, whose state is reloaded; null for one alone.</param>
+    /// <exception cref="ArgumentException">There is no such rank.</exception>
     /// <exception cref="InvalidOperationException">A parameter has storage already.</exception>
-    public static ModelReloader Capture(Module model, DType modelDType)
+    public static ModelReloader Capture(Module model, DType modelDType, TensorParallel? parallel = null)
     {
         ArgumentNullException.ThrowIfNull(model);
+        parallel ??= new TensorParallel(1, 0);
+        parallel.Validate(nameof(parallel));
         return model.NamedParameters().FirstOrDefault(entry => !entry.Parameter.IsMeta) is { Parameter: not null } loaded
             ? throw new InvalidOperationException($"Parameter {loaded.Name} has storage already: a model is captured before its first load, since processing it may make others of its parameters.")
-            : new ModelReloader(model, modelDType, CapturedModel.Of(model));
+            : new ModelReloader(model, modelDType, parallel, CapturedModel.Of(model));
     }
 
     /// <summary>Finds the live tensors after the first load and its processing. They are written in place from now on, and must not be replaced.</summary>
     /// <param name="target">The device that quantisation methods work on; null for that of each layer's tensors.</param>
     /// <returns>The layers in the order of the model.</returns>
-    /// <exception cref="InvalidOperationException">A parameter that is needed has no storage, or the tensors of a layer are on several devices.</exception>
+    /// <exception cref="InvalidOperationException">A parameter that is needed has no storage or can only be read, the tensors of a layer are on several devices, or this was called before.</exception>
     public IReadOnlyList<ModelLayer> Attach(Device? target = null)
     {
+        if (!_layers.IsDefault)
+        {
+            // Others may know the layers, and a reload may have other tensors in the modules now.
+            throw new InvalidOperationException("The live tensors are known already: they keep their memory as long as the model lives.");
+        }
+
+        _layers = LiveLayers.Find(_model, _captured);
         _target = target;
-        _layers = LiveLayers.Find(_model, _captured.Modules);
         return Layers;
     }
 
@@ -74,7 +86,8 @@ public sealed class ModelReloader : IDisposable
 
     /// <summary>
     /// Takes weights from a sequence, as the iterators give them. A layer is loaded when its elements are counted; until then its lazy weights wait unread, and others with their values, so that
-    /// memory is bounded where weights come layer by layer. A layer with optional parameters that nothing has filled waits for the end.
+    /// memory is bounded where weights come layer by layer. What may get more waits for the end: a layer with optional parameters that nothing has filled, with weights of several tensors or loaders that
+    /// look at values, and with floats of 8 bits or whole numbers that become another dtype, whose scales may come later.
     /// </summary>
     /// <param name="weights">The weights; each is disposed when its layer is loaded.</param>
     /// <param name="options">How; null for the defaults.</param>
@@ -88,7 +101,8 @@ public sealed class ModelReloader : IDisposable
     }
 
     /// <summary>
-    /// Loads what a rank has saved into the live model, layer by layer: tensors as they are in memory, without loaders and methods. The state is that of the model's own rank, saved by as many ranks.
+    /// Loads what a rank has saved into the live model, layer by layer: tensors as they are in memory, without loaders and methods. A state of another rank or number of ranks, of other quantisation methods, or
+    /// saved at another step (before or after processing) is refused before anything changes.
     /// </summary>
     /// <param name="state">The opened state, which stays open and the caller's.</param>
     /// <param name="options">How; null for the defaults. What changes names is not looked at.</param>
@@ -101,7 +115,7 @@ public sealed class ModelReloader : IDisposable
         ShardedState state, ReloadOptions? options = null, bool verify = true, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(state);
-        return RunAsync(options, run => run.LoadAsync(state, verify, progress, cancellationToken), cancellationToken);
+        return RunAsync(options, run => run.LoadAsync(state, _parallel, verify, progress, cancellationToken), cancellationToken);
     }
 
     /// <summary>Frees what was captured. The model and its tensors stay the caller's.</summary>
@@ -131,7 +145,7 @@ public sealed class ModelReloader : IDisposable
                 var report = run.Report();
                 throw new ReloadCanceledException($"The reload was cancelled; {Describe(report)}.", report, exception, cancellationToken);
             }
-            catch (Exception exception) when (exception is not ArgumentException || run.HasChanged)
+            catch (Exception exception) when (!ReloadRun.IsAboutOptions(exception))
             {
                 var report = run.Report();
                 throw new ReloadFailedException($"The reload failed: {exception.Message} {char.ToUpperInvariant(Describe(report)[0])}{Describe(report)[1..]}.", report, exception);

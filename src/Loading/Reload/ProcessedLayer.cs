@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 /// <summary>A layer's new tensors, loaded and processed, beside the live ones that they go into. Owns only what <see cref="BringToHost"/> makes.</summary>
 internal sealed class ProcessedLayer : IDisposable
 {
-    private readonly List<(Tensor Live, Tensor Fresh)> _pairs = [];
+    private readonly List<(string Name, Tensor Live, Tensor Fresh)> _pairs = [];
     private readonly List<Tensor> _owned = [];
 
     private ProcessedLayer()
@@ -29,23 +29,26 @@ internal sealed class ProcessedLayer : IDisposable
             }
         }
 
+        problem ??= SharedPlaces.Problem(processed._pairs);
         return processed;
     }
 
     /// <summary>Pairs tensors that were saved as they are in memory with the live ones.</summary>
     /// <param name="layer">The layer.</param>
     /// <param name="saved">The saved tensors by their full names.</param>
-    public static ProcessedLayer Of(LiveLayer layer, IReadOnlyDictionary<string, Tensor> saved)
+    /// <param name="problem">What does not fit, for a message; null where all does.</param>
+    public static ProcessedLayer Of(LiveLayer layer, IReadOnlyDictionary<string, Tensor> saved, out string? problem)
     {
         var processed = new ProcessedLayer();
         foreach (var (name, live) in layer.Layer.Tensors.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             if (!processed._pairs.Exists(pair => ReferenceEquals(pair.Live, live)))
             {
-                processed._pairs.Add((live, saved[name]));
+                processed._pairs.Add((name, live, saved[name]));
             }
         }
 
+        problem = SharedPlaces.Problem(processed._pairs);
         return processed;
     }
 
@@ -57,14 +60,14 @@ internal sealed class ProcessedLayer : IDisposable
         {
             var fresh = _pairs[i].Fresh;
             _owned.Add(fresh.Device.IsHost ? fresh.On(fresh.Device) : fresh.To(HostDevice.Shared));
-            _pairs[i] = (_pairs[i].Live, _owned[^1]);
+            _pairs[i] = (_pairs[i].Name, _pairs[i].Live, _owned[^1]);
         }
     }
 
     /// <summary>Copies the new tensors into the live ones.</summary>
     public void Write()
     {
-        foreach (var (live, fresh) in _pairs)
+        foreach (var (_, live, fresh) in _pairs)
         {
             live.CopyFrom(fresh);
         }
@@ -136,7 +139,7 @@ internal sealed class ProcessedLayer : IDisposable
         // What is registered at several places is written once.
         if (!ReferenceEquals(live.Memory, fresh.Memory) && !_pairs.Exists(pair => ReferenceEquals(pair.Live, live)))
         {
-            _pairs.Add((live, fresh));
+            _pairs.Add((name, live, fresh));
         }
 
         return null;

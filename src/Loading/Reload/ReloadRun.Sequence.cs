@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
@@ -13,6 +14,8 @@ internal sealed partial class ReloadRun
         using var record = new ModuleRecord(_model, LoadOptions, null);
         using var waiting = new WaitingWeights(_layers.Length);
         var layerOf = new Dictionary<Parameter, int>(ReferenceEqualityComparer.Instance);
+        // Layers with numbers that mean something else with what may come beside them.
+        var raw = new HashSet<int>();
         for (var i = 0; i < _layers.Length; i++)
         {
             foreach (var parameter in ParametersOf(i))
@@ -21,41 +24,52 @@ internal sealed partial class ReloadRun
             }
         }
 
-        await foreach (var weight in weights.WithCancellation(cancellationToken).ConfigureAwait(false))
+        try
         {
-            using var held = WaitingWeights.Hold(weight);
-            foreach (var target in record.Route(weight))
+            await foreach (var weight in weights.WithCancellation(cancellationToken).ConfigureAwait(false))
             {
-                if (!layerOf.TryGetValue(target.Parameter, out var layer))
+                using var held = WaitingWeights.Hold(weight);
+                foreach (var target in record.Route(weight))
                 {
-                    // Its layer was complete before, and has its live tensors again.
-                    _excess = _excess.Add(weight.Name);
-                    continue;
-                }
+                    if (!layerOf.TryGetValue(target.Parameter, out var layer))
+                    {
+                        // Its layer was complete before, and has its live tensors again.
+                        _excess = _excess.Add(weight.Name);
+                        continue;
+                    }
 
-                if (ModuleLoader.IsTaken(weight, target, record))
-                {
-                    waiting.Add(layer, held, target);
-                }
+                    if (ModuleLoader.IsTaken(weight, target, record))
+                    {
+                        waiting.Add(layer, held, target);
+                    }
 
-                record.ThrowIfWrong();
-                var parameters = ParametersOf(layer).Select(parameter => record.ParameterAt(record.IndexOf(parameter)!.Value)).ToList();
-                if (parameters.TrueForAll(parameter => parameter.IsFilled))
+                    record.ThrowIfWrong();
+                    if (weight.Components is not null || MayNeedScales(weight.DType, target.Parameter.DType))
+                    {
+                        _ = raw.Add(layer);
+                    }
+
+                    // What only a loader that sees the values knows to be filled may get more; it waits for the end.
+                    if (!raw.Contains(layer) && FilledBy(record, layer).All(parameter => parameter.IsWritten))
+                    {
+                        await LoadWaitingAsync(layer).ConfigureAwait(false);
+                    }
+                }
+            }
+
+            record.ThrowIfCompanionsAreLeft();
+            for (var i = 0; i < _layers.Length; i++)
+            {
+                if (_layers[i].Modules.Any(_loading.IsLoading) && !NoteMissing(i, FilledBy(record, i)))
                 {
-                    await LoadWaitingAsync(layer).ConfigureAwait(false);
+                    await LoadWaitingAsync(i).ConfigureAwait(false);
                 }
             }
         }
-
-        for (var i = 0; i < _layers.Length; i++)
+        finally
         {
-            if (Array.Exists(_layers[i].Modules.ToArray(), _loading.IsLoading) && !NoteMissing(i, ParametersOf(i).Select(parameter => record.ParameterAt(record.IndexOf(parameter)!.Value))))
-            {
-                await LoadWaitingAsync(i).ConfigureAwait(false);
-            }
+            (_excess, Skipped) = (_excess.AddRange(record.Unexpected), record.Skipped);
         }
-
-        (_excess, Skipped) = (_excess.AddRange(record.Unexpected), record.Skipped);
 
         async Task LoadWaitingAsync(int layer)
         {
@@ -71,6 +85,12 @@ internal sealed partial class ReloadRun
             }, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    private IEnumerable<PlannedParameter> FilledBy(ModuleRecord record, int layer) => ParametersOf(layer).Select(parameter => record.ParameterAt(record.IndexOf(parameter)!.Value));
+
+    // Floats of 8 bits and whole numbers are weights of their own, or what a scale belongs to. Blocks have theirs with them.
+    private static bool MayNeedScales(DType stored, DType target) =>
+        stored != target && !stored.IsBlock && stored is not (DType.F64 or DType.F32 or DType.F16 or DType.BF16);
 
     private async Task FillAsync(int layer, IReadOnlyList<(Weight Weight, WeightTarget Target)> weights, ModuleRecord record, CancellationToken cancellationToken)
     {

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Globalization;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
@@ -6,8 +8,11 @@ namespace IlgpuLoader.Loading;
 internal sealed partial class ReloadRun
 {
     /// <summary>Loads the tensors that a rank has saved as they are in memory, layer by layer.</summary>
-    public async Task LoadAsync(ShardedState state, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    /// <exception cref="InvalidCheckpointException">Another number of ranks has saved it.</exception>
+    /// <exception cref="ModelMismatchException">It is another rank's, or of other methods, or saved at another step.</exception>
+    public async Task LoadAsync(ShardedState state, TensorParallel parallel, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
+        ThrowIfOther(state, parallel);
         var stored = state.Tensors.ToLookup(tensor => LayerOf(tensor.Name));
         _excess = [.. stored[-1].Select(tensor => tensor.Name)];
         var total = new LayerProgress(
@@ -15,7 +20,7 @@ internal sealed partial class ReloadRun
         for (var i = 0; i < _layers.Length; i++)
         {
             var layer = _layers[i];
-            if (Problem(layer.Layer, state) is var (outcome, reason))
+            if (Problem(layer.Layer, state, _excess) is var (outcome, reason))
             {
                 _outcomes[i] = (outcome, reason);
                 continue;
@@ -28,7 +33,14 @@ internal sealed partial class ReloadRun
                 using var tensors = await state
                     .LoadTensorsAsync([.. layer.Layer.Tensors.Keys], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
                 _bytesRead += bytes;
-                await TakeAsync(i, ProcessedLayer.Of(layer, tensors), cancellationToken).ConfigureAwait(false);
+                var processed = ProcessedLayer.Of(layer, tensors, out var problem);
+                if (problem is not null)
+                {
+                    _outcomes[i] = (LayerOutcome.Failed, problem);
+                    continue;
+                }
+
+                await TakeAsync(i, processed, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception exception) when (exception is not OperationCanceledException && _outcomes[i].Outcome == LayerOutcome.NotReached)
             {
@@ -51,13 +63,59 @@ internal sealed partial class ReloadRun
         }
     }
 
-    private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state)
+    private void ThrowIfOther(ShardedState state, TensorParallel parallel)
+    {
+        if (state.WorldSize is { } world && world != parallel.WorldSize)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.WorldSizeMismatch,
+                state.Folder,
+                string.Create(CultureInfo.InvariantCulture, $"the state was saved by {world} ranks, and the live model is one of {parallel.WorldSize} (of {nameof(ModelReloader)}.{nameof(ModelReloader.Capture)})."));
+        }
+
+        var problems = new List<string>();
+        if (state.Rank != parallel.Rank)
+        {
+            problems.Add(string.Create(CultureInfo.InvariantCulture, $"the state is rank {state.Rank}'s, and the live model is rank {parallel.Rank}"));
+        }
+
+        var methods = ModelState.Of(_model).Methods;
+        if (state.Methods is { } saved)
+        {
+            problems.AddRange(
+                saved.Keys.Union(methods.Keys, StringComparer.Ordinal).Order(StringComparer.Ordinal)
+                    .Where(name => saved.GetValueOrDefault(name) != methods.GetValueOrDefault(name))
+                    .Select(name => $"module {Quoted.Name(name)} was saved with the quantisation method {Quoted.Name(saved.GetValueOrDefault(name) ?? "none")} and has {Quoted.Name(methods.GetValueOrDefault(name) ?? "none")}"));
+            if (state.ProcessedFor is null && methods.Count > 0)
+            {
+                problems.Add("the state was saved before quantisation methods had processed the weights, and the live model's are processed");
+            }
+        }
+
+        if (state.ProcessedFor is { } dtype && dtype != _modelDType)
+        {
+            problems.Add($"the state was processed for {dtype.Name}, and the live model computes with {_modelDType.Name}");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new ModelMismatchException(state.Folder, [.. problems], "Is this the state of the live model's own rank?");
+        }
+    }
+
+    private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state, ImmutableArray<string> unknown)
     {
         const int Shown = 3;
         string[] missing = [.. layer.Tensors.Keys.Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
         if (missing.Length > 0)
         {
             return (LayerOutcome.Incomplete, $"the state has no {string.Join(", ", missing.Take(Shown))}{(missing.Length > Shown ? $" and {missing.Length - Shown} more" : "")}");
+        }
+
+        // What the live layer has not would change what its other tensors mean, such as a scale.
+        if (unknown.FirstOrDefault(name => layer.Modules.Any(module => name.LastIndexOf('.') is var dot && (dot < 0 ? "" : name[..dot]) == module)) is { } beside)
+        {
+            return (LayerOutcome.Failed, $"the state has {Quoted.Name(beside)}, which the live layer has not");
         }
 
         foreach (var (name, live) in layer.Tensors)

@@ -13,6 +13,7 @@ internal sealed partial class ReloadRun : IDisposable
     private readonly Module _model;
     private readonly DType _modelDType;
     private readonly ImmutableArray<LiveLayer> _layers;
+    private readonly CapturedModel _captured;
     private readonly LoadingTensors _loading;
     private readonly Device? _target;
     private readonly ReloadOptions _options;
@@ -31,14 +32,14 @@ internal sealed partial class ReloadRun : IDisposable
     /// <param name="options">What is wanted.</param>
     public ReloadRun(Module model, DType modelDType, ImmutableArray<LiveLayer> layers, CapturedModel captured, Device? target, ReloadOptions options)
     {
-        (_model, _modelDType, _layers, _target, _options) = (model, modelDType, layers, target, options);
+        (_model, _modelDType, _layers, _captured, _target, _options) = (model, modelDType, layers, captured, target, options);
         _outcomes = new (LayerOutcome, string?)[layers.Length];
         Array.Fill(_outcomes, (LayerOutcome.NotReached, "the reload ended before it"));
         _loading = captured.MakeLoading();
     }
 
-    /// <summary>Whether a layer has its new weights, or is torn.</summary>
-    public bool HasChanged => Array.Exists(_outcomes, outcome => outcome.Outcome is LayerOutcome.New or LayerOutcome.Torn);
+    /// <summary>Whether an exception says that an option is out of range, which is found out while plans are made.</summary>
+    public static bool IsAboutOptions(Exception exception) => exception is ArgumentException { ParamName: nameof(ReloadOptions.Load) or "options" };
 
     private Device Device => _layers.Select(layer => layer.Device).FirstOrDefault(device => !device.IsHost) ?? _layers.Select(layer => layer.Device).FirstOrDefault() ?? HostDevice.Shared;
 
@@ -198,8 +199,9 @@ internal sealed partial class ReloadRun : IDisposable
         try
         {
             await fill().ConfigureAwait(false);
-            CopyBuffers(layer);
+            using var buffers = LoadingBuffers.Begin(layer, _loading, _captured);
             WeightProcessing.Run(layer.Modules, _modelDType, _target ?? layer.Device, cancellationToken);
+            buffers.TakeOutUnchanged();
             whole = true;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
@@ -293,28 +295,5 @@ internal sealed partial class ReloadRun : IDisposable
 
         _outcomes[index] = (LayerOutcome.New, null);
         _options.Gate?.EndCopy(_layers[index].Layer);
-    }
-
-    // Methods may use what a module has beside its weights, and change it.
-    private void CopyBuffers(LiveLayer layer)
-    {
-        foreach (var module in layer.Modules)
-        {
-            if (_loading.LoadingOf(module) is not { } loading)
-            {
-                continue;
-            }
-
-            var live = _loading.LiveOf(module);
-            foreach (var (name, buffer) in loading.Buffers.Where(entry => !MetaTensors.SkipTensors.Contains(entry.Key)).ToList())
-            {
-                if (live.Buffers.TryGetValue(name, out var values) && values.Device.Kind != DeviceKind.Meta && values.DType == buffer.DType && values.Shape == buffer.Shape)
-                {
-                    loading.Buffers[name] = MetaTensors.Materialize(buffer, values.Device);
-                    buffer.Dispose();
-                    loading.Buffers[name].CopyFrom(values);
-                }
-            }
-        }
     }
 }

@@ -70,6 +70,9 @@ public sealed class LateDevice : Device
     /// <summary>The largest number of bytes that were allocated at a time.</summary>
     public long PeakBytes => Interlocked.Read(ref _peakBytes);
 
+    /// <summary>Begins the largest number of bytes anew, with those that are allocated now.</summary>
+    public void ForgetPeak() => Interlocked.Exchange(ref _peakBytes, LiveBytes);
+
     /// <summary>The largest number of bytes that pools of slots had at a time.</summary>
     public long PeakStagingBytes => Interlocked.Read(ref _peakStaging);
 
