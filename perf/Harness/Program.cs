@@ -14,6 +14,12 @@ if (args is [LoadChild.Argument, .. var load])
     return 0;
 }
 
+if (args is [ReloadChild.Argument, var reloaded])
+{
+    await ReloadChild.RunAsync(reloaded);
+    return 0;
+}
+
 var scenarios = AllScenarios.List;
 var (line, error) = HarnessCommandLine.Parse(args, [.. scenarios.Select(scenario => scenario.Name)]);
 if (line is null)

@@ -19,6 +19,7 @@ public sealed class SmokeTests
     [InlineData("huge")]
     [InlineData("slices")]
     [InlineData("models")]
+    [InlineData("sharded")]
     [InlineData("capped")]
     [InlineData("verify")]
     public async Task Every_row_is_held_against_a_limit_or_a_budget_or_says_why_not(string scenario)

@@ -17,6 +17,7 @@ internal static class AllScenarios
         new HugeScenario(),
         new SliceScenario(),
         new ModelScenario(),
+        new ShardedScenario(),
         new CappedScenario(),
         new VerifyScenario(),
         new GpuScenario(),

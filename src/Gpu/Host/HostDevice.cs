@@ -97,6 +97,14 @@ public sealed class HostDevice : Device
     public long TrimKept() => _kept.MakeRoom(long.MaxValue);
 
     /// <summary>
+    /// Keeps so much freed memory more than <see cref="MaximumKeptBytes"/>, until what is returned is disposed: for work that takes memory of the same sizes again and again. Of several at once, each adds its own.
+    /// </summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <returns>What ends it, and frees what is beyond the limit then. Safe for any thread.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative.</exception>
+    public IDisposable KeepMeanwhile(long bytes) => new KeptMeanwhile(_kept, bytes);
+
+    /// <summary>
     /// Allocates host memory that copies to and from a device go through at full speed, beside other work: its pages are
     /// locked for the device's driver until it is freed. They are taken at once, and stay in memory. For a device that has
     /// no use for that (the host, see <see cref="Device.UsesPageLockedMemory"/>) it is ordinary memory.

@@ -27,6 +27,7 @@ internal sealed class KeptRegions
     private long _bytes;
     private long _presentBytes;
     private long _limit;
+    private long _lent;
     private long _nextAge;
 
     /// <summary>Gives the mappings back when nobody can ask for them any more: a device has no other end.</summary>
@@ -57,11 +58,25 @@ internal sealed class KeptRegions
             lock (_lock)
             {
                 Interlocked.Exchange(ref _limit, value);
-                RemoveBeyond(value, unfit);
+                RemoveBeyond(value + _lent, unfit);
             }
 
             Free(unfit);
         }
+    }
+
+    /// <summary>Keeps so much more than the limit for a while; a negative number ends it, and frees what is beyond.</summary>
+    /// <exception cref="Win32Exception">The operating system refused to take a mapping back.</exception>
+    public void Lend(long bytes)
+    {
+        var unfit = new List<NativePages.Region>();
+        lock (_lock)
+        {
+            _lent = checked(_lent + bytes);
+            RemoveBeyond(_limit + _lent, unfit);
+        }
+
+        Free(unfit);
     }
 
     /// <summary>The bytes that are kept.</summary>
@@ -124,9 +139,9 @@ internal sealed class KeptRegions
         var unfit = new List<NativePages.Region>();
         lock (_lock)
         {
-            if (region.Bytes <= _limit)
+            if (region.Bytes <= _limit + _lent)
             {
-                RemoveBeyond(_limit - region.Bytes, unfit);
+                RemoveBeyond(_limit + _lent - region.Bytes, unfit);
                 var kept = new Kept(region, _nextAge++);
                 _byAge.Add(kept);
                 _bySize.Add(kept);

@@ -133,6 +133,10 @@ public sealed class ModelReloader : IDisposable
 
         try
         {
+            // Layers are mostly alike: on the host the pages of one, and of its staging, are those of the next, which else takes them anew from the system. No more than a layer
+            // and its staging, which are there anyhow while a layer is loaded.
+            using var kept = _layers.Select(layer => layer.Device).OfType<HostDevice>().FirstOrDefault()
+                ?.KeepMeanwhile(checked(_layers.Max(layer => layer.Layer.ByteLength) + options.Load.StagingBytes));
             using var run = new ReloadRun(_model, _modelDType, _layers, _captured, _target, options);
             try
             {

@@ -47,6 +47,31 @@ public sealed class KeptMemoryTests
         Assert.Equal((8 * Mebibyte, 8 * Mebibyte, 0L), (device.KeptBytes, device.TrimKept(), device.KeptBytes));
     }
 
+    [LinuxFact]
+    public void What_is_kept_meanwhile_comes_on_top_and_is_freed_in_the_end()
+    {
+        var device = new HostDevice { MaximumKeptBytes = 2 * Mebibyte };
+        Assert.Throws<ArgumentOutOfRangeException>(() => device.KeepMeanwhile(-1));
+        var (first, second) = (device.KeepMeanwhile(4 * Mebibyte), device.KeepMeanwhile(3 * Mebibyte));
+        device.Allocate(9 * Mebibyte).Dispose();
+        Assert.Equal((2 * Mebibyte, 9 * Mebibyte), (device.MaximumKeptBytes, device.KeptBytes));
+        device.Allocate(10 * Mebibyte).Dispose();
+        Assert.Equal(0, device.KeptBytes);
+        device.Allocate(6 * Mebibyte).Dispose();
+        second.Dispose();
+        Assert.Equal(6 * Mebibyte, device.KeptBytes);
+        device.MaximumKeptBytes = Mebibyte;
+        Assert.Equal(0, device.KeptBytes);
+        device.Allocate(5 * Mebibyte).Dispose();
+        Assert.Equal(5 * Mebibyte, device.KeptBytes);
+        first.Dispose();
+        Assert.Equal(0, device.KeptBytes);
+        // Ended is ended.
+        first.Dispose();
+        device.Allocate(2 * Mebibyte).Dispose();
+        Assert.Equal(0, device.KeptBytes);
+    }
+
     [LinuxTheory]
     [InlineData(7 * Mebibyte, true)]
     [InlineData((7 * Mebibyte) - 1, false)]

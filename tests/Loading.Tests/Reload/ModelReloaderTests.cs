@@ -1,5 +1,6 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
@@ -42,6 +43,30 @@ public sealed class ModelReloaderTests
         }
 
         Assert.Equal(0, device.LiveAllocations);
+    }
+
+    [LinuxFact]
+    public async Task Reload_OnTheHost_KeepsThePagesOfALayerForTheNextAndNoneInTheEnd()
+    {
+        var device = new HostDevice();
+        await using var first = await RanksSample.SampleOf("LlamaForCausalLM", 1).OpenAsync();
+        using var live = await LiveSample.LoadAsync("LlamaForCausalLM", first, device);
+        await using var second = await RanksSample.SampleOf("LlamaForCausalLM", 2).OpenAsync();
+        var kept = new List<bool>();
+        var gate = new RecordingGate
+        {
+            BeforeClosing = _ =>
+            {
+                // Whatever is freed between two layers is kept for the next.
+                device.Allocate(1 << 20).Dispose();
+                kept.Add(device.KeptBytes > 0);
+                return Task.CompletedTask;
+            },
+        };
+        Assert.True((await live.Reloader.ReloadAsync(second, new ReloadOptions { Gate = gate })).IsWhole);
+        Assert.Equal(Enumerable.Repeat(true, live.Reloader.Layers.Count), kept);
+        Assert.Equal((0, 0), (device.KeptBytes, device.MaximumKeptBytes));
+        Assert.Equal(await live.ExpectedAsync(second), live.Read());
     }
 
     [Theory]
