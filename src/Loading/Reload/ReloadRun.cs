@@ -182,7 +182,7 @@ internal sealed class ReloadRun : IDisposable
             try
             {
                 using var tensors = await state
-                    .LoadTensorsAsync([.. layer.Layer.Tensors.Keys], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
+                    .LoadTensorsAsync([.. SavedNames(layer.Layer)], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
                 _bytesRead += bytes;
                 await TakeAsync(i, ProcessedLayer.Of(layer, tensors), cancellationToken).ConfigureAwait(false);
             }
@@ -391,18 +391,21 @@ internal sealed class ReloadRun : IDisposable
         }
     }
 
+    // Empty tensors are not saved.
+    private static IEnumerable<string> SavedNames(ModelLayer layer) => layer.Tensors.Where(entry => entry.Value.ElementCount > 0).Select(entry => entry.Key);
+
     private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state)
     {
         const int Shown = 3;
-        string[] missing = [.. layer.Tensors.Keys.Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
+        string[] missing = [.. SavedNames(layer).Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
         if (missing.Length > 0)
         {
             return (LayerOutcome.Incomplete, $"the state has no {string.Join(", ", missing.Take(Shown))}{(missing.Length > Shown ? $" and {missing.Length - Shown} more" : "")}");
         }
 
-        foreach (var (name, live) in layer.Tensors)
+        foreach (var name in SavedNames(layer))
         {
-            var saved = state.Find(name)!;
+            var (live, saved) = (layer.Tensors[name], state.Find(name)!);
             if (saved.DType != live.DType || saved.Shape != live.Shape)
             {
                 return (LayerOutcome.Failed, $"{Quoted.Name(name)} is {live.DType.Name} {live.Shape} in the live layer and {saved.DType.Name} {saved.Shape} in the state");

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Tests;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 
 namespace IlgpuLoader.Loading.Tests;
@@ -54,28 +55,35 @@ internal static class StateProgram
 
     private static async Task ReloadAsync(string target, int rank, KillingProgress progress)
     {
-        var model = VersionedState.Model();
-        var reloader = ModelReloader.Capture(model, DType.F32);
-        VersionedState.Fill(model, 1, rank);
-        reloader.Attach();
-        await using var hot = new HotModel(model, reloader, new HotModelOptions { Sharded = StateSample.Loader, Rank = rank });
+        HotModel? live = null;
+        while (live is null)
+        {
+            try
+            {
+                live = await VersionedState.LiveAsync(target, rank, HostDevice.Shared);
+            }
+            catch (Exception exception) when (IsOfAnExchange(exception))
+            {
+            }
+        }
+
+        await using var hot = live;
         while (true)
         {
             try
             {
                 var report = await hot.ReloadAsync(target, null, progress);
-                // What of nothing is saved nothing is expected.
                 if (!report.IsWhole)
                 {
                     throw new InvalidDataException(string.Join("; ", report.Layers.Select(layer => $"{layer.Layer.Name}: {layer.Outcome} {layer.Reason}")));
                 }
 
                 using var lease = await hot.LeaseModelAsync();
-                _ = VersionedState.VersionOf(hot.Layers.SelectMany(layer => layer.Tensors), rank);
+                _ = VersionedState.VersionOf(hot, rank);
             }
-            catch (Exception exception) when (exception is CheckpointException or IOException or ReloadFailedException { InnerException: CheckpointException or IOException })
+            catch (Exception exception) when (IsOfAnExchange(exception))
             {
-                // Another process has exchanged the folder between two of its files: each layer is of one version.
+                // Each layer is of one version all the same.
                 foreach (var layer in hot.Layers)
                 {
                     _ = VersionedState.VersionOf(layer.Tensors, rank);
@@ -83,6 +91,10 @@ internal static class StateProgram
             }
         }
     }
+
+    // Another process has put another state in the folder's place between two of its files.
+    private static bool IsOfAnExchange(Exception exception) =>
+        exception is CheckpointException or IOException or ReloadFailedException { InnerException: CheckpointException or IOException };
 
     // In the thread that reports: the next step is not taken.
     private sealed class KillingProgress(int moment) : IProgress<LoadProgress>

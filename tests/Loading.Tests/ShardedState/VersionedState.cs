@@ -45,6 +45,33 @@ internal static class VersionedState
         return model;
     }
 
+    /// <summary>A live model of a rank with what it has saved.</summary>
+    public static async Task<HotModel> LiveAsync(string target, int rank, Device device, HotModelOptions? options = null)
+    {
+        var model = Model();
+        var reloader = ModelReloader.Capture(model, DType.F32);
+        foreach (var (_, parameter) in model.NamedParameters())
+        {
+            parameter.SetData(Tensor.Empty(parameter.DType, parameter.Shape, device));
+        }
+
+        reloader.Attach();
+        var hot = new HotModel(model, reloader, (options ?? HotModelOptions.Default) with { Sharded = StateSample.Loader, Rank = rank });
+        try
+        {
+            Assert.True((await hot.ReloadAsync(target)).IsWhole);
+            return hot;
+        }
+        catch
+        {
+            await hot.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The version that all of a live model has.</summary>
+    public static int VersionOf(HotModel model, int rank) => VersionOf(model.Layers.SelectMany(layer => layer.Tensors), rank);
+
     /// <summary>Saves a rank of a version.</summary>
     public static async Task SaveAsync(string target, int version, int rank, string id, FileSystemCalls? calls = null)
     {
@@ -88,9 +115,9 @@ internal static class VersionedState
         int? version = null;
         foreach (var (name, tensor) in tensors.Where(entry => entry.Value.ElementCount > 0))
         {
-            var bytes = tensor.AsReadOnlySpan<byte>();
+            var bytes = tensor.Device is LateDevice ? LateDevice.Read(tensor) : StateSample.Bytes(tensor);
             version ??= bytes[0];
-            Assert.True(bytes.SequenceEqual(Content(name, version.Value, rank, bytes.Length)), $"{name} is not of version {version}");
+            Assert.True(bytes.AsSpan().SequenceEqual(Content(name, version.Value, rank, bytes.Length)), $"{name} is not of version {version}");
         }
 
         return version ?? throw new InvalidOperationException("There are only empty tensors.");
