@@ -6,7 +6,7 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>One reload: has weights loaded into tensors beside the live ones, processes them and copies them into the live ones. Not safe for several threads.</summary>
-internal sealed class ReloadRun : IDisposable
+internal sealed partial class ReloadRun : IDisposable
 {
     private const string Busy = "it was in use for too long";
 
@@ -158,52 +158,6 @@ internal sealed class ReloadRun : IDisposable
                 await FillAsync(layer, waiting.Of(layer), record, cancellationToken).ConfigureAwait(false);
                 waiting.Free(layer);
             }, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Loads the tensors that a rank has saved as they are in memory, layer by layer.</summary>
-    public async Task LoadAsync(ShardedState state, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
-    {
-        var stored = state.Tensors.ToLookup(tensor => LayerOf(tensor.Name));
-        _excess = [.. stored[-1].Select(tensor => tensor.Name)];
-        var total = new LayerProgress(
-            progress, state.Tensors.Where(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount)), state.Tensors.Count(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0));
-        for (var i = 0; i < _layers.Length; i++)
-        {
-            var layer = _layers[i];
-            if (Problem(layer.Layer, state) is var (outcome, reason))
-            {
-                _outcomes[i] = (outcome, reason);
-                continue;
-            }
-
-            long bytes = stored[i].Where(tensor => tensor.IsStored).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount));
-            var options = new ShardedStateLoadOptions { Load = _options.Load with { Device = layer.Device }, Verify = verify };
-            try
-            {
-                using var tensors = await state
-                    .LoadTensorsAsync([.. SavedNames(layer.Layer)], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
-                _bytesRead += bytes;
-                await TakeAsync(i, ProcessedLayer.Of(layer, tensors), cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (exception is not OperationCanceledException && _outcomes[i].Outcome == LayerOutcome.NotReached)
-            {
-                _outcomes[i] = (LayerOutcome.Failed, exception.Message);
-                throw;
-            }
-        }
-
-        int LayerOf(string name)
-        {
-            for (var i = 0; i < _layers.Length; i++)
-            {
-                if (_layers[i].Layer.Tensors.ContainsKey(name))
-                {
-                    return i;
-                }
-            }
-
-            return -1;
         }
     }
 
@@ -389,30 +343,6 @@ internal sealed class ReloadRun : IDisposable
                 processed.Dispose();
             }
         }
-    }
-
-    // Empty tensors are not saved.
-    private static IEnumerable<string> SavedNames(ModelLayer layer) => layer.Tensors.Where(entry => entry.Value.ElementCount > 0).Select(entry => entry.Key);
-
-    private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state)
-    {
-        const int Shown = 3;
-        string[] missing = [.. SavedNames(layer).Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
-        if (missing.Length > 0)
-        {
-            return (LayerOutcome.Incomplete, $"the state has no {string.Join(", ", missing.Take(Shown))}{(missing.Length > Shown ? $" and {missing.Length - Shown} more" : "")}");
-        }
-
-        foreach (var name in SavedNames(layer))
-        {
-            var (live, saved) = (layer.Tensors[name], state.Find(name)!);
-            if (saved.DType != live.DType || saved.Shape != live.Shape)
-            {
-                return (LayerOutcome.Failed, $"{Quoted.Name(name)} is {live.DType.Name} {live.Shape} in the live layer and {saved.DType.Name} {saved.Shape} in the state");
-            }
-        }
-
-        return null;
     }
 
     private async Task WriteAsync(int index, ProcessedLayer processed, CancellationToken cancellationToken)
