@@ -35,12 +35,12 @@ internal sealed class ProcessedLayer : IDisposable
 
     /// <summary>Pairs tensors that were saved as they are in memory with the live ones.</summary>
     /// <param name="layer">The layer.</param>
-    /// <param name="saved">The saved tensors by their full names.</param>
+    /// <param name="saved">The saved tensors by their full names; the empty ones of the layer are not among them.</param>
     /// <param name="problem">What does not fit, for a message; null where all does.</param>
     public static ProcessedLayer Of(LiveLayer layer, IReadOnlyDictionary<string, Tensor> saved, out string? problem)
     {
         var processed = new ProcessedLayer();
-        foreach (var (name, live) in layer.Layer.Tensors.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+        foreach (var (name, live) in layer.Layer.Tensors.Where(entry => saved.ContainsKey(entry.Key)).OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
             if (!processed._pairs.Exists(pair => ReferenceEquals(pair.Live, live)))
             {

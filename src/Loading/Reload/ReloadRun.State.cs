@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
 
@@ -13,10 +14,9 @@ internal sealed partial class ReloadRun
     public async Task LoadAsync(ShardedState state, TensorParallel parallel, bool verify, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         ThrowIfOther(state, parallel);
-        var stored = state.Tensors.ToLookup(tensor => LayerOf(tensor.Name));
-        _excess = [.. stored[-1].Select(tensor => tensor.Name)];
-        var total = new LayerProgress(
-            progress, state.Tensors.Where(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount)), state.Tensors.Count(tensor => tensor.IsStored && LayerOf(tensor.Name) >= 0));
+        var reads = _layers.Select(layer => ReadsOf(layer.Layer, state)).ToArray();
+        _excess = ExcessOf(state);
+        var total = new LayerProgress(progress, reads.Sum(read => read.Bytes), reads.Sum(read => read.Tensors));
         for (var i = 0; i < _layers.Length; i++)
         {
             var layer = _layers[i];
@@ -26,13 +26,12 @@ internal sealed partial class ReloadRun
                 continue;
             }
 
-            long bytes = stored[i].Where(tensor => tensor.IsStored).Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount));
             var options = new ShardedStateLoadOptions { Load = _options.Load with { Device = layer.Device }, Verify = verify };
             try
             {
                 using var tensors = await state
-                    .LoadTensorsAsync([.. layer.Layer.Tensors.Keys], options, total.Next(bytes, stored[i].Count(tensor => tensor.IsStored)), cancellationToken).ConfigureAwait(false);
-                _bytesRead += bytes;
+                    .LoadTensorsAsync([.. SavedNames(layer.Layer)], options, total.Next(reads[i].Bytes, reads[i].Tensors), cancellationToken).ConfigureAwait(false);
+                _bytesRead += reads[i].Bytes;
                 var processed = ProcessedLayer.Of(layer, tensors, out var problem);
                 if (problem is not null)
                 {
@@ -48,19 +47,34 @@ internal sealed partial class ReloadRun
                 throw;
             }
         }
+    }
 
-        int LayerOf(string name)
+    // Empty tensors are not saved.
+    private static IEnumerable<string> SavedNames(ModelLayer layer) => layer.Tensors.Where(entry => entry.Value.ElementCount > 0).Select(entry => entry.Key);
+
+    // What several names share is read once, under the name that the files have it under.
+    private static (long Bytes, int Tensors) ReadsOf(ModelLayer layer, ShardedState state)
+    {
+        ShardedTensor[] stored = [.. SavedNames(layer).Select(state.Find).OfType<ShardedTensor>().Select(tensor => state.Find(tensor.StoredIn)!).Distinct()];
+        return (stored.Sum(tensor => tensor.DType.ByteCount(tensor.Shape.ElementCount)), stored.Length);
+    }
+
+    // A module that is registered at several places has its tensors in its layer under one name, and in the state under all.
+    private ImmutableArray<string> ExcessOf(ShardedState state)
+    {
+        var names = new Dictionary<Tensor, string>(ReferenceEqualityComparer.Instance);
+        foreach (var (name, tensor) in _layers.SelectMany(layer => layer.Layer.Tensors))
         {
-            for (var i = 0; i < _layers.Length; i++)
-            {
-                if (_layers[i].Layer.Tensors.ContainsKey(name))
-                {
-                    return i;
-                }
-            }
-
-            return -1;
+            _ = names.TryAdd(tensor, name);
         }
+
+        var live = _model.NamedState().ToDictionary(entry => entry.Name, entry => entry.Tensor, StringComparer.Ordinal);
+        return [.. state.Tensors.Where(saved => !IsInLayer(saved.Name) && !IsFurtherName(saved)).Select(saved => saved.Name)];
+
+        bool IsInLayer(string name) => _layers.Any(layer => layer.Layer.Tensors.ContainsKey(name));
+
+        bool IsFurtherName(ShardedTensor saved) =>
+            live.TryGetValue(saved.Name, out var tensor) && names.TryGetValue(tensor, out var name) && state.Find(name)?.StoredIn == saved.StoredIn;
     }
 
     private void ThrowIfOther(ShardedState state, TensorParallel parallel)
@@ -106,7 +120,7 @@ internal sealed partial class ReloadRun
     private static (LayerOutcome Outcome, string Reason)? Problem(ModelLayer layer, ShardedState state, ImmutableArray<string> unknown)
     {
         const int Shown = 3;
-        string[] missing = [.. layer.Tensors.Keys.Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
+        string[] missing = [.. SavedNames(layer).Where(name => state.Find(name) is null).Order(StringComparer.Ordinal).Select(Quoted.Name)];
         if (missing.Length > 0)
         {
             return (LayerOutcome.Incomplete, $"the state has no {string.Join(", ", missing.Take(Shown))}{(missing.Length > Shown ? $" and {missing.Length - Shown} more" : "")}");
@@ -118,9 +132,9 @@ internal sealed partial class ReloadRun
             return (LayerOutcome.Failed, $"the state has {Quoted.Name(beside)}, which the live layer has not");
         }
 
-        foreach (var (name, live) in layer.Tensors)
+        foreach (var name in SavedNames(layer))
         {
-            var saved = state.Find(name)!;
+            var (live, saved) = (layer.Tensors[name], state.Find(name)!);
             if (saved.DType != live.DType || saved.Shape != live.Shape)
             {
                 return (LayerOutcome.Failed, $"{Quoted.Name(name)} is {live.DType.Name} {live.Shape} in the live layer and {saved.DType.Name} {saved.Shape} in the state");

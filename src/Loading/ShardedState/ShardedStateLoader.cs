@@ -65,7 +65,7 @@ public sealed class ShardedStateLoader
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= ShardedStateSaveOptions.Default;
         Check(options);
-        return SaveAsync(model, path, options, progress, cancellationToken);
+        return SaveAsync(model, path, options, FileSystemCalls.Native, progress, cancellationToken);
     }
 
     /// <summary>Opens the state of a rank: its headers and manifests, no tensor byte.</summary>
@@ -217,8 +217,9 @@ public sealed class ShardedStateLoader
         static string Ranks(int count) => count == 1 ? "1 rank" : string.Create(CultureInfo.InvariantCulture, $"{count} ranks");
     }
 
-    private async Task<ShardedStateSaveResult> SaveAsync(
-        Module model, string path, ShardedStateSaveOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    // Of options that were checked; tests end the process at a call.
+    internal async Task<ShardedStateSaveResult> SaveAsync(
+        Module model, string path, ShardedStateSaveOptions options, FileSystemCalls calls, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         var (rank, world) = (options.Parallel.Rank, options.Parallel.WorldSize);
@@ -227,7 +228,7 @@ public sealed class ShardedStateLoader
         var plan = SavePlan.Of(model, options);
         var carried = await CarriedFiles.OpenAsync(options.CarriedFrom ?? "").ConfigureAwait(false);
         await using var closeCarried = carried.ConfigureAwait(false);
-        var folder = await JoinedFolder.JoinAsync(path, id, rank, world, options.Overwrite, cancellationToken).ConfigureAwait(false);
+        var folder = await JoinedFolder.JoinAsync(path, id, rank, world, options.Overwrite, calls, cancellationToken).ConfigureAwait(false);
         await using var leave = folder.ConfigureAwait(false);
         CheckpointConverter.ThrowIfDiskIsTooSmall(folder.Path, checked(plan.ByteLength + carried.ByteLength));
         var files = new List<ManifestFile>();

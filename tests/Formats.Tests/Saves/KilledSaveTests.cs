@@ -8,7 +8,6 @@ namespace IlgpuLoader.Formats.Tests;
 public sealed class KilledSaveTests : IDisposable
 {
     private const int Ranks = 2;
-    private const int Killed = 128 + 9;
 
     // Of the 64 pieces of a save's files.
     private const int WritingMoments = 22;
@@ -74,7 +73,7 @@ public sealed class KilledSaveTests : IDisposable
         using (var process = SavingProgram.Start(target, "new", 0, Ranks, Ranks, moment, piece))
         {
             await process.WaitForExitAsync();
-            Assert.Equal(Killed, process.ExitCode);
+            Assert.Equal(OwnProgram.Killed, process.ExitCode);
         }
 
         var found = await Share.WholeAsync(target);

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using IlgpuLoader.TestKit;
 using Microsoft.Win32.SafeHandles;
 
 namespace IlgpuLoader.Formats.Tests;
@@ -11,14 +11,6 @@ internal sealed class KillingCalls(int moment) : FileSystemCalls
 
     /// <summary>How many moments there were so far.</summary>
     public int Moments => _moments;
-
-    /// <summary>Ends the process.</summary>
-    public static void Kill()
-    {
-        using var self = Process.GetCurrentProcess();
-        self.Kill();
-        Thread.Sleep(Timeout.Infinite);
-    }
 
     public override SafeFileHandle? TryOpenUnnamed(string folder) => At(() => base.TryOpenUnnamed(folder));
 
@@ -73,7 +65,7 @@ internal sealed class KillingCalls(int moment) : FileSystemCalls
     {
         if (Interlocked.Increment(ref _moments) - 1 == moment)
         {
-            Kill();
+            OwnProgram.Kill();
         }
     }
 }

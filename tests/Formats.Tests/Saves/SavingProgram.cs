@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using IlgpuLoader.TestKit;
 
 namespace IlgpuLoader.Formats.Tests;
 
@@ -25,19 +26,8 @@ internal static class SavingProgram
     /// <param name="worldSize">How many there are.</param>
     /// <param name="moment">The moment of <see cref="KillingCalls"/>.</param>
     /// <param name="piece">The piece, counted over all files, after which it kills itself; negative for none.</param>
-    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1)
-    {
-        string[] args = [
-            "exec", typeof(SavingProgram).Assembly.Location, target, id,
-            .. ((int[])[first, count, worldSize, moment, piece]).Select(number => number.ToString(CultureInfo.InvariantCulture))];
-        return Process.Start(new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", args)
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            // A start takes a tenth of a second; more of it would be the compiler's.
-            Environment = { ["DOTNET_TieredPGO"] = "0", ["DOTNET_TieredCompilation"] = "1" },
-        })!;
-    }
+    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1) =>
+        OwnProgram.Start(typeof(SavingProgram).Assembly, target, id, first, count, worldSize, moment, piece);
 
     /// <summary>Prints the number of the moments before the last rank's commit, and of all.</summary>
     public static async Task<int> Main(string[] args)
@@ -59,7 +49,7 @@ internal static class SavingProgram
                     await file.WriteAsync(offset, content.AsMemory(offset, PieceBytes));
                     if (piece-- == 0)
                     {
-                        KillingCalls.Kill();
+                        OwnProgram.Kill();
                     }
                 }
 
