@@ -76,8 +76,12 @@ internal sealed partial class LoadCommand
         var state = await loader.OpenAsync(path, parsed.GetValue(_reshard) ? 0 : rank, cancellationToken).ConfigureAwait(false);
         await using (state.ConfigureAwait(false))
         {
-            (savedWorld, savedFor) = (state.WorldSize, state.ProcessedFor);
-            parallel ??= new TensorParallel(savedWorld ?? 1, rank);
+            savedFor = state.ProcessedFor;
+            // Without manifests there are as many ranks as have files here, or more.
+            savedWorld = state.WorldSize ?? (parsed.GetValue(_reshard) ? loader.Pattern.CountRanks(path) : null);
+            parallel ??= new TensorParallel(savedWorld ?? Math.Max(loader.Pattern.CountRanks(path), rank + 1), rank);
+            // What is loaded below is what was looked at here, or an error.
+            options = options with { SaveId = state.Manifest?.SaveId };
             if (!parsed.GetValue(_reshard))
             {
                 ThrowIfOtherWorld(state, parallel);
@@ -88,18 +92,19 @@ internal sealed partial class LoadCommand
         using var module = ModelInitializer.Initialize(context);
         var opened = Stopwatch.GetElapsedTime(started);
         started = Stopwatch.GetTimestamp();
-        var (resharded, verified) = (parsed.GetValue(_reshard) && savedWorld != parallel.WorldSize, savedWorld is not null);
-        long read;
-        if (resharded)
+        var isResharded = parsed.GetValue(_reshard) && savedWorld != parallel.WorldSize;
+        var (read, isVerified) = await ProgressDisplay.RunAsync(console, "loading", async progress =>
         {
-            read = (await loader
-                .ReshardAsync(module, path, other => ModelInitializer.Initialize(context with { Parallel = other }), options, cancellationToken).ConfigureAwait(false)).BytesRead;
-        }
-        else
-        {
-            read = (await ProgressDisplay
-                .RunAsync(console, "loading", progress => loader.LoadAsync(module, path, parallel, options, progress, cancellationToken)).ConfigureAwait(false)).BytesRead;
-        }
+            if (isResharded)
+            {
+                var result = await loader
+                    .ReshardAsync(module, path, other => ModelInitializer.Initialize(context with { Parallel = other }), options, progress, cancellationToken).ConfigureAwait(false);
+                return (result.BytesRead, result.IsVerified);
+            }
+
+            var loaded = await loader.LoadAsync(module, path, parallel, options, progress, cancellationToken).ConfigureAwait(false);
+            return (loaded.BytesRead, loaded.IsVerified);
+        }).ConfigureAwait(false);
 
         var elapsed = Stopwatch.GetElapsedTime(started);
         Tensor[] tensors = [.. module.NamedState().Select(entry => entry.Tensor).Where(tensor => tensor.Device.Kind != DeviceKind.Meta).Distinct()];
@@ -117,8 +122,8 @@ internal sealed partial class LoadCommand
                 parallel.Rank,
                 parallel.WorldSize,
                 savedWorld,
-                verified,
-                resharded,
+                isVerified,
+                isResharded,
                 description,
                 tensors.Length,
                 tensors.Sum(tensor => tensor.ByteLength),

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Loading;
 /// <summary>A model's state under every name, as it is at one time.</summary>
 internal sealed class ModelState
 {
-    private readonly List<(Module Module, string Name)> _buffers = [];
+    private readonly List<(Module Module, string Name, Tensor Buffer)> _buffers = [];
 
     private ModelState(ImmutableArray<ModelStateEntry> entries, ImmutableSortedDictionary<string, string> methods) => (Entries, Methods) = (entries, methods);
 
@@ -31,7 +31,7 @@ internal sealed class ModelState
                 .ToImmutableSortedDictionary(entry => entry.Name, entry => entry.Module.QuantizeMethod!.GetType().Name, StringComparer.Ordinal));
         foreach (var (_, module) in model.NamedModules())
         {
-            state._buffers.AddRange(module.Buffers.Keys.Select(name => (module, name)));
+            state._buffers.AddRange(module.Buffers.Select(buffer => (module, buffer.Key, buffer.Value)));
         }
 
         return state;
@@ -41,24 +41,41 @@ internal sealed class ModelState
     public IReadOnlyDictionary<string, Tensor> Filter() =>
         SubtensorFilter.Filter(Entries.Select(entry => KeyValuePair.Create(entry.Name, entry.Tensor))).ToDictionary(StringComparer.Ordinal);
 
-    /// <summary>Puts tensors in the place of those that are there, which are disposed.</summary>
+    /// <summary>Puts tensors in the place of those that are there, which are disposed: all of them, or none where the model is not what it was.</summary>
     /// <param name="replacements">The new tensor by the one that is there; they are the model's from now on.</param>
+    /// <exception cref="InvalidOperationException">Somebody has changed the model since it was looked at; it is as it was.</exception>
     public void Replace(IReadOnlyDictionary<Tensor, Tensor> replacements)
     {
+        ThrowIfChanged();
+        var before = new List<Tensor>();
         foreach (var parameter in Entries.Select(entry => entry.Parameter).OfType<Parameter>().Distinct())
         {
             if (replacements.TryGetValue(parameter.Data, out var data))
             {
-                parameter.SetData(data);
+                before.Add(parameter.Exchange(data));
             }
         }
 
-        foreach (var (module, name) in _buffers)
+        foreach (var (module, name, buffer) in _buffers)
         {
-            if (replacements.TryGetValue(module.Buffers[name], out var data))
+            if (replacements.TryGetValue(buffer, out var data))
             {
-                module.ExchangeBuffer(name, data).Dispose();
+                before.Add(module.ExchangeBuffer(name, data));
             }
+        }
+
+        // Last, when everything is in its place.
+        before.ForEach(tensor => tensor.Dispose());
+    }
+
+    private void ThrowIfChanged()
+    {
+        var changed = Entries.Where(entry => entry.Parameter is { } parameter && !ReferenceEquals(parameter.Data, entry.Tensor)).Select(entry => entry.Name)
+            .Concat(_buffers.Where(entry => !(entry.Module.Buffers.TryGetValue(entry.Name, out var buffer) && ReferenceEquals(buffer, entry.Buffer))).Select(entry => entry.Name))
+            .Distinct(StringComparer.Ordinal).Select(Formats.Quoted.Name).ToArray();
+        if (changed.Length > 0)
+        {
+            throw new InvalidOperationException($"The model was changed while it was loaded: {string.Join(", ", changed)}. Nobody else may use it meanwhile; load it again.");
         }
     }
 }

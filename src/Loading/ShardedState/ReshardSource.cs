@@ -8,4 +8,8 @@ namespace IlgpuLoader.Loading;
 /// <param name="DType">Its dtype there.</param>
 /// <param name="Shape">Its shape there.</param>
 /// <param name="Shares">What of it is needed.</param>
-internal sealed record ReshardSource(int Rank, DType DType, Shape Shape, ImmutableArray<ReshardShare> Shares);
+internal sealed record ReshardSource(int Rank, DType DType, Shape Shape, ImmutableArray<ReshardShare> Shares)
+{
+    /// <summary>Its size in bytes.</summary>
+    public long ByteLength => DType.ByteCount(Shape.ElementCount);
+}

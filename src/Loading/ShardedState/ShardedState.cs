@@ -72,8 +72,54 @@ public sealed class ShardedState : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentOutOfRangeException.ThrowIfNegative(rank);
-        pattern ??= ShardFilePattern.Default;
-        var manifests = Directory.Exists(folder) ? await RankManifest.ReadFolderAsync(folder, cancellationToken).ConfigureAwait(false) : [];
+        var manifests = await ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
+        var state = await OpenRankAsync(folder, rank, pattern ?? ShardFilePattern.Default, manifests, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await ThrowIfReplacedAsync(folder, manifests, cancellationToken).ConfigureAwait(false);
+            return state;
+        }
+        catch
+        {
+            await state.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Reads the manifests of a folder.</summary>
+    /// <exception cref="InvalidCheckpointException">There is no such folder, or a manifest breaks a rule.</exception>
+    internal static Task<ImmutableArray<RankManifest>> ReadManifestsAsync(string folder, CancellationToken cancellationToken) => Directory.Exists(folder)
+        ? RankManifest.ReadFolderAsync(folder, cancellationToken)
+        : throw new InvalidCheckpointException(
+            CheckpointErrorCode.NoWeights,
+            folder,
+            File.Exists(folder) ? "this is a file, and a state that was saved rank by rank is a folder: give the folder that the file is in." : "there is no such folder; is the path right, and the save complete?",
+            SafetensorsConstants.Format);
+
+    /// <summary>Refuses a folder that another save has replaced while files of it were opened: what is open may be of both.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="manifests">What it had before.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <exception cref="InvalidCheckpointException">It has others now.</exception>
+    internal static async Task ThrowIfReplacedAsync(string folder, ImmutableArray<RankManifest> manifests, CancellationToken cancellationToken)
+    {
+        var now = await ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
+        if (!manifests.Select(manifest => manifest.SaveId).SequenceEqual(now.Select(manifest => manifest.SaveId))
+            || !manifests.SelectMany(manifest => manifest.Files).SequenceEqual(now.SelectMany(manifest => manifest.Files)))
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.ManifestInvalid,
+                folder,
+                $"the folder was replaced while it was opened: its files were of {SaveOf(manifests)}, and are of {SaveOf(now)} now; load it again.",
+                SafetensorsConstants.Format);
+        }
+
+        static string SaveOf(ImmutableArray<RankManifest> manifests) => manifests.IsEmpty ? "a save without manifests" : $"the save {Quoted.Name(manifests[0].SaveId)}";
+    }
+
+    /// <summary>Opens the state of a rank by manifests that were read before (<see cref="ThrowIfReplacedAsync"/> is the caller's to do).</summary>
+    internal static async Task<ShardedState> OpenRankAsync(string folder, int rank, ShardFilePattern pattern, ImmutableArray<RankManifest> manifests, CancellationToken cancellationToken)
+    {
         var warnings = new List<string>();
         ImmutableArray<string> paths;
         if (manifests.IsEmpty)
@@ -126,7 +172,7 @@ public sealed class ShardedState : IAsyncDisposable
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         try
         {
-            await StateReading.RunAsync(this, options, wanted.Contains, tensors.Add, progress, cancellationToken).ConfigureAwait(false);
+            await StateReading.RunAsync(this, options, new StateDictionaryTarget(wanted, tensors), progress, cancellationToken).ConfigureAwait(false);
             return new ShardedTensorDictionary(tensors);
         }
         catch

@@ -10,4 +10,8 @@ namespace IlgpuLoader.Loading;
 /// <param name="Warnings">What was odd.</param>
 /// <param name="Elapsed">How long it took.</param>
 public sealed record ShardedStateLoadResult(
-    ImmutableArray<string> Files, int TensorCount, long BytesRead, bool IsVerified, ImmutableArray<string> Warnings, TimeSpan Elapsed);
+    ImmutableArray<string> Files, int TensorCount, long BytesRead, bool IsVerified, ImmutableArray<string> Warnings, TimeSpan Elapsed)
+{
+    /// <summary>The save that was loaded; null where the folder has no manifests.</summary>
+    public string? SaveId { get; init; }
+}

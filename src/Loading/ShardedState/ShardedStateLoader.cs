@@ -77,10 +77,11 @@ public sealed class ShardedStateLoader
         ShardedState.OpenAsync(folder, rank, Pattern, cancellationToken);
 
     /// <summary>
-    /// Loads the state that a rank has saved into its model. A new model, whose parameters have no storage, gets it as it was: ties, views and strides too; where processed weights were saved, the model is processed first, without
-    /// values. A model that has storage keeps it, and is written into.
+    /// Loads the state that a rank has saved into its model. A new model, whose parameters have no storage, gets it as it was, with the strides that were saved; where processed weights were saved, the model is processed first, without
+    /// values. Its ties and views share memory again: what shares none in the model, but did when it was saved, gets a copy. A model that has storage keeps it, and is written into.
     /// </summary>
-    /// <remarks>After a failure or a cancellation a new model is as it was and nothing stays allocated; what has storage may be written in part.</remarks>
+    /// <remarks>After a failure or a cancellation a new model is as it was and nothing stays allocated; what has storage may be written in part. Before anything is read, what the load takes at most is held against the memory that is free: beside what the model keeps, tensors that are put together
+    /// into one memory, such as strided ones, are there twice, one memory at a time, and what several parts have of a memory waits until all of it is there.</remarks>
     /// <param name="model">The model; stays the caller's, and nobody else uses it meanwhile.</param>
     /// <param name="folder">The folder.</param>
     /// <param name="parallel">Which rank of how many the model is; null for one alone.</param>
@@ -120,31 +121,38 @@ public sealed class ShardedStateLoader
     /// <param name="folder">The folder; without manifests, the ranks are counted by their files.</param>
     /// <param name="makeSaved">Makes the model of a rank of so many on the meta device; disposed here.</param>
     /// <param name="options">Where to and how; null for the defaults.</param>
+    /// <param name="progress">Told of the shares that were read; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within the time of one slot.</param>
     /// <exception cref="ModelMismatchException">It is not known how tensors are split, or they are missing or differ where they must not. The message names all.</exception>
     /// <inheritdoc cref="LoadAsync" path="/exception"/>
     public async Task<ReshardResult> ReshardAsync(
-        Module model, string folder, Func<TensorParallel, Module> makeSaved, ShardedStateLoadOptions? options = null, CancellationToken cancellationToken = default)
+        Module model,
+        string folder,
+        Func<TensorParallel, Module> makeSaved,
+        ShardedStateLoadOptions? options = null,
+        IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(makeSaved);
         options ??= ShardedStateLoadOptions.Default;
         options.Check();
-        var states = new SavedRanks(this, folder, options);
+        var states = await SavedRanks.OpenAsync(folder, Pattern, options, cancellationToken).ConfigureAwait(false);
         await using var close = states.ConfigureAwait(false);
-        var first = await states.OpenAsync(0, cancellationToken).ConfigureAwait(false);
+        var first = states.First;
+        ThrowIfOtherProcessing(first, options);
         foreach (var warning in first.Warnings)
         {
             options.Warnings.WarnOnce(warning);
         }
 
-        var world = first.WorldSize ?? Pattern.CountRanks(folder);
         using var before = first.ProcessedFor is null ? null : ModuleStructure.Of(model);
         try
         {
-            return await StateResharder
-                .ReshardAsync(Processed(model), world, rank => Processed(makeSaved(new TensorParallel(world, rank))), states.ReadAsync, options.Load.Device, cancellationToken).ConfigureAwait(false);
+            var result = await StateResharder.ReshardAsync(
+                Processed(model), states.Count, rank => Processed(makeSaved(new TensorParallel(states.Count, rank))), states.ReadAsync, options.Load.Device, progress, cancellationToken).ConfigureAwait(false);
+            return result with { IsVerified = options.Verify && first.Manifest is not null, SaveId = first.Manifest?.SaveId };
         }
         catch
         {
@@ -167,11 +175,16 @@ public sealed class ShardedStateLoader
         Module model, string folder, TensorParallel parallel, ShardedStateLoadOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
-        await ThrowIfOtherWorldAsync(folder, parallel, cancellationToken).ConfigureAwait(false);
-        var state = await OpenAsync(folder, parallel.Rank, cancellationToken).ConfigureAwait(false);
+        var manifests = await ShardedState.ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
+        options.ThrowIfOtherSave(folder, manifests);
+        ThrowIfOtherWorld(folder, manifests, parallel);
+        var state = await ShardedState.OpenRankAsync(folder, parallel.Rank, Pattern, manifests, cancellationToken).ConfigureAwait(false);
         await using var close = state.ConfigureAwait(false);
+        await ShardedState.ThrowIfReplacedAsync(folder, manifests, cancellationToken).ConfigureAwait(false);
+        ThrowIfOtherProcessing(state, options);
         // What has storage is taken as processed: it is not processed twice.
-        var processedFor = model.NamedParameters().All(entry => entry.Parameter.IsMeta) ? state.ProcessedFor : null;
+        var isNew = model.NamedParameters().All(entry => entry.Parameter.IsMeta);
+        var processedFor = isNew ? state.ProcessedFor : null;
         using var before = processedFor is null ? null : ModuleStructure.Of(model);
         try
         {
@@ -181,17 +194,20 @@ public sealed class ShardedStateLoader
             }
 
             var structure = ModelState.Of(model);
-            var fit = StateFit.Of(state, structure);
-            ImmutableArray<string> warnings = [.. state.Warnings, .. fit.Warnings];
+            var fit = StateFit.Of(state, structure, options.AllowsNarrower || manifests.IsEmpty);
+            ImmutableArray<string> warnings = [.. state.Warnings, .. isNew ? [] : ProcessingWarnings(state, structure, options), .. fit.Warnings];
             foreach (var warning in warnings)
             {
                 options.Warnings.WarnOnce(warning);
             }
 
             using var load = new StateLoad(structure, fit, options.Load.Device);
-            var bytes = await StateReading.RunAsync(state, options, fit.Targets.ContainsKey, load.Take, progress, cancellationToken).ConfigureAwait(false);
+            var bytes = await StateReading.RunAsync(state, options, load, progress, cancellationToken).ConfigureAwait(false);
             load.Give();
-            return new ShardedStateLoadResult(state.Files, fit.Targets.Count, bytes, options.Verify && state.Manifest is not null, warnings, Stopwatch.GetElapsedTime(started));
+            return new ShardedStateLoadResult(state.Files, fit.Targets.Count, bytes, options.Verify && state.Manifest is not null, warnings, Stopwatch.GetElapsedTime(started))
+            {
+                SaveId = state.Manifest?.SaveId,
+            };
         }
         catch
         {
@@ -200,22 +216,40 @@ public sealed class ShardedStateLoader
         }
     }
 
-    // Known before the rank's own files are looked for: a rank that the save did not have is no missing file.
-    private static async Task ThrowIfOtherWorldAsync(string folder, TensorParallel parallel, CancellationToken cancellationToken)
+    // Known before the rank's own files are looked for: a rank that the save did not have is no missing file. A folder without manifests may have the files of this machine's ranks alone, and never those of more ranks than there are.
+    private void ThrowIfOtherWorld(string folder, ImmutableArray<RankManifest> manifests, TensorParallel parallel)
     {
-        if (Directory.Exists(folder)
-            && await RankManifest.ReadFolderAsync(folder, cancellationToken).ConfigureAwait(false) is { IsEmpty: false } manifests
-            && manifests.Length != parallel.WorldSize)
+        var count = manifests.IsEmpty ? Pattern.CountRanks(folder) : manifests.Length;
+        if (manifests.IsEmpty ? count > parallel.WorldSize : count != parallel.WorldSize)
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.WorldSizeMismatch,
                 folder,
-                $"the state was saved by {Ranks(manifests.Length)} and is loaded by {Ranks(parallel.WorldSize)}: load it with as many, or have it split anew (--reshard).",
+                $"{(manifests.IsEmpty ? $"the folder has files of {Ranks(count)}" : $"the state was saved by {Ranks(count)}")} and is loaded by {Ranks(parallel.WorldSize)}: load it with as many, or have it split anew (--reshard).",
                 SafetensorsConstants.Format);
         }
 
         static string Ranks(int count) => count == 1 ? "1 rank" : string.Create(CultureInfo.InvariantCulture, $"{count} ranks");
     }
+
+    private static void ThrowIfOtherProcessing(ShardedState state, ShardedStateLoadOptions options)
+    {
+        // Files of others say nothing of it.
+        if (options.IsProcessed is { } isProcessed && state.Methods is not null && isProcessed != (state.ProcessedFor is not null))
+        {
+            throw new ModelMismatchException(
+                state.Folder,
+                [$"the state was saved {(isProcessed ? "before" : "after")} its weights were processed, and the model's are {(isProcessed ? "processed" : "not processed")}"],
+                "Load it into a model at the same step: a new one is processed by the load where the state is.");
+        }
+    }
+
+    private static ImmutableArray<string> ProcessingWarnings(ShardedState state, ModelState model, ShardedStateLoadOptions options) =>
+        options.IsProcessed is not null && state.Methods is null
+            ? [$"{Quoted.Plain(state.Folder)}: the files do not say whether their weights were processed; they are written into the model as they are."]
+        : options.IsProcessed is null && (state.ProcessedFor is not null || !model.Methods.IsEmpty)
+            ? [$"{Quoted.Plain(state.Folder)}: the state {(state.Methods is null ? "does not say whether its weights were processed" : $"was saved {(state.ProcessedFor is null ? "before" : "after")} its weights were processed")}, and nothing says whether the model's are; say it ({nameof(ShardedStateLoadOptions.IsProcessed)})."]
+        : [];
 
     // Of options that were checked; tests end the process at a call.
     internal async Task<ShardedStateSaveResult> SaveAsync(

@@ -52,6 +52,14 @@ internal static class StateCopies
         }
     }
 
+    /// <summary>A part of a tensor that has been made in the place of another, where it lies in that one.</summary>
+    /// <param name="part">The part, in the memory of the other.</param>
+    /// <param name="whole">The other, whose range has all of the part's; contiguous.</param>
+    /// <param name="made">What has been made in its place; contiguous, of the same dtype and shape.</param>
+    /// <returns>The view, which is the caller's.</returns>
+    public static Tensor ViewOf(Tensor part, Tensor whole, Tensor made) =>
+        new(made.Memory, part.DType, part.Shape, part.Strides, checked(made.ByteOffset + part.ByteOffset - whole.ByteOffset));
+
     private static void Copy(Tensor source, Tensor target, int dimension)
     {
         while (dimension < target.Shape.Rank && target.Shape[dimension] == 1)

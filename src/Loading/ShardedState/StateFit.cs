@@ -8,10 +8,11 @@ internal sealed class StateFit
 {
     private readonly ShardedState _state;
     private readonly ModelState _model;
+    private readonly bool _allowsNarrower;
     private readonly ImmutableArray<string>.Builder _problems = ImmutableArray.CreateBuilder<string>();
     private readonly Dictionary<string, ModelStateEntry> _targets = new(StringComparer.Ordinal);
 
-    private StateFit(ShardedState state, ModelState model) => (_state, _model) = (state, model);
+    private StateFit(ShardedState state, ModelState model, bool allowsNarrower) => (_state, _model, _allowsNarrower) = (state, model, allowsNarrower);
 
     /// <summary>The model's tensors that are filled, by the names that they are filled under.</summary>
     public IReadOnlyDictionary<string, ModelStateEntry> Targets => _targets;
@@ -21,9 +22,12 @@ internal sealed class StateFit
 
     /// <summary>Compares.</summary>
     /// <exception cref="ModelMismatchException">They do not fit; the message names all missing and unexpected names.</exception>
-    public static StateFit Of(ShardedState state, ModelState model)
+    /// <param name="state">The state.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="allowsNarrower">Whether what is narrower than its parameter is loaded, with a warning.</param>
+    public static StateFit Of(ShardedState state, ModelState model, bool allowsNarrower)
     {
-        var fit = new StateFit(state, model);
+        var fit = new StateFit(state, model, allowsNarrower);
         fit.CompareMethods();
         fit.CompareNames();
         foreach (var (name, target) in fit._targets)
@@ -141,6 +145,12 @@ internal sealed class StateFit
         try
         {
             StateCopies.Narrow(target.Tensor, saved.Shape).Dispose();
+            if (!_allowsNarrower)
+            {
+                _problems.Add($"tensor {Quoted.Name(saved.Name)} of shape {saved.Shape} is narrower than parameter {Quoted.Name(saved.Name)} of shape {target.Tensor.Shape}, and was saved with its parameter's own shape");
+                return;
+            }
+
             Warnings.Add($"{text}; the rest of it is 0");
         }
         catch (ArgumentException exception)

@@ -201,24 +201,37 @@ internal sealed record StateLayout
     private static void Check(Checkpoint checkpoint, RestoredMemory memory)
     {
         using var outline = MetaDevice.Shared.Allocate(memory.ByteLength);
-        var stored = 0;
+        var ranges = new List<(RestoredView View, ByteRange Range, bool IsContiguous, bool IsStored)>();
         foreach (var view in memory.Views)
         {
             try
             {
-                new Tensor(outline, view.DType, view.Shape, view.Strides, view.ByteOffset).Dispose();
+                using var tensor = new Tensor(outline, view.DType, view.Shape, view.Strides, view.ByteOffset);
+                ranges.Add((view, ByteRange.Of(tensor), tensor.IsContiguous, CheckStored(checkpoint, view, isRequired: false)));
             }
             catch (Exception exception) when (exception is ArgumentException or OverflowException)
             {
                 throw Invalid(checkpoint, $"the metadata say that it lies where it cannot: {exception.Message}", view.Name, exception);
             }
-
-            stored += CheckStored(checkpoint, view, isRequired: false) ? 1 : 0;
         }
 
-        if (stored == 0)
+        (ByteRange Range, bool IsContiguous)[] stored = [.. ranges.Where(entry => entry.IsStored).Select(entry => (entry.Range, entry.IsContiguous))];
+        if (stored.Length == 0)
         {
             throw Invalid(checkpoint, "the metadata describe a memory, and none of its tensors is in the files", memory.Views.FirstOrDefault()?.Name, null);
+        }
+
+        // A save leaves out what another tensor covers, and nothing else: the rest would come back as zeros.
+        if (ranges.FirstOrDefault(entry => !entry.IsStored && !stored.Any(other => other.IsContiguous && other.Range.Covers(entry.Range))) is { View: { } nowhere })
+        {
+            throw Invalid(checkpoint, "the metadata describe it, and its bytes are in no tensor of the files", nowhere.Name, null);
+        }
+
+        // A memory is as large as what lies in it: no more is allocated than the tensors reach.
+        var end = ranges.Max(entry => entry.Range.End);
+        if (end != memory.ByteLength)
+        {
+            throw Invalid(checkpoint, $"the metadata describe a memory of {memory.ByteLength} bytes, and its tensors end after {end}", memory.Views[0].Name, null);
         }
     }
 
@@ -228,6 +241,11 @@ internal sealed record StateLayout
         if (!checkpoint.TryGetTensor(view.Name, out var stored))
         {
             return isRequired ? throw Invalid(checkpoint, "the metadata describe it, and it is not in the files", view.Name, null) : false;
+        }
+
+        if (stored.TiedTo is { } other)
+        {
+            throw Invalid(checkpoint, $"the metadata describe it, and tie it to {Quoted.Name(other)} too", view.Name, null);
         }
 
         var isSame = stored.DType == view.DType && stored.Shape == view.Shape;

@@ -11,6 +11,7 @@ namespace IlgpuLoader.Loading;
 /// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/>, whose function the saved values have behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
 /// several ranks have, such as heads of keys and values, must have the same bytes on each.</para>
 /// <para>Processed weights are split by the loaders that their parameters have then: the models of both sides are to be processed, on the meta device.</para>
+/// <para>Tensors that lie in another's memory in this rank's model lie there again, and are filled with it; those that lie over one another in part are refused.</para>
 /// <para>Beside the model, host memory holds one parameter's whole weight and one rank's share of it at a time; pages of what this rank does not need of it are not touched. Of each saved tensor that has something that is needed all is read.</para>
 /// </remarks>
 public static class StateResharder
@@ -21,6 +22,7 @@ public static class StateResharder
     /// <param name="makeSaved">Makes the model of a saved rank on the meta device; disposed here.</param>
     /// <param name="read">Reads a tensor of a saved rank, under its first name in that rank's model, onto any device; disposed here. Null where the state has none.</param>
     /// <param name="device">Where the model's tensors get storage.</param>
+    /// <param name="progress">Told of each share that was read; must return soon.</param>
     /// <param name="cancellationToken">Ends the work between two shares.</param>
     /// <exception cref="ModelMismatchException">Tensors cannot be split anew, which is known of required ones before anything is read; or are missing or differ where they must not. The message names all; the model is as it was.</exception>
     /// <exception cref="InvalidOperationException">A parameter of the model has storage.</exception>
@@ -32,6 +34,7 @@ public static class StateResharder
         Func<int, Module> makeSaved,
         Func<int, string, CancellationToken, Task<Tensor?>> read,
         Device device,
+        IProgress<LoadProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -44,10 +47,14 @@ public static class StateResharder
             throw new InvalidOperationException($"Parameter {Quoted.Name(loaded.Name)} has storage already.");
         }
 
-        var tensors = Plan(model, savedWorldSize, makeSaved, cancellationToken);
+        var state = TensorsOf(model).ToArray();
+        var wholes = WholesOf(state);
+        var tensors = Plan([.. state.Where(entry => !wholes.ContainsKey(entry.Data))], savedWorldSize, makeSaved, cancellationToken);
+        StateBudget.ThrowIfTooLarge(NeedsOf(tensors, device));
         var problems = new List<string>();
+        var tally = new ReshardTally(progress, tensors);
         long bytes = 0;
-        var made = new List<(ReshardedTensor Tensor, Tensor Storage)>();
+        var made = new List<(Tensor Data, Parameter? Parameter, Tensor Storage)>();
         try
         {
             foreach (var tensor in tensors)
@@ -62,7 +69,10 @@ public static class StateResharder
                     bytes += saved?.ByteLength ?? 0;
                     isThere |= saved is not null;
                     Take(tensor, source, saved, whole, problems, cancellationToken);
+                    tally.Add(source);
                 }
+
+                tally.AddTensor();
 
                 // What nothing has filled before the save is nowhere.
                 if (!isThere && tensor.IsOptional)
@@ -75,18 +85,19 @@ public static class StateResharder
                 }
                 else if (problems.Count == 0)
                 {
-                    made.Add((tensor, Fill(tensor, whole, device)));
+                    made.Add((tensor.Data, tensor.Parameter, Fill(tensor, whole, device)));
                 }
             }
 
             Throw(problems);
+            AddParts(state, wholes, made);
             var count = made.Count;
             Give(model, made);
             return new ReshardResult(count, bytes);
         }
         catch
         {
-            foreach (var (_, storage) in made)
+            foreach (var (_, _, storage) in made)
             {
                 storage.Dispose();
             }
@@ -95,7 +106,63 @@ public static class StateResharder
         }
     }
 
-    private static List<ReshardedTensor> Plan(Module model, int savedWorldSize, Func<int, Module> makeSaved, CancellationToken cancellationToken)
+    // The tensor that each part of one lies in, by the part.
+    private static Dictionary<Tensor, Tensor> WholesOf((string Name, Parameter? Parameter, Tensor Data)[] state)
+    {
+        var filter = SubtensorFilter.Filter(state.Select(entry => KeyValuePair.Create(entry.Name, entry.Data)));
+        var kept = filter.Select(entry => entry.Value).ToHashSet<object>(ReferenceEqualityComparer.Instance);
+        var byMemory = filter.ToLookup<KeyValuePair<string, Tensor>, object>(entry => entry.Value.Memory, ReferenceEqualityComparer.Instance);
+        var problems = new List<string>();
+        foreach (var memory in byMemory)
+        {
+            var ranges = memory.Select(entry => (entry.Key, Range: ByteRange.Of(entry.Value))).OrderBy(entry => entry.Range.Begin).ToArray();
+            foreach (var (before, next) in ranges.Zip(ranges.Skip(1)).Where(pair => pair.First.Range.End > pair.Second.Range.Begin))
+            {
+                problems.Add($"{Quoted.Name(before.Key)} and {Quoted.Name(next.Key)} lie over one another in memory, neither within the other, which is not split anew");
+            }
+        }
+
+        Throw(problems);
+        var wholes = new Dictionary<Tensor, Tensor>(ReferenceEqualityComparer.Instance);
+        foreach (var part in state.Select(entry => entry.Data).Where(data => data.ElementCount > 0 && !kept.Contains(data)))
+        {
+            wholes[part] = byMemory[part.Memory].Select(entry => entry.Value).First(whole => whole.IsContiguous && ByteRange.Of(whole).Covers(ByteRange.Of(part)));
+        }
+
+        return wholes;
+    }
+
+    private static void AddParts((string Name, Parameter? Parameter, Tensor Data)[] state, Dictionary<Tensor, Tensor> wholes, List<(Tensor Data, Parameter? Parameter, Tensor Storage)> made)
+    {
+        var storages = made.ToDictionary<(Tensor Data, Parameter? Parameter, Tensor Storage), Tensor, Tensor>(entry => entry.Data, entry => entry.Storage, ReferenceEqualityComparer.Instance);
+        var problems = new List<string>();
+        foreach (var (name, parameter, data) in state.Where(entry => wholes.ContainsKey(entry.Data)))
+        {
+            var whole = wholes[data];
+            if (storages.TryGetValue(whole, out var storage))
+            {
+                made.Add((data, parameter, StateCopies.ViewOf(data, whole, storage)));
+            }
+            else if (parameter is not { IsRequired: false })
+            {
+                problems.Add($"none of the saved ranks has what {Quoted.Name(name)} is a part of");
+            }
+        }
+
+        Throw(problems);
+    }
+
+    // The model whole, and of the host the largest tensor with one rank's share of it, twice where that is brought there or put side by side first.
+    private static IEnumerable<MemoryNeed> NeedsOf(List<ReshardedTensor> tensors, Device device) => StateBudget.NeedsOf(
+        device,
+        tensors.Where(tensor => !tensor.IsOptional).Sum(tensor => ByteRange.Of(tensor.Data).Length),
+        tensors.Select(tensor =>
+        {
+            long[] shares = [.. tensor.Sources.Select(source => source.ByteLength)];
+            return Math.Min(tensor.Data.DType.ByteCount(tensor.Split.Whole.ElementCount), shares.Sum()) + (2 * shares.DefaultIfEmpty().Max());
+        }).DefaultIfEmpty().Max());
+
+    private static List<ReshardedTensor> Plan((string Name, Parameter? Parameter, Tensor Data)[] state, int savedWorldSize, Func<int, Module> makeSaved, CancellationToken cancellationToken)
     {
         var saved = new Dictionary<string, List<(int Rank, Parameter? Parameter, Tensor Data)>>(StringComparer.Ordinal);
         var models = new List<Module>();
@@ -117,7 +184,7 @@ public static class StateResharder
             }
 
             var problems = new List<string>();
-            var tensors = TensorsOf(model).Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
+            var tensors = state.Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
             Throw(problems);
             return tensors;
         }
@@ -221,13 +288,13 @@ public static class StateResharder
         }
     }
 
-    private static void Give(Module model, List<(ReshardedTensor Tensor, Tensor Storage)> made)
+    private static void Give(Module model, List<(Tensor Data, Parameter? Parameter, Tensor Storage)> made)
     {
-        var buffers = made.Where(entry => entry.Tensor.Parameter is null).ToDictionary<(ReshardedTensor Tensor, Tensor Storage), Tensor, Tensor>(
-            entry => entry.Tensor.Data, entry => entry.Storage, ReferenceEqualityComparer.Instance);
-        foreach (var (tensor, storage) in made)
+        var buffers = made.Where(entry => entry.Parameter is null).ToDictionary<(Tensor Data, Parameter? Parameter, Tensor Storage), Tensor, Tensor>(
+            entry => entry.Data, entry => entry.Storage, ReferenceEqualityComparer.Instance);
+        foreach (var (_, parameter, storage) in made)
         {
-            tensor.Parameter?.SetData(storage);
+            parameter?.SetData(storage);
         }
 
         foreach (var (_, module) in model.NamedModules().ToArray())

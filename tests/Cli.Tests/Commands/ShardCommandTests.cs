@@ -115,6 +115,24 @@ public sealed class ShardCommandTests : IAsyncLifetime, IDisposable
         Assert.Contains("split anew from 2 ranks, verified", text.Out, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Without_manifests_the_ranks_are_counted_by_their_files()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2")).ExitCode);
+        File.Delete(_folder["out/rank-0.json"]);
+        File.Delete(_folder["out/rank-1.json"]);
+        var resharded = await ToolRun.OfAsync("load", _folder["out"], "--sharded", "--rank", "3", "--tp", "4", "--model", "--reshard");
+        Assert.Equal(0, resharded.ExitCode);
+        Assert.Contains("rank 3 of 4: ", resharded.Out, StringComparison.Ordinal);
+        Assert.Contains("split anew from 2 ranks, not verified", resharded.Out, StringComparison.Ordinal);
+        var loaded = await ToolRun.OfAsync("load", _folder["out"], "--sharded", "--rank", "1", "--model");
+        Assert.Equal(0, loaded.ExitCode);
+        Assert.Contains("rank 1 of 2: ", loaded.Out, StringComparison.Ordinal);
+        var refused = await ToolRun.OfAsync("load", _folder["out"], "--sharded", "--tp", "1", "--model");
+        Assert.Equal(5, refused.ExitCode);
+        Assert.Contains("files of 2 ranks and is loaded by 1 rank", refused.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("--reshard", "--sharded")]
     [InlineData("--pattern a{rank}-{part}", "--sharded")]

@@ -28,6 +28,38 @@ internal static class RanksSample
     public static ModelConfig ConfigOf(string architecture) => ModelSample.Config(
         architecture, $"{Fields}, \"head_dim\": {HeadSizeOf(architecture)}, \"tie_word_embeddings\": {(architecture is "GPT2LMHeadModel" or "GemmaForCausalLM" ? "true" : "false")}");
 
+    /// <summary>A Llama of one layer, whose vocabulary is padded to other numbers on three, five, six and seven ranks.</summary>
+    /// <param name="heads">The heads, of four features each.</param>
+    /// <param name="keyValueHeads">The heads of keys and values.</param>
+    /// <param name="wide">Half the features of the feed-forward network.</param>
+    /// <param name="isTied">Whether the head is the embedding.</param>
+    public static (Sample Sample, ModelConfig Config) LlamaOf(int heads, int keyValueHeads, int wide, bool isTied)
+    {
+        const int vocabulary = 131;
+        var hidden = heads * 4;
+        var names = new List<(string, DType, long[])> { ("model.embed_tokens.weight", DType.BF16, [vocabulary, hidden]), ("model.norm.weight", DType.BF16, [hidden]) };
+        if (!isTied)
+        {
+            names.Add(("lm_head.weight", DType.BF16, [vocabulary, hidden]));
+        }
+
+        foreach (var (name, shape) in ((string, long[])[])
+        [
+            ("input_layernorm", [hidden]), ("post_attention_layernorm", [hidden]),
+            ("self_attn.q_proj", [hidden, hidden]), ("self_attn.k_proj", [keyValueHeads * 4, hidden]), ("self_attn.v_proj", [keyValueHeads * 4, hidden]), ("self_attn.o_proj", [hidden, hidden]),
+            ("mlp.gate_proj", [wide * 2, hidden]), ("mlp.up_proj", [wide * 2, hidden]), ("mlp.down_proj", [hidden, wide * 2]),
+        ])
+        {
+            names.Add(($"model.layers.0.{name}.weight", DType.BF16, shape));
+        }
+
+        return (Sample.Make(3, names), ModelSample.Config(
+            "LlamaForCausalLM",
+            string.Create(CultureInfo.InvariantCulture, $"""
+            "hidden_size": {hidden}, "num_hidden_layers": 1, "num_attention_heads": {heads}, "num_key_value_heads": {keyValueHeads}, "intermediate_size": {wide * 2}, "vocab_size": {vocabulary}, "tie_word_embeddings": {(isTied ? "true" : "false")}
+            """)));
+    }
+
     /// <summary>A safetensors checkpoint of weights of two layers.</summary>
     /// <param name="architecture">The family.</param>
     /// <param name="seed">What the weights are made of.</param>

@@ -11,7 +11,7 @@ internal sealed class LiveSample : IDisposable
     private LiveSample(ModelContext context, Device device, Module model)
     {
         (_context, Device, Model) = (context, device, model);
-        Reloader = ModelReloader.Capture(model, context.DType);
+        Reloader = ModelReloader.Capture(model, context.DType, context.Parallel);
     }
 
     public Device Device { get; }

@@ -12,7 +12,10 @@ internal sealed class ReshardRun(IReadOnlyList<IReadOnlyDictionary<string, byte[
     /// <summary>Changes what is read.</summary>
     public Func<int, string, Tensor, Tensor?>? Change { get; init; }
 
-    public HostDevice Device { get; } = new();
+    public Device Device { get; init; } = new HostDevice();
+
+    /// <summary>Told of what is read.</summary>
+    public IProgress<LoadProgress>? Progress { get; init; }
 
     /// <summary>The bytes of a model's parameters and buffers; those without storage are empty.</summary>
     public static Dictionary<string, byte[]> BytesOf(Module model) => model.NamedState()
@@ -25,7 +28,7 @@ internal sealed class ReshardRun(IReadOnlyList<IReadOnlyDictionary<string, byte[
         var reader = new HostDevice();
         try
         {
-            return await StateResharder.ReshardAsync(model, saved.Count, Make, Read, Device, cancellationToken);
+            return await StateResharder.ReshardAsync(model, saved.Count, Make, Read, Device, Progress, cancellationToken);
         }
         finally
         {

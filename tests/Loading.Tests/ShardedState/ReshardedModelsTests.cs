@@ -1,4 +1,3 @@
-using System.Globalization;
 using IlgpuLoader.Formats;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -45,28 +44,8 @@ public sealed class ReshardedModelsTests
     [InlineData(35, 35, 70, new[] { 1, 5, 7 })]
     public async Task Numbers_of_ranks_need_not_divide_one_another(int heads, int keyValueHeads, int wide, int[] worlds)
     {
-        const int vocabulary = 131;
-        var hidden = heads * 4;
-        var names = new List<(string, DType, long[])>
-        {
-            ("model.embed_tokens.weight", DType.BF16, [vocabulary, hidden]), ("model.norm.weight", DType.BF16, [hidden]), ("lm_head.weight", DType.BF16, [vocabulary, hidden]),
-        };
-        foreach (var (name, shape) in ((string, long[])[])
-        [
-            ("input_layernorm", [hidden]), ("post_attention_layernorm", [hidden]),
-            ("self_attn.q_proj", [hidden, hidden]), ("self_attn.k_proj", [keyValueHeads * 4, hidden]), ("self_attn.v_proj", [keyValueHeads * 4, hidden]), ("self_attn.o_proj", [hidden, hidden]),
-            ("mlp.gate_proj", [wide * 2, hidden]), ("mlp.up_proj", [wide * 2, hidden]), ("mlp.down_proj", [hidden, wide * 2]),
-        ])
-        {
-            names.Add(($"model.layers.0.{name}.weight", DType.BF16, shape));
-        }
-
-        await using var checkpoint = await Sample.Make(3, names).OpenAsync();
-        var config = ModelSample.Config(
-            "LlamaForCausalLM",
-            string.Create(CultureInfo.InvariantCulture, $"""
-            "hidden_size": {hidden}, "num_hidden_layers": 1, "num_attention_heads": {heads}, "num_key_value_heads": {keyValueHeads}, "intermediate_size": {wide * 2}, "vocab_size": {vocabulary}, "tie_word_embeddings": false
-            """));
+        var (sample, config) = RanksSample.LlamaOf(heads, keyValueHeads, wide, isTied: false);
+        await using var checkpoint = await sample.OpenAsync();
         await CheckAsync(checkpoint, (world, rank) => ModelSample.Context(config, world, rank), worlds);
     }
 

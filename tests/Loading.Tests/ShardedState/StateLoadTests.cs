@@ -1,4 +1,5 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Safetensors;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -260,6 +261,10 @@ public sealed class StateLoadTests
     [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":99,"tensors":{"b":{"dtype":"F32","shape":[8]}}}],"tensors":{}}""")]
     [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":99,"tensors":{}}],"tensors":{}}""")]
     [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":32,"tensors":{"a":{"dtype":"F32","shape":[8]}}}],"tensors":{"a":{"dtype":"F32","shape":[8]}}}""")]
+    // Larger than what lies in it, and a view of what is in no file.
+    [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":6442450944,"tensors":{"a":{"dtype":"F32","shape":[8]}}}],"tensors":{}}""")]
+    [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":36,"tensors":{"a":{"dtype":"F32","shape":[8]},"b":{"dtype":"F32","shape":[8],"offset":4}}}],"tensors":{}}""")]
+    [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":60,"tensors":{"a":{"dtype":"F32","shape":[8],"strides":[2]},"b":{"dtype":"F32","shape":[1],"offset":4}}}],"tensors":{}}""")]
     public async Task Metadata_that_cannot_be_are_refused(string text)
     {
         using var folder = new TemporaryFolder();
@@ -268,6 +273,88 @@ public sealed class StateLoadTests
             new SafetensorsBuilder().AddMetadata(new Dictionary<string, string> { ["ilgpu-loader/state/0"] = text }).Add("a", "F32", [8], Eight).ToBytes());
         using var model = Meta(("a", DType.F32, [8]));
         Assert.Equal(CheckpointErrorCode.MetadataInvalid, (await FailAsync<InvalidCheckpointException>(model, folder.Path)).Code);
+    }
+
+    [Theory]
+    [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":32,"tensors":{"b":{"dtype":"F32","shape":[8]},"x":{"dtype":"F32","shape":[8]}}}],"tensors":{}}""")]
+    [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[{"bytes":32,"tensors":{"x":{"dtype":"F32","shape":[8]}}}],"tensors":{}}""")]
+    [InlineData("""{"schema":"ilgpu-loader/state/1","memories":[],"tensors":{"x":{"dtype":"F32","shape":[8]}}}""")]
+    public async Task A_name_that_is_tied_and_described_is_refused(string text)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write(
+            "model-rank-0-part-0.safetensors",
+            new SafetensorsBuilder()
+                .AddMetadata(new Dictionary<string, string> { ["ilgpu-loader/state/0"] = text, [SafetensorsTies.MetadataKey] = SafetensorsTies.Write(new Dictionary<string, string> { ["x"] = "a" }) })
+                .Add("a", "F32", [8], Eight).ToBytes());
+        using var model = Meta(("a", DType.F32, [8]), ("b", DType.F32, [8]), ("x", DType.F32, [8]));
+        var exception = await FailAsync<InvalidCheckpointException>(model, folder.Path);
+        Assert.Equal(CheckpointErrorCode.MetadataInvalid, exception.Code);
+        Assert.Contains("tie it to 'a'", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task A_folder_with_files_of_more_ranks_than_asked_for_is_refused_with_both(int rank)
+    {
+        using var folder = new TemporaryFolder();
+        for (var saved = 0; saved < 4; saved++)
+        {
+            StateSample.Write(folder, $"model-rank-{saved}-part-0.safetensors", ("a", DType.F32, [8], Eight));
+        }
+
+        using var model = Meta(("a", DType.F32, [16]));
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => StateSample.Loader.LoadAsync(model, folder.Path, new TensorParallel(2, rank)));
+        Assert.Equal(CheckpointErrorCode.WorldSizeMismatch, exception.Code);
+        Assert.Contains("files of 4 ranks and is loaded by 2 ranks", exception.Message, StringComparison.Ordinal);
+        // A machine may have the files of its own ranks alone.
+        File.Delete(folder[$"model-rank-0-part-0.safetensors"]);
+        _ = await StateSample.Loader.LoadAsync(model, folder.Path, new TensorParallel(8, 3));
+    }
+
+    [Fact]
+    public async Task A_narrower_tensor_of_a_folder_with_manifests_is_an_error_unless_it_is_allowed()
+    {
+        using var folder = new TemporaryFolder();
+        using var saved = StateSample.Model(("a", StateSample.Random(1, DType.F32, 4)));
+        _ = await StateSample.Loader.SaveModelAsync(saved, folder["out"]);
+        using var model = Meta(("a", DType.F32, [8]));
+        var exception = await FailAsync<ModelMismatchException>(model, folder["out"]);
+        Assert.Contains("'a' of shape [4] is narrower than parameter 'a' of shape [8]", exception.Message, StringComparison.Ordinal);
+        var loaded = await StateSample.Loader.LoadAsync(model, folder["out"], null, new ShardedStateLoadOptions { AllowsNarrower = true });
+        Assert.Contains("the rest of it is 0", Assert.Single(loaded.Warnings), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_state_at_another_step_than_the_model_is_refused_where_the_caller_says_it_and_a_warning_elsewhere(bool wasProcessed)
+    {
+        using var folder = new TemporaryFolder();
+        using var saved = StateSample.Model(("a", StateSample.Random(1, DType.F32, 4)));
+        _ = await StateSample.Loader.SaveModelAsync(saved, folder["out"], new ShardedStateSaveOptions { IsProcessed = wasProcessed, ModelDType = DType.F32 });
+        using var live = StateSample.Model(("a", StateSample.Random(2, DType.F32, 4)));
+        var before = StateSample.Bytes(live);
+        var exception = await Assert.ThrowsAsync<ModelMismatchException>(() =>
+            StateSample.Loader.LoadAsync(live, folder["out"], null, new ShardedStateLoadOptions { IsProcessed = !wasProcessed }));
+        Assert.Contains(wasProcessed ? "saved after its weights were processed" : "saved before its weights were processed", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(before, StateSample.Bytes(live));
+        var unsaid = await StateSample.Loader.LoadAsync(live, folder["out"]);
+        // Without a quantisation unprocessed weights are as they would be.
+        Assert.Equal(wasProcessed ? 1 : 0, unsaid.Warnings.Count(warning => warning.Contains("IsProcessed", StringComparison.Ordinal)));
+        Assert.Empty((await StateSample.Loader.LoadAsync(live, folder["out"], null, new ShardedStateLoadOptions { IsProcessed = wasProcessed })).Warnings);
+        StateSample.AssertSame(saved, live);
+    }
+
+    [Fact]
+    public async Task Files_that_do_not_say_whether_they_are_processed_are_a_warning_where_it_is_asked()
+    {
+        using var folder = new TemporaryFolder();
+        StateSample.Write(folder, "model-rank-0-part-0.safetensors", ("a", DType.F32, [8], Eight));
+        using var live = StateSample.Model(("a", StateSample.Random(2, DType.F32, 8)));
+        var loaded = await StateSample.Loader.LoadAsync(live, folder.Path, null, new ShardedStateLoadOptions { IsProcessed = true });
+        Assert.Contains("do not say whether their weights were processed", loaded.Warnings[1], StringComparison.Ordinal);
     }
 
     private static Module Meta(params (string Name, DType DType, long[] Shape)[] parameters) =>

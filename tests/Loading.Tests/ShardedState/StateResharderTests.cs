@@ -187,6 +187,61 @@ public sealed class StateResharderTests
         await Assert.ThrowsAsync<InvalidOperationException>(() => new ReshardRun(Saved(), Make).ReshardAsync(loaded));
     }
 
+    [Fact]
+    public async Task What_lies_in_another_tensor_of_the_model_lies_there_again()
+    {
+        List<Dictionary<string, byte[]>> saved = [new() { ["again"] = [1, 2, 3, 4] }, new() { ["again"] = [5, 6, 7, 8] }];
+        var run = new ReshardRun(saved, rank => Divided(2, rank));
+        using (var model = Divided(1, 0))
+        {
+            Assert.Equal(3, (await run.ReshardAsync(model)).TensorCount);
+            Assert.Equal([5, 6], ReshardRun.BytesOf(model)["part"]);
+            Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8], ReshardRun.BytesOf(model)["again"]);
+            Assert.Single(model.NamedState().Select(entry => entry.Tensor.Memory).Distinct());
+            Assert.Equal(1, run.Device.LiveAllocations);
+            Assert.All(run.Reads, read => Assert.Equal("again", read.Name));
+        }
+
+        Assert.Equal(0, run.Device.LiveAllocations);
+
+        static Module Divided(int world, int rank)
+        {
+            var loader = WeightLoaders.Sharded(0, new TensorParallel(world, rank));
+            var whole = Tensor.Empty(DType.U8, new Shape(8 / world), MetaDevice.Shared);
+            var model = new Module();
+            model.Register("part", new Parameter(whole.Narrow(0, 4 / world, 2 / world), loader));
+            model.Register("again", new Parameter(whole.On(MetaDevice.Shared), loader));
+            model.Register("whole", new Parameter(whole, loader));
+            return model;
+        }
+    }
+
+    [Fact]
+    public async Task Tensors_that_lie_over_one_another_in_part_are_refused()
+    {
+        var run = new ReshardRun([new Dictionary<string, byte[]>()], _ => new Module());
+        var memory = Tensor.Empty(DType.U8, new Shape(8), MetaDevice.Shared);
+        using var model = StateSample.Model(("left", memory.Narrow(0, 0, 5)), ("right", memory.Narrow(0, 4, 4)));
+        memory.Dispose();
+        var exception = await Assert.ThrowsAsync<ModelMismatchException>(() => run.ReshardAsync(model));
+        Assert.Contains("'left' and 'right' lie over one another", Assert.Single(exception.Problems), StringComparison.Ordinal);
+        Assert.Empty(run.Reads);
+    }
+
+    [Fact]
+    public async Task What_the_device_cannot_hold_is_refused_before_anything_is_read()
+    {
+        var run = new ReshardRun(Saved(), Make) { Device = new LateDevice { Free = 29 } };
+        using var model = Model(1, 0);
+        var exception = await Assert.ThrowsAsync<DeviceMemoryException>(() => run.ReshardAsync(model));
+        // 3 of the norm, 16, two heads of 4, and 3 of the buffer.
+        Assert.Contains("30", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(run.Reads);
+        AssertUntouched(model, run);
+        var enough = new ReshardRun(Saved(), Make) { Device = new LateDevice { Free = 30 } };
+        _ = await enough.ReshardAsync(model);
+    }
+
     private static void AssertUntouched(Module model, ReshardRun run)
     {
         Assert.Equal(0, run.Device.LiveAllocations);

@@ -90,11 +90,11 @@ public sealed class StateRoundTripTests
         using var some = await state.LoadTensorsAsync(["rows"]);
         Assert.Equal(StateSample.Bytes(tensors["rows"]), StateSample.Bytes(Assert.Single(some).Value));
 
-        // A new model whose parameters are apart gets them as they were saved.
-        using var fresh = StateSample.Fresh(model);
+        using var fresh = StateSample.Outline(model);
         var loaded = await StateSample.Loader.LoadAsync(fresh, folder["out"]);
-        Assert.Equal(7, loaded.TensorCount);
+        Assert.Equal(2, loaded.TensorCount);
         StateSample.AssertSame(model, fresh);
+        Assert.Single(fresh.NamedState().Where(entry => entry.Name != "turned").Select(entry => entry.Tensor.Memory).Distinct());
         Assert.Same(fresh.Parameters["z"].Data.Memory, fresh.Parameters["turn"].Data.Memory);
         Assert.Equal([1, 6], fresh.Parameters["turned"].Data.Strides.AsEnumerable());
     }
@@ -111,7 +111,7 @@ public sealed class StateRoundTripTests
         memory.Dispose();
         var saved = await StateSample.Loader.SaveModelAsync(model, folder["out"], new ShardedStateSaveOptions { MaximumPartBytes = 100 });
         Assert.Equal((3, 0, 3), (saved.TensorCount, saved.RestoredCount, saved.Files.Length));
-        using var fresh = StateSample.Fresh(model);
+        using var fresh = StateSample.Outline(model);
         _ = await StateSample.Loader.LoadAsync(fresh, folder["out"]);
         StateSample.AssertSame(model, fresh);
         Assert.Same(fresh.Parameters["left"].Data.Memory, fresh.Parameters["right"].Data.Memory);
@@ -129,7 +129,7 @@ public sealed class StateRoundTripTests
         await using var file = await Checkpoint.OpenAsync(folder["out/model-rank-0-part-0.safetensors"]);
         Assert.Equal("lm_head", file["model.embed"].TiedTo);
         Assert.Null(file["lm_head"].TiedTo);
-        using var fresh = StateSample.Fresh(model);
+        using var fresh = StateSample.Outline(model);
         _ = await StateSample.Loader.LoadAsync(fresh, folder["out"]);
         Assert.Same(fresh.NamedParameters().First().Parameter.Data.Memory, fresh.NamedParameters().Last().Parameter.Data.Memory);
         StateSample.AssertSame(model, fresh);

@@ -49,7 +49,7 @@ internal static class VersionedState
     public static async Task<HotModel> LiveAsync(string target, int rank, Device device, HotModelOptions? options = null)
     {
         var model = Model();
-        var reloader = ModelReloader.Capture(model, DType.F32);
+        var reloader = ModelReloader.Capture(model, DType.F32, new TensorParallel(Ranks, rank));
         foreach (var (_, parameter) in model.NamedParameters())
         {
             parameter.SetData(Tensor.Empty(parameter.DType, parameter.Shape, device));
