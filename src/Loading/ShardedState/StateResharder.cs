@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// in its tensor, and then takes the weight for this rank. Safe for any thread, as long as each model is one's own.
 /// </summary>
 /// <remarks>
-/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/>, whose function the saved values have behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
+/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/> where its function is said to be elementwise: the saved values have it behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
 /// several ranks have, such as heads of keys and values, must have the same bytes on each.</para>
 /// <para>Processed weights are split by the loaders that their parameters have then: the models of both sides are to be processed, on the meta device.</para>
 /// <para>Beside the model, host memory holds one parameter's whole weight and one rank's share of it at a time; pages of what this rank does not need of it are not touched. Of each saved tensor that has something that is needed all is read.</para>
@@ -200,7 +200,7 @@ public static class StateResharder
                 var before = parameter.Exchange(storage);
                 try
                 {
-                    parameter.Sharing!.Load(parameter, weight, ShardId.None);
+                    parameter.Splitting!.Load(parameter, weight, ShardId.None);
                 }
                 finally
                 {
