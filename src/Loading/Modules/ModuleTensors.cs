@@ -8,6 +8,9 @@ internal sealed class ModuleTensors
     /// <summary>The parameters.</summary>
     public OrderedDictionary<string, Parameter> Parameters { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Whether new weights are loaded into them while the module's live ones are elsewhere. Default: false.</summary>
+    public bool AreBesideLive { get; init; }
+
     /// <summary>The buffers.</summary>
     public OrderedDictionary<string, Tensor> Buffers { get; } = new(StringComparer.Ordinal);
 }

@@ -3,10 +3,13 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Loading;
 
 /// <summary>Applies a function to the parameter behind a load (<see cref="WeightLoaders.Composed"/>).</summary>
-internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> function) : IOuterLoader
+internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> function, bool isElementwise) : IOuterLoader
 {
     /// <summary>What loads before the function.</summary>
     public WeightLoader Inner => loader;
+
+    /// <summary>Whether each value depends on the one at its own place alone.</summary>
+    public bool IsElementwise => isElementwise;
 
     public void Load(Parameter parameter, Weight weight, ShardId shard)
     {
@@ -33,7 +36,7 @@ internal sealed class ComposedLoader(WeightLoader loader, Func<Tensor, Tensor> f
     public WeightLoader With(Func<Delegate, Delegate> change)
     {
         var (inner, outer) = ((WeightLoader)change(loader), (Func<Tensor, Tensor>)change(function));
-        return ReferenceEquals(inner, loader) && ReferenceEquals(outer, function) ? Load : new ComposedLoader(inner, outer).Load;
+        return ReferenceEquals(inner, loader) && ReferenceEquals(outer, function) ? Load : new ComposedLoader(inner, outer, isElementwise).Load;
     }
 
     private static void CopyBack(Parameter parameter, Tensor result)

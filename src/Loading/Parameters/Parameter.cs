@@ -64,19 +64,10 @@ public class Parameter : IDisposable
     }
 
     /// <summary>What knows the loader's whole, also below functions that are applied to it.</summary>
-    internal ISharingLoader? Sharing
-    {
-        get
-        {
-            var target = Loader.Target;
-            while (target is ComposedLoader composed)
-            {
-                target = composed.Inner.Target;
-            }
+    internal ISharingLoader? Sharing => FindSharing(_ => true);
 
-            return target as ISharingLoader;
-        }
-    }
+    /// <summary>What knows where the values are that ranks have behind the load: null below a function that may move or mix them.</summary>
+    internal ISharingLoader? Splitting => FindSharing(composed => composed.IsElementwise);
 
     /// <summary>Whether a checkpoint without it is incomplete; an optional one that nothing fills gets no storage. Default: true.</summary>
     public bool IsRequired { get; init; } = true;
@@ -119,6 +110,17 @@ public class Parameter : IDisposable
             Data = data;
             before.Dispose();
         }
+    }
+
+    private ISharingLoader? FindSharing(Predicate<ComposedLoader> looksThrough)
+    {
+        var target = Loader.Target;
+        while (target is ComposedLoader composed && looksThrough(composed))
+        {
+            target = composed.Inner.Target;
+        }
+
+        return target as ISharingLoader;
     }
 
     /// <summary>Sees another tensor for a while, which stays the caller's.</summary>

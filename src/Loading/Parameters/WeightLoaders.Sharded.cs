@@ -36,10 +36,14 @@ public static partial class WeightLoaders
     /// <param name="function">
     /// What makes the new values of the parameter's tensor, which stays the parameter's: a new tensor of the same shape, which is disposed here; the same one, changed in place; or a view of it.
     /// </param>
-    public static WeightLoader Composed(WeightLoader loader, Func<Tensor, Tensor> function)
+    /// <param name="isElementwise">
+    /// Whether the function makes each value of the one at the same place alone, such as its exponential: only then what ranks have behind it can be split anew (<see cref="StateResharder"/>), since a function that
+    /// moves values, or mixes them, is another one for each number of ranks.
+    /// </param>
+    public static WeightLoader Composed(WeightLoader loader, Func<Tensor, Tensor> function, bool isElementwise = false)
     {
         ArgumentNullException.ThrowIfNull(loader);
         ArgumentNullException.ThrowIfNull(function);
-        return new ComposedLoader(loader, function).Load;
+        return new ComposedLoader(loader, function, isElementwise).Load;
     }
 }

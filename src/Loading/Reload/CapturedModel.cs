@@ -107,7 +107,7 @@ internal sealed class CapturedModel : IDisposable
     private static ModuleTensors Restore(Module module, CapturedLayer captured)
     {
         // Tensors that are never loaded are the same ones at all times.
-        var fresh = new ModuleTensors();
+        var fresh = new ModuleTensors { AreBesideLive = true };
         foreach (var (name, parameter) in module.Parameters.Where(entry => MetaTensors.SkipTensors.Contains(entry.Key)))
         {
             fresh.Parameters.Add(name, parameter);
@@ -121,7 +121,8 @@ internal sealed class CapturedModel : IDisposable
         var live = module.Exchange(fresh);
         try
         {
-            MetaTensors.RestoreLayerOnMeta(module, captured);
+            // Nothing is taken out: the tensors that are skipped are all that the module has now.
+            MetaTensors.RestoreLayerOnMeta(module, captured).Dispose();
         }
         finally
         {

@@ -67,6 +67,11 @@ internal sealed class CheckpointWatcher(string folder, HotModelOptions model, Ch
             options.Warnings?.WarnOnce($"{Quoted.Name(folder)} has changed and is not loaded yet, since it is not complete: {exception.Message}");
             return false;
         }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            // What waiting does not mend: the load meets it again, and says it.
+            return true;
+        }
     }
 
     // Of every rank of the world size there is the manifest, with all files at their sizes. Hashes are the load's to check: a look must cost nothing.

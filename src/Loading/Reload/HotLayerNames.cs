@@ -26,12 +26,11 @@ internal sealed class HotLayerNames
 
         foreach (var layer in layers)
         {
-            foreach (var name in layer.Layer.Modules.Concat(layer.Layer.Tensors.Keys).Where(name => IsBelow(name, layer.Layer.Name)))
+            foreach (var name in layer.Layer.Modules.Concat(layer.Layer.Tensors.Keys))
             {
-                for (var dot = name.LastIndexOf('.'); dot > layer.Layer.Name.Length; dot = name.LastIndexOf('.', dot - 1))
-                {
-                    _ = names.TryAdd(name[..dot], layer);
-                }
+                // Elements of lists that share memory are one layer, which has the name of the first.
+                AddBetween(names, layer, name, layer.Layer.Name);
+                AddBetween(names, layer, name, LiveLayers.LayerOf(name));
             }
         }
 
@@ -47,6 +46,19 @@ internal sealed class HotLayerNames
     {
         ArgumentNullException.ThrowIfNull(name);
         return Find(name) ?? throw new LayerNotFoundException(name, _layers.Keys);
+    }
+
+    private static void AddBetween(Dictionary<string, HotLayer> names, HotLayer layer, string name, string above)
+    {
+        if (!IsBelow(name, above))
+        {
+            return;
+        }
+
+        for (var dot = name.LastIndexOf('.'); dot >= above.Length; dot = name.LastIndexOf('.', dot - 1))
+        {
+            _ = names.TryAdd(name[..dot], layer);
+        }
     }
 
     // What is below the model itself says nothing of a layer: every name is.

@@ -60,7 +60,7 @@ public sealed partial class HotModel
                 Remember(path, fingerprint);
                 return report;
             }
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            catch (Exception exception) when (exception is not OperationCanceledException || !token.IsCancellationRequested)
             {
                 Remember(path, fingerprint);
                 throw;
@@ -99,7 +99,7 @@ public sealed partial class HotModel
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ObjectDisposedException("The model was disposed before the reload began.", exception);
+            throw new ObjectDisposedException("The model was disposed before its turn came.", exception);
         }
         catch (OperationCanceledException exception)
         {

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
-using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
@@ -73,13 +72,10 @@ public sealed partial class HotModel
             var report = await ReloadAsync(folder, reload, null, cancellationToken).ConfigureAwait(false);
             return new HotReload(folder, Version, report, null);
         }
-        catch (ReloadFailedException exception)
+        catch (Exception exception) when (!(exception is OperationCanceledException && cancellationToken.IsCancellationRequested) && !(exception is ObjectDisposedException && IsDisposed))
         {
-            return new HotReload(folder, Version, exception.Report, exception);
-        }
-        catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            return new HotReload(folder, Version, null, exception);
+            // Whatever it is: a service that watches for weeks goes on with what it has.
+            return new HotReload(folder, Version, (exception as ReloadFailedException)?.Report ?? (exception as ReloadCanceledException)?.Report, exception);
         }
     }
 

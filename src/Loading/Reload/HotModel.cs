@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Runtime.ExceptionServices;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
@@ -16,6 +17,8 @@ namespace IlgpuLoader.Loading;
 /// (<see cref="LayerOutcome.Busy"/>), and the reader goes on. A reader that takes one lease at a time never causes that. A reader that holds <see cref="LeaseModelAsync"/> may take
 /// layers' leases freely: no layer is closed as long as it holds that one.</para>
 /// <para>A reload waits for leases over all layers only once, before its first copy; those that come later wait until it has ended.</para>
+/// <para>Nobody else walks the module while the model is live: a reload has other tensors in it for a while, and closes no gate for that. Readers take tensors from their leases, and
+/// <see cref="SaveAsync"/> saves the module.</para>
 /// <para>With an infinite timeout nothing resolves such a circle but a cancellation.</para>
 /// </remarks>
 public sealed partial class HotModel : IAsyncDisposable
@@ -23,6 +26,7 @@ public sealed partial class HotModel : IAsyncDisposable
     /// <summary>The version of a model that was never reloaded.</summary>
     public const long FirstVersion = 1;
 
+    private readonly Module _model;
     private readonly ReloadCall _reload;
     private readonly ReloadStateCall _reloadState;
     private readonly ImmutableArray<IDisposable> _owned;
@@ -34,6 +38,8 @@ public sealed partial class HotModel : IAsyncDisposable
     private readonly HotModelOptions _options;
     private readonly CancellationTokenSource _ended = new();
     private readonly SemaphoreSlim _one = new(1);
+    private readonly Lock _lock = new();
+    private Task<Task>? _ending;
     private long _version = FirstVersion;
     private int _disposed;
 
@@ -43,20 +49,21 @@ public sealed partial class HotModel : IAsyncDisposable
     /// <param name="options">How readers are treated; null for the defaults.</param>
     /// <exception cref="InvalidOperationException">The reloader is not attached.</exception>
     public HotModel(Module model, ModelReloader reloader, HotModelOptions? options = null)
-        : this(LayersOf(model, reloader), reloader.ReloadAsync, reloader.ReloadAsync, [reloader, model], options)
+        : this(model, LayersOf(model, reloader), reloader.ReloadAsync, reloader.ReloadAsync, [reloader, model], options)
     {
     }
 
     /// <summary>A model over any way to reload it.</summary>
+    /// <param name="model">What is saved.</param>
     /// <param name="layers">The layers.</param>
     /// <param name="reload">What replaces their weights by a checkpoint's, one call at a time.</param>
     /// <param name="reloadState">What replaces them by what a rank has saved.</param>
     /// <param name="owned">What is disposed with the model, in this order.</param>
     /// <param name="options">How readers are treated; null for the defaults.</param>
-    internal HotModel(IEnumerable<ModelLayer> layers, ReloadCall reload, ReloadStateCall reloadState, IEnumerable<IDisposable> owned, HotModelOptions? options)
+    internal HotModel(Module model, IEnumerable<ModelLayer> layers, ReloadCall reload, ReloadStateCall reloadState, IEnumerable<IDisposable> owned, HotModelOptions? options)
     {
         options ??= HotModelOptions.Default;
-        (_reload, _reloadState, _owned) = (reload, reloadState, [.. owned]);
+        (_model, _reload, _reloadState, _owned) = (model, reload, reloadState, [.. owned]);
         (_timeout, _time, _options) = (options.LeaseTimeout, options.TimeProvider, options);
         _ordered = [.. layers.Select(layer => new HotLayer(layer, _time))];
         _layers = _ordered.ToFrozenDictionary(layer => layer.Layer);
@@ -127,24 +134,26 @@ public sealed partial class HotModel : IAsyncDisposable
 
     /// <summary>
     /// Ends the model: watching ends, a running reload is cancelled, new leases are refused. Waits for readers for <see cref="HotModelOptions.LeaseTimeout"/> at most, then frees the model; where
-    /// one of them has not ended its lease by then, it is freed as soon as the last has, so that nobody reads memory that is somebody else's. Safe to call again.
+    /// one of them has not ended its lease by then, it is freed as soon as the last has, so that nobody reads memory that is somebody else's.
     /// </summary>
+    /// <remarks>
+    /// Safe to call again, also at the same time: each call waits for the same end, for the same time at most. What a reader's fence or the freeing throws, each call throws that sees the end; the model is freed all the same.
+    /// Where readers may take longer, a later call shows whether it is freed.
+    /// </remarks>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        Task<Task> ending;
+        lock (_lock)
         {
-            return;
+            ending = _ending ??= EndAsync();
         }
 
-        await _ended.CancelAsync().ConfigureAwait(false);
-        // Never given back: a reload that waits for its turn finds the model ended.
-        await _one.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-        var freeing = FreeAsync();
+        var freeing = await ending.ConfigureAwait(false);
         try
         {
             await freeing.WaitAsync(_timeout, _time).ConfigureAwait(false);
         }
-        catch (TimeoutException)
+        catch (TimeoutException) when (!freeing.IsCompleted)
         {
             // Freed by the last reader.
         }
@@ -158,6 +167,16 @@ public sealed partial class HotModel : IAsyncDisposable
     }
 
     private bool IsDisposed => Volatile.Read(ref _disposed) != 0;
+
+    // Ends when no reload runs any more, with the task that ends when the model is freed.
+    private async Task<Task> EndAsync()
+    {
+        Volatile.Write(ref _disposed, 1);
+        await _ended.CancelAsync().ConfigureAwait(false);
+        // Never given back: a reload that waits for its turn finds the model ended.
+        await _one.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        return FreeAsync();
+    }
 
     private async Task FreeAsync()
     {
@@ -173,10 +192,27 @@ public sealed partial class HotModel : IAsyncDisposable
             }
         }
 
-        // Opened again at once: leases that waited go in, find the model ended and leave.
+        // Opened again at once: leases that waited go in, find the model ended and leave. Where a fence has failed the others are waited for, before it is said.
         static async Task EmptyAsync(LayerGate gate)
         {
-            using var closure = await gate.CloseAsync(Timeout.InfiniteTimeSpan, CancellationToken.None).ConfigureAwait(false);
+            Exception? failure = null;
+            while (true)
+            {
+                try
+                {
+                    using var closure = await gate.CloseAsync(Timeout.InfiniteTimeSpan, CancellationToken.None).ConfigureAwait(false);
+                    break;
+                }
+                catch (Exception exception)
+                {
+                    failure ??= exception;
+                }
+            }
+
+            if (failure is not null)
+            {
+                ExceptionDispatchInfo.Throw(failure);
+            }
         }
     }
 

@@ -20,13 +20,22 @@ internal sealed class HotReloadGate(
     private TimeSpan? _left;
     private bool _hasClosed;
 
+    // Layers that are closed one after the other, as all of them are before they are swapped, are waited for this long in all: readers of the first wait as long as it takes to close the last.
+    private int _closed;
+    private long _begin;
+
     /// <inheritdoc/>
     public async ValueTask<IDisposable?> CloseAsync(ModelLayer layer, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(layer);
-        var begin = time.GetTimestamp();
+        if (_closed == 0)
+        {
+            _begin = time.GetTimestamp();
+        }
+
         if (_whole is null)
         {
+            var begin = time.GetTimestamp();
             _whole = await whole.CloseAsync(_left ?? timeout, cancellationToken).ConfigureAwait(false);
             _left = Less(_left ?? timeout, time.GetElapsedTime(begin));
             if (_whole is null)
@@ -35,14 +44,15 @@ internal sealed class HotReloadGate(
             }
         }
 
-        var closure = await CloseAsync(layers[layer], Less(timeout, time.GetElapsedTime(begin)), cancellationToken).ConfigureAwait(false);
+        var closure = await CloseAsync(layers[layer], Less(timeout, time.GetElapsedTime(_begin)), cancellationToken).ConfigureAwait(false);
         if (closure is null)
         {
             return null;
         }
 
         _hasClosed = true;
-        return closure;
+        _closed++;
+        return new Closed(this, closure);
     }
 
     /// <inheritdoc/>
@@ -84,5 +94,20 @@ internal sealed class HotReloadGate(
     {
         _whole?.Dispose();
         _whole = null;
+    }
+
+    private sealed class Closed(HotReloadGate gate, LayerGate.Closure closure) : IDisposable
+    {
+        private bool _isOpen;
+
+        public void Dispose()
+        {
+            closure.Dispose();
+            if (!_isOpen)
+            {
+                _isOpen = true;
+                gate._closed--;
+            }
+        }
     }
 }

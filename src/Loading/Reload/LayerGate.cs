@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Loading;
@@ -18,7 +19,8 @@ internal sealed class LayerGate(TimeProvider time)
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _waiting = [];
     private readonly LinkedList<Closer> _closers = [];
-    private List<Fence> _fences = [];
+    private readonly List<Fence> _fences = [];
+    private Exception? _failure;
     private int _pruneAt = LeastFencesToPrune;
     private int _leases;
 
@@ -80,7 +82,7 @@ internal sealed class LayerGate(TimeProvider time)
         }
     }
 
-    /// <summary>Ends a lease whose reader has given work to a device: it is over as soon as the device has passed the fence.</summary>
+    /// <summary>Ends a lease whose reader has given work to a device: it is over as soon as the device has passed the fence. A fence that fails is said by the next closing.</summary>
     /// <param name="fence">The fence behind the work.</param>
     public void LeaveBehind(Fence fence)
     {
@@ -94,8 +96,8 @@ internal sealed class LayerGate(TimeProvider time)
             EndOne();
             if (_fences.Count >= _pruneAt && _closers.Count == 0)
             {
-                // Without it a model that is never reloaded would keep every fence of its life. Into a new list, since a device that has failed may throw here.
-                _fences = _fences.FindAll(kept => !kept.HasPassed);
+                // Without it a model that is never reloaded would keep every fence of its life.
+                Prune();
                 _pruneAt = Math.Max(LeastFencesToPrune, 2 * _fences.Count);
             }
         }
@@ -107,6 +109,9 @@ internal sealed class LayerGate(TimeProvider time)
     /// <param name="timeout">How long it waits for them at most, behind earlier closers; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
     /// <param name="cancellationToken">Ends the waiting; the gate is open then.</param>
     /// <returns>What opens the gate when it is disposed; null where it took too long, and the gate is open.</returns>
+    /// <remarks>
+    /// What a fence throws is thrown here, and the gate is open then. Once: nobody will ever know more of that fence, and whoever closes next finds it gone. Of several that fail alike between two closings the first is said.
+    /// </remarks>
     public async ValueTask<Closure?> CloseAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -139,7 +144,8 @@ internal sealed class LayerGate(TimeProvider time)
 
     private async ValueTask<bool> DrainAsync(Closer closer, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        if (closer.Drained.Task.IsCompleted && HaveFencesPassed())
+        // Fences are looked at, and what they threw is said, whether or not there are leases to wait for.
+        if (HaveFencesPassed() && closer.Drained.Task.IsCompleted)
         {
             return true;
         }
@@ -150,9 +156,9 @@ internal sealed class LayerGate(TimeProvider time)
         {
             await closer.Drained.Task.WaitAsync(both.Token).ConfigureAwait(false);
             // No lease is there, so that no fence comes behind these.
-            foreach (var fence in _fences)
+            while (FirstFence() is { } fence)
             {
-                await fence.WaitAsync(both.Token).ConfigureAwait(false);
+                await WaitAsync(fence, both.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (both.IsCancellationRequested)
@@ -161,27 +167,73 @@ internal sealed class LayerGate(TimeProvider time)
             return false;
         }
 
+        return true;
+    }
+
+    private Fence? FirstFence()
+    {
         lock (_lock)
         {
-            _fences.Clear();
+            return _fences.Count == 0 ? null : _fences[0];
         }
+    }
 
-        return true;
+    // One that is waited for in vain is waited for again by the next closer.
+    private async ValueTask WaitAsync(Fence fence, CancellationToken cancellationToken)
+    {
+        var isOver = false;
+        try
+        {
+            await fence.WaitAsync(cancellationToken).ConfigureAwait(false);
+            isOver = true;
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            isOver = true;
+            throw;
+        }
+        finally
+        {
+            if (isOver)
+            {
+                lock (_lock)
+                {
+                    _ = _fences.Remove(fence);
+                }
+            }
+        }
     }
 
     private bool HaveFencesPassed()
     {
+        Exception? failure;
         lock (_lock)
         {
-            if (!_fences.TrueForAll(fence => fence.HasPassed))
+            Prune();
+            (failure, _failure) = (_failure, null);
+            if (failure is null)
             {
-                return false;
+                return _fences.Count == 0;
             }
+        }
 
-            _fences.Clear();
+        ExceptionDispatchInfo.Throw(failure);
+        return false;
+    }
+
+    // A device that has failed throws here. Whoever ends a lease can do nothing about it: the next closer is told.
+    private void Prune() => _fences.RemoveAll(fence =>
+    {
+        try
+        {
+            return fence.HasPassed;
+        }
+        catch (Exception exception)
+        {
+            _failure ??= exception;
             return true;
         }
-    }
+    });
 
     private void Open(Closer closer)
     {

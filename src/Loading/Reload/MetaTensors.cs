@@ -76,24 +76,27 @@ public static class MetaTensors
     }
 
     /// <summary>
-    /// Brings a module back to what was captured: its own tensors are taken out and disposed, also those that processing has added, but for <see cref="SkipTensors"/>; and what was captured is registered in its
+    /// Brings a module back to what was captured: its own tensors are taken out, also those that processing has added, but for <see cref="SkipTensors"/>; and what was captured is registered in its
     /// order, parameters before buffers, on the meta device. Modules of <see cref="SkipModules"/> stay as they are.
     /// </summary>
     /// <remarks>
-    /// Who wants to go on reading the live tensors has views of them (<see cref="Tensor.On"/>), which keep their memory. What was captured stays as it is, and can be restored again. Where this fails, nothing has changed.
+    /// Nothing is disposed here, as PyTorch's <c>delattr</c> drops a reference: an embedding's weight that a head is tied to is the embedding's still. What was captured stays as it is, and can be restored again. Where
+    /// this fails, nothing has changed.
     /// </remarks>
     /// <param name="layer">The module that was captured, or another one of its class: attributes and loaders that referred to the one refer to this one.</param>
     /// <param name="captured">What was captured; stays the caller's.</param>
+    /// <returns>What was taken out, which the caller disposes: <see cref="ReplacedTensors.Dispose"/>, or <see cref="ReplacedTensors.DisposeUnheld"/> where other modules may hold some of it.</returns>
     /// <exception cref="ArgumentException">The module is of another class: a loader or attribute is none of its methods, or a name is taken by a module below it.</exception>
     /// <exception cref="ObjectDisposedException">What was captured was disposed.</exception>
-    public static void RestoreLayerOnMeta(Module layer, CapturedLayer captured)
+    public static ReplacedTensors RestoreLayerOnMeta(Module layer, CapturedLayer captured)
     {
         ArgumentNullException.ThrowIfNull(layer);
         ArgumentNullException.ThrowIfNull(captured);
         ObjectDisposedException.ThrowIf(captured.IsDisposed, captured);
+        var replaced = new ReplacedTensors();
         if (IsSkipped(layer))
         {
-            return;
+            return replaced;
         }
 
         // Before anything changes, what can fail; then there is nothing that can.
@@ -105,12 +108,12 @@ public static class MetaTensors
         var copy = Copy(captured.Parameters, captured.Buffers, parameter => LayerReferences.Attach(parameter, layer));
         foreach (var name in layer.Parameters.Keys.Where(name => !SkipTensors.Contains(name)).ToArray())
         {
-            _ = layer.RemoveParameter(name);
+            replaced.Add(name, layer.TakeParameter(name)!);
         }
 
         foreach (var name in layer.Buffers.Keys.Where(name => !SkipTensors.Contains(name)).ToArray())
         {
-            _ = layer.RemoveBuffer(name);
+            replaced.Add(name, layer.TakeBuffer(name)!);
         }
 
         foreach (var (name, parameter) in copy.Parameters)
@@ -122,11 +125,13 @@ public static class MetaTensors
         {
             _ = layer.Register(name, buffer);
         }
+
+        return replaced;
     }
 
     /// <summary>
     /// Gives all of a module's own tensors that have none storage, but for <see cref="SkipTensors"/> and the modules of <see cref="SkipModules"/>: all, or none where this fails. Parameters stay the same objects, with
-    /// another tensor. The content is undefined.
+    /// another tensor. A buffer that another module has too stays without storage there. The content is undefined.
     /// </summary>
     /// <param name="layer">The module.</param>
     /// <param name="device">The device; null for <see cref="CurrentDevice.Current"/>.</param>
@@ -174,13 +179,14 @@ public static class MetaTensors
         {
             if (made.TryGetValue(layer.Buffers[name], out var tensor))
             {
-                layer.ExchangeBuffer(name, tensor).Dispose();
+                // What it had has no storage to free, and may be another module's too.
+                _ = layer.ExchangeBuffer(name, tensor);
             }
         }
 
         foreach (var (owner, tensor) in made)
         {
-            (owner as Parameter)?.SetData(tensor);
+            _ = (owner as Parameter)?.Exchange(tensor);
         }
     }
 

@@ -53,7 +53,7 @@ public sealed class ShardedStateLoader
     /// <param name="progress">Bytes and tensors that are written; must return soon.</param>
     /// <param name="cancellationToken">Ends the work within one piece; nothing of this rank is left behind.</param>
     /// <exception cref="ArgumentException">An option is out of range, or a needed one is missing.</exception>
-    /// <exception cref="InvalidOperationException">There is nothing to save, or a required tensor has no storage.</exception>
+    /// <exception cref="InvalidOperationException">There is nothing to save, a required tensor has no storage, or the model is being reloaded.</exception>
     /// <exception cref="CheckpointException">A name cannot be written, or a header would be too long.</exception>
     /// <exception cref="IOException">The folder exists and is not replaced, the disk is full, or a write failed.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written.</exception>
@@ -65,6 +65,12 @@ public sealed class ShardedStateLoader
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= ShardedStateSaveOptions.Default;
         Check(options);
+        if (model.NamedModules().Any(entry => entry.Module.Tensors.AreBesideLive))
+        {
+            throw new InvalidOperationException(
+                "The model is being reloaded, and has other tensors than its live ones for a while: save it when the reload has ended; what reloads live models saves them too, and waits for that.");
+        }
+
         return SaveAsync(model, path, options, FileSystemCalls.Native, progress, cancellationToken);
     }
 

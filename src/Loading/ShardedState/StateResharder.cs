@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// in its tensor, and then takes the weight for this rank. Safe for any thread, as long as each model is one's own.
 /// </summary>
 /// <remarks>
-/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/>, whose function the saved values have behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
+/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/> where its function is said to be elementwise: the saved values have it behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
 /// several ranks have, such as heads of keys and values, must have the same bytes on each.</para>
 /// <para>Processed weights are split by the loaders that their parameters have then: the models of both sides are to be processed, on the meta device.</para>
 /// <para>Tensors that lie in another's memory in this rank's model lie there again, and are filled with it; those that lie over one another in part are refused.</para>
@@ -267,7 +267,7 @@ public static class StateResharder
                 var before = parameter.Exchange(storage);
                 try
                 {
-                    parameter.Sharing!.Load(parameter, weight, ShardId.None);
+                    parameter.Splitting!.Load(parameter, weight, ShardId.None);
                 }
                 finally
                 {

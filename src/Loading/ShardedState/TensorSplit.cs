@@ -13,7 +13,7 @@ internal sealed record TensorSplit(Shape Whole, ImmutableArray<SplitShare> Share
     /// <summary>Asks a parameter's loader.</summary>
     public static TensorSplit Of(Parameter parameter)
     {
-        if (parameter.Sharing is not { } sharing)
+        if (parameter.Splitting is not { } sharing)
         {
             return Of(parameter.Data);
         }

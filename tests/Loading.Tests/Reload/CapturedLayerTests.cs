@@ -40,7 +40,7 @@ public sealed class CapturedLayerTests
                 _ = layer.RemoveBuffer("mean");
                 layer.Register("weight_scale", new Parameter(Tensor.Empty(DType.F32, new Shape(1), device)));
                 layer.Register("workspace", Tensor.Empty(DType.U8, new Shape(9), device));
-                MetaTensors.RestoreLayerOnMeta(layer, captured);
+                MetaTensors.RestoreLayerOnMeta(layer, captured).Dispose();
                 Assert.Equal(["weight", "bias"], layer.Parameters.Keys);
                 Assert.Equal(["mean", "count"], layer.Buffers.Keys);
                 Assert.All(layer.Parameters.Values, parameter => Assert.True(parameter.IsMeta));
@@ -65,7 +65,7 @@ public sealed class CapturedLayerTests
         using var captured = MetaTensors.CaptureLayerToMeta(layer);
         layer.Parameters["bias"].Data.Fill(7);
         using var live = layer.Parameters["bias"].Data.On(HostDevice.Shared);
-        MetaTensors.RestoreLayerOnMeta(layer, captured);
+        MetaTensors.RestoreLayerOnMeta(layer, captured).Dispose();
         Assert.Equal([7, 7], live.AsReadOnlySpan<float>().ToArray());
     }
 
@@ -88,8 +88,8 @@ public sealed class CapturedLayerTests
         Assert.Equal(["weight"], captured.Parameters.Keys);
         Assert.Empty(captured.Buffers);
         Assert.Empty(none.Parameters);
-        MetaTensors.RestoreLayerOnMeta(layer, captured);
-        MetaTensors.RestoreLayerOnMeta(parameterLayer, none);
+        MetaTensors.RestoreLayerOnMeta(layer, captured).Dispose();
+        MetaTensors.RestoreLayerOnMeta(parameterLayer, none).Dispose();
         MetaTensors.MaterializeLayer(layer);
         MetaTensors.MaterializeLayer(parameterLayer);
         Assert.NotSame(weight, layer.Parameters["weight"]);
@@ -109,7 +109,7 @@ public sealed class CapturedLayerTests
         using var captured = MetaTensors.CaptureLayerToMeta(layer);
         Assert.Empty(captured.Parameters);
         Assert.Empty(captured.Buffers);
-        MetaTensors.RestoreLayerOnMeta(layer, captured);
+        MetaTensors.RestoreLayerOnMeta(layer, captured).Dispose();
         Assert.Same(weight, layer.Parameters["weight"]);
         MetaTensors.MaterializeLayer(layer);
         Assert.True(weight.IsMeta);
@@ -169,11 +169,55 @@ public sealed class CapturedLayerTests
         layer.Register("c", buffer);
         layer.Register("d", buffer);
         using var captured = MetaTensors.CaptureLayerToMeta(layer);
-        MetaTensors.RestoreLayerOnMeta(layer, captured);
+        MetaTensors.RestoreLayerOnMeta(layer, captured).Dispose();
         MetaTensors.MaterializeLayer(layer, device);
         Assert.Same(layer.Parameters["a"], layer.Parameters["b"]);
         Assert.Same(layer.Buffers["c"], layer.Buffers["d"]);
         Assert.Equal(2, device.LiveAllocations);
+    }
+
+    [Fact]
+    public void A_tied_weight_and_a_shared_buffer_stay_with_the_other_module()
+    {
+        var device = new HostDevice();
+        using (var model = new Module())
+        {
+            var (embedding, head) = (model.Register("embedding", new Module()), model.Register("head", new Module()));
+            var tied = new Parameter(Tensor.FromValues<byte>(DType.U8, new Shape(3), [1, 2, 3], device));
+            var mean = Tensor.FromValues<byte>(DType.U8, new Shape(2), [4, 5], device);
+            var places = Tensor.Empty(DType.U8, new Shape(2), MetaDevice.Shared);
+            foreach (var module in (Module[])[embedding, head])
+            {
+                module.Register("weight", tied);
+                module.Register("mean", mean);
+                module.Register("places", places);
+            }
+
+            using var captured = MetaTensors.CaptureLayerToMeta(head);
+            MetaTensors.RestoreLayerOnMeta(head, captured).DisposeUnheld(model);
+            Assert.True(head.Parameters["weight"].IsMeta);
+            Assert.Same(tied, embedding.Parameters["weight"]);
+            Assert.Equal([1, 2, 3], tied.Data.AsReadOnlySpan<byte>().ToArray());
+            Assert.Equal([4, 5], embedding.Buffers["mean"].AsReadOnlySpan<byte>().ToArray());
+            Assert.False(embedding.Buffers["places"].IsDisposed);
+            Assert.Equal(2, device.LiveAllocations);
+
+            MetaTensors.MaterializeLayer(embedding, device);
+            Assert.Equal(DeviceKind.Host, embedding.Buffers["places"].Device.Kind);
+            Assert.False(places.IsDisposed);
+
+            // What nobody else holds is freed.
+            using var rest = MetaTensors.CaptureLayerToMeta(embedding);
+            var replaced = MetaTensors.RestoreLayerOnMeta(embedding, rest);
+            Assert.Same(tied, replaced.Parameters["weight"]);
+            Assert.Equal(["mean", "places"], replaced.Buffers.Keys);
+            Assert.Equal(3, device.LiveAllocations);
+            replaced.DisposeUnheld(model);
+            Assert.Equal(0, device.LiveAllocations);
+            replaced.Dispose();
+        }
+
+        Assert.Equal(0, device.LiveAllocations);
     }
 
     [Fact]
@@ -188,7 +232,7 @@ public sealed class CapturedLayerTests
         Assert.Contains("TakeWeight", exception.Message, StringComparison.Ordinal);
         for (var times = 0; times < 2; times++)
         {
-            MetaTensors.RestoreLayerOnMeta(other, captured);
+            MetaTensors.RestoreLayerOnMeta(other, captured).Dispose();
             var parameter = other.Parameters["weight"];
             Assert.Same(other, parameter.Attributes["layer"]);
             Assert.Equal("other", ((Func<string>)parameter.Attributes["name"]!)());
@@ -246,7 +290,7 @@ public sealed class CapturedLayerTests
         var composed = layer.Register("composed", new Parameter(DType.F32, new Shape(4), WeightLoaders.Composed(WeightLoaders.Transposed(WeightLoaders.Default), tensor => tensor)));
         var (first, second) = (linear.Loader, composed.Loader);
         using var captured = MetaTensors.CaptureLayerToMeta(layer);
-        MetaTensors.RestoreLayerOnMeta(layer, captured);
+        MetaTensors.RestoreLayerOnMeta(layer, captured).Dispose();
         Assert.Same(first, layer.Parameters["linear"].Loader);
         Assert.Same(second, layer.Parameters["composed"].Loader);
     }

@@ -13,6 +13,7 @@ internal sealed class HotModelBed : IAsyncDisposable
     public const string Head = "lm_head";
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
+    private readonly Module _saved = new();
     private readonly List<Tensor> _tensors = [];
     private readonly Owned _owned;
 
@@ -25,7 +26,7 @@ internal sealed class HotModelBed : IAsyncDisposable
             Layer(Head, [Head]),
         ];
         _owned = new Owned(this);
-        Model = new HotModel(Layers, ReloadAsync, (_, _, _, _, _) => throw new InvalidOperationException("Nothing was saved."), [_owned], new HotModelOptions { LeaseTimeout = Timeout, TimeProvider = Time });
+        Model = new HotModel(_saved, Layers, ReloadAsync, (_, _, _, _, _) => throw new InvalidOperationException("Nothing was saved."), [_owned], new HotModelOptions { LeaseTimeout = Timeout, TimeProvider = Time });
     }
 
     public ManualTime Time { get; } = new();

@@ -1,4 +1,5 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -46,12 +47,29 @@ public sealed class HotModelTests : IAsyncDisposable
     public async Task Lease_TensorsOfTheModelItself_AreFoundByTheEmptyNameAndNothingElseIs()
     {
         using var tensor = Gpu.Tensor.FromValues<byte>(DType.U8, new Shape(1), [1]);
-        await using var model = new HotModel([new ModelLayer("", [""], [KeyValuePair.Create("weight", tensor)])], (_, _, _, _) => throw new InvalidOperationException(), (_, _, _, _, _) => throw new InvalidOperationException(), [], null);
+        await using var model = new HotModel(new Module(), [new ModelLayer("", [""], [KeyValuePair.Create("weight", tensor)])], (_, _, _, _) => throw new InvalidOperationException(), (_, _, _, _, _) => throw new InvalidOperationException(), [], null);
         using var lease = await model.LeaseAsync("");
         using var byTensor = await model.LeaseAsync("weight");
 
         Assert.Same(tensor, lease["weight"]);
         await Assert.ThrowsAsync<LayerNotFoundException>(() => model.LeaseAsync("bias").AsTask());
+    }
+
+    [Theory]
+    [InlineData("layers.0")]
+    [InlineData("layers.0.attn")]
+    [InlineData("layers.1")]
+    [InlineData("layers.1.attn")]
+    [InlineData("layers.1.attn.q")]
+    [InlineData("layers.1.attn.q.weight")]
+    public void Lease_AnyNameOfLayersThatShareMemory_FindsTheOneLayer(string name)
+    {
+        using var weight = Tensor.FromValues<byte>(DType.U8, new Shape(1), [1]);
+        var tensors = new[] { "layers.0.attn.q", "layers.1.attn.q" }.Select(module => KeyValuePair.Create($"{module}.weight", weight));
+        var layer = new HotLayer(new ModelLayer("layers.0", ["layers.0.attn.q", "layers.1.attn.q"], tensors), _bed.Time);
+        var names = new HotLayerNames([layer]);
+        Assert.Same(layer, names.Get(name));
+        Assert.Null(names.Find("layers"));
     }
 
     [Fact]

@@ -62,6 +62,30 @@ public sealed class HotModelWatchTests : IAsyncDisposable
         Assert.True(reloads.Current.IsWhole);
     }
 
+    [Theory]
+    [InlineData(typeof(InvalidOperationException))]
+    [InlineData(typeof(OverflowException))]
+    [InlineData(typeof(OperationCanceledException))]
+    public async Task Watch_AnyFailure_IsReportedAndTheWatchingGoesOn(Type type)
+    {
+        _bed.Writing = (_, _) => throw (Exception)Activator.CreateInstance(type)!;
+        await using var reloads = Model.WatchAsync(_folder.Path).GetAsyncEnumerator();
+        var next = reloads.MoveNextAsync().AsTask();
+        Write(2);
+        await StepAsync(1);
+        await LastStepAsync(next);
+        Assert.IsAssignableFrom(type, reloads.Current.Failure);
+
+        next = reloads.MoveNextAsync().AsTask();
+        await StepAsync(4);
+        Assert.Equal(1, _bed.Begun);
+        _bed.Writing = null;
+        Write(3);
+        await StepAsync(1);
+        await LastStepAsync(next);
+        Assert.True(reloads.Current.IsWhole);
+    }
+
     [Fact]
     public async Task Watch_FolderThatWasReloadedByItsPath_IsNotLoadedOnceMore()
     {

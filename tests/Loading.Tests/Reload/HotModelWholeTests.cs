@@ -258,6 +258,36 @@ public sealed class HotModelWholeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Dispose_AgainWhileTheFirstWaits_EndsWithTheFirst()
+    {
+        var lease = await Model.LeaseAsync(HotModelBed.First);
+        var (first, second) = (Model.DisposeAsync().AsTask(), Model.DisposeAsync().AsTask());
+        await _bed.Time.WaitForTimersAsync();
+        Assert.False(second.IsCompleted);
+        Assert.False(_bed.IsFreed);
+
+        lease.Dispose();
+        await Task.WhenAll(first, second);
+        Assert.True(_bed.IsFreed);
+    }
+
+    [Fact]
+    public async Task Dispose_FenceFailsBehindTheTimeout_IsFreedAndSaidByTheNextCall()
+    {
+        var fence = new ManualFence();
+        (await Model.LeaseAsync(HotModelBed.First)).EndBehind(fence);
+        var ending = Model.DisposeAsync().AsTask();
+        await _bed.Time.WaitForTimersAsync();
+        _bed.Time.Advance(HotModelBed.Timeout);
+        await ending;
+        Assert.False(_bed.IsFreed);
+
+        fence.Fail(new IOException("lost"));
+        Assert.Equal("lost", (await Assert.ThrowsAsync<IOException>(() => Model.DisposeAsync().AsTask())).Message);
+        Assert.True(_bed.IsFreed);
+    }
+
+    [Fact]
     public async Task Dispose_RunningReload_IsCancelledAndThoseWhoWaitAreRefused()
     {
         var copying = new TaskCompletionSource();

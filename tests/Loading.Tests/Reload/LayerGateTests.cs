@@ -288,6 +288,56 @@ public sealed class LayerGateTests
 
         await Assert.ThrowsAsync<DeviceLost>(() => closing);
         Assert.True(Enter().IsCompletedSuccessfully);
+        _gate.Leave();
+        // Said once: the next reload is not held up by it.
+        Assert.Equal(0, _gate.FenceCount);
+        using var closure = await Close();
+        Assert.NotNull(closure);
+    }
+
+    [Fact]
+    public async Task Close_FenceThatFailedBefore_ThrowsThatOnceAndKeepsTheOthers()
+    {
+        await Enter();
+        await Enter();
+        _gate.LeaveBehind(new LostFence());
+        var held = new ManualFence();
+        _gate.LeaveBehind(held);
+
+        await Assert.ThrowsAsync<DeviceLost>(Close);
+        Assert.Equal(1, _gate.FenceCount);
+        var closing = Close();
+        Assert.False(closing.IsCompleted);
+        held.Pass();
+        Assert.NotNull(await closing);
+    }
+
+    [Fact]
+    public async Task LeaveBehind_FenceThatFails_EndsTheLeaseAndIsSaidByTheNextClosing()
+    {
+        for (var i = 0; i < 100; i++)
+        {
+            await Enter();
+            _gate.LeaveBehind(new LostFence());
+        }
+
+        Assert.InRange(_gate.FenceCount, 0, 8);
+        for (var i = 0; i <= 8; i++)
+        {
+            // As many as were not looked at yet, each once.
+            try
+            {
+                using var closure = await Close();
+                Assert.NotNull(closure);
+                Assert.NotEqual(0, i);
+                return;
+            }
+            catch (DeviceLost)
+            {
+            }
+        }
+
+        Assert.Fail("The gate is never closed again.");
     }
 
     [Fact]
@@ -413,6 +463,13 @@ public sealed class LayerGateTests
     private Task Enter() => _gate.EnterAsync(CancellationToken.None).AsTask();
 
     private Task<LayerGate.Closure?> Close() => _gate.CloseAsync(Timeout, CancellationToken.None).AsTask();
+
+    private sealed class LostFence : Fence
+    {
+        public override bool HasPassed => throw new DeviceLost();
+
+        public override ValueTask WaitAsync(CancellationToken cancellationToken = default) => throw new DeviceLost();
+    }
 
     private sealed class DeviceLost : Exception;
 }

@@ -126,8 +126,33 @@ public sealed class StateResharderTests
         static Module One(int world, int rank)
         {
             var one = new Module();
-            one.Register("a", new Parameter(DType.U8, new Shape(4 / world), WeightLoaders.Composed(WeightLoaders.Sharded(0, new TensorParallel(world, rank)), _ => throw new InvalidOperationException())));
+            one.Register("a", new Parameter(DType.U8, new Shape(4 / world), WeightLoaders.Composed(WeightLoaders.Sharded(0, new TensorParallel(world, rank)), _ => throw new InvalidOperationException(), isElementwise: true)));
             return one;
+        }
+    }
+
+    [Fact]
+    public async Task A_function_that_may_move_values_makes_the_split_unknown()
+    {
+        // Reversed by each rank for itself: a load by one rank gives 04030201.
+        List<Dictionary<string, byte[]>> saved = [new() { ["a"] = [2, 1] }, new() { ["a"] = [4, 3] }];
+        var run = new ReshardRun(saved, rank => One(2, rank));
+        using var model = One(1, 0);
+        var exception = await Assert.ThrowsAsync<ModelMismatchException>(() => run.ReshardAsync(model));
+        Assert.Equal("it is not known how 'a' is split: its loader does not say, and rank 0 has the shape [2], and the model [4]", Assert.Single(exception.Problems));
+        Assert.Empty(run.Reads);
+
+        static Module One(int world, int rank)
+        {
+            var one = new Module();
+            one.Register("a", new Parameter(DType.U8, new Shape(4 / world), WeightLoaders.Composed(WeightLoaders.Sharded(0, new TensorParallel(world, rank)), Reverse)));
+            return one;
+        }
+
+        static Tensor Reverse(Tensor tensor)
+        {
+            tensor.AsSpan<byte>().Reverse();
+            return tensor;
         }
     }
 
