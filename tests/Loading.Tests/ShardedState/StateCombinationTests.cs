@@ -65,7 +65,11 @@ public sealed class StateCombinationTests
 
             var saved = await StateSample.Loader.SaveModelAsync(model, folder["out"], new ShardedStateSaveOptions
             {
-                Parallel = new TensorParallel(world, rank), SaveId = "one", IsProcessed = isProcessed, ModelDType = DType.BF16, MaximumPartBytes = 500,
+                Parallel = new TensorParallel(world, rank),
+                SaveId = "one",
+                IsProcessed = isProcessed,
+                ModelDType = DType.BF16,
+                MaximumPartBytes = 500,
             });
             Assert.True(saved.Files.Length > 1);
             Assert.Equal(2, saved.RestoredCount);

@@ -217,7 +217,10 @@ public sealed class StateRoundTripTests
 
                 _ = await StateSample.Loader.SaveModelAsync(layer, folder["out"], new ShardedStateSaveOptions
                 {
-                    Parallel = new TensorParallel(world, rank), SaveId = "one", IsProcessed = isProcessed, ModelDType = DType.BF16,
+                    Parallel = new TensorParallel(world, rank),
+                    SaveId = "one",
+                    IsProcessed = isProcessed,
+                    ModelDType = DType.BF16,
                 });
             }
 
