@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// in its tensor, and then takes the weight for this rank. Safe for any thread, as long as each model is one's own.
 /// </summary>
 /// <remarks>
-/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/> where its function is said to be elementwise: the saved values have it behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
+/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/> where its function is said to be elementwise: the saved values have it behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it; buffers that the model has computed, and <see cref="MetaTensors.SkipTensors"/>, are this rank's own and stay as they are. Elements that
 /// several ranks have, such as heads of keys and values, must have the same bytes on each.</para>
 /// <para>Processed weights are split by the loaders that their parameters have then: the models of both sides are to be processed, on the meta device.</para>
 /// <para>Beside the model, host memory holds one parameter's whole weight and one rank's share of it at a time; pages of what this rank does not need of it are not touched. Of each saved tensor that has something that is needed all is read.</para>
@@ -117,7 +117,7 @@ public static class StateResharder
             }
 
             var problems = new List<string>();
-            var tensors = TensorsOf(model).Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
+            var tensors = TensorsOf(model).Where(entry => !IsOwn(entry.Name, entry.Parameter, entry.Data)).Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
             Throw(problems);
             return tensors;
         }
@@ -129,6 +129,10 @@ public static class StateResharder
             }
         }
     }
+
+    // What the model has computed for this very rank, such as which experts it has: another rank's would be wrong.
+    private static bool IsOwn(string name, Parameter? parameter, Tensor data) =>
+        MetaTensors.SkipTensors.Contains(name[(name.LastIndexOf('.') + 1)..]) || (parameter is null && data.Device.Kind != DeviceKind.Meta);
 
     private static IEnumerable<(string Name, Parameter? Parameter, Tensor Data)> TensorsOf(Module model)
     {
