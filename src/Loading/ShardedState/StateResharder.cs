@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// in its tensor, and then takes the weight for this rank. Safe for any thread, as long as each model is one's own.
 /// </summary>
 /// <remarks>
-/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/> where its function is said to be elementwise: the saved values have it behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it. Elements that
+/// <para>Known are the loaders of <see cref="WeightLoaders"/>, also below <see cref="WeightLoaders.Composed"/> where its function is said to be elementwise: the saved values have it behind them. What another loader fills, and buffers, must be the same on all ranks, and stays it; buffers that the model has computed are this rank's own and stay as they are. Elements that
 /// several ranks have, such as heads of keys and values, must have the same bytes on each.</para>
 /// <para>Processed weights are split by the loaders that their parameters have then: the models of both sides are to be processed, on the meta device.</para>
 /// <para>Tensors that lie in another's memory in this rank's model lie there again, and are filled with it; those that lie over one another in part are refused.</para>
@@ -184,7 +184,7 @@ public static class StateResharder
             }
 
             var problems = new List<string>();
-            var tensors = state.Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
+            var tensors = state.Where(entry => !IsOwn(entry.Parameter, entry.Data)).Select(entry => ReshardedTensor.Plan(entry.Name, entry.Parameter, entry.Data, saved.GetValueOrDefault(entry.Name, []), problems)).ToList();
             Throw(problems);
             return tensors;
         }
@@ -196,6 +196,9 @@ public static class StateResharder
             }
         }
     }
+
+    // What the model has computed for this very rank, such as which experts it has: another rank's would be wrong.
+    private static bool IsOwn(Parameter? parameter, Tensor data) => parameter is null && data.Device.Kind != DeviceKind.Meta;
 
     private static IEnumerable<(string Name, Parameter? Parameter, Tensor Data)> TensorsOf(Module model)
     {

@@ -48,6 +48,39 @@ public sealed class StateResharderTests
         Assert.Same(model.Buffers["rope"], model.Children["below"].Buffers["rope_again"]);
     }
 
+    [Theory]
+    [InlineData(1, 2, 1)]
+    [InlineData(2, 1, 0)]
+    public async Task What_the_model_has_computed_for_its_rank_stays_as_it_is(int savedWorld, int world, int rank)
+    {
+        var saved = Enumerable.Range(0, savedWorld).Select(one => new Dictionary<string, byte[]>(StringComparer.Ordinal)
+        {
+            ["a"] = [.. Numbers(one * 4 / savedWorld, 4 / savedWorld)],
+            ["experts._expert_map"] = [(byte)one, 9],
+            ["experts.table"] = [(byte)(one + 50), 9],
+        }).ToList();
+        var run = new ReshardRun(saved, one => Mapped(savedWorld, one));
+        using var model = Mapped(world, rank);
+        var (map, table) = (model.Children["experts"].Buffers["_expert_map"], model.Children["experts"].Buffers["table"]);
+        Assert.Equal(1, (await run.ReshardAsync(model)).TensorCount);
+        Assert.Equal(Numbers(rank * 4 / world, 4 / world), ReshardRun.BytesOf(model)["a"]);
+        Assert.Same(map, model.Children["experts"].Buffers["_expert_map"]);
+        Assert.Same(table, model.Children["experts"].Buffers["table"]);
+        Assert.Equal([(byte)(100 + rank), 7], map.AsReadOnlySpan<byte>().ToArray());
+        Assert.Equal([(byte)(200 + rank), 7], table.AsReadOnlySpan<byte>().ToArray());
+        Assert.All(run.Reads, read => Assert.Equal("a", read.Name));
+
+        static Module Mapped(int world, int rank)
+        {
+            var model = new Module();
+            model.Register("a", new Parameter(DType.U8, new Shape(4 / world), WeightLoaders.Sharded(0, new TensorParallel(world, rank))));
+            var experts = model.Register("experts", new Module());
+            experts.Register("_expert_map", Tensor.FromValues<byte>(DType.U8, new Shape(2), [(byte)(100 + rank), 7]));
+            experts.Register("table", Tensor.FromValues<byte>(DType.U8, new Shape(2), [(byte)(200 + rank), 7]));
+            return model;
+        }
+    }
+
     [Fact]
     public async Task What_is_missing_or_has_another_shape_is_an_error_that_names_all()
     {
