@@ -6,9 +6,6 @@ namespace IlgpuLoader.Formats;
 /// </summary>
 internal static class RankFiles
 {
-    /// <summary>The names of the manifests that ranks may have beside their files.</summary>
-    public const string Manifests = "rank-*.json";
-
     private const string Start = "model-rank-";
     private const string Between = "-part-";
     private const string End = ".safetensors";
@@ -17,11 +14,15 @@ internal static class RankFiles
     public static bool AreIn(string folder) => HaveManifests(folder) || Find(folder).Any();
 
     /// <summary>Whether a folder has manifests of ranks.</summary>
-    public static bool HaveManifests(string folder) => Directory.EnumerateFiles(folder, Manifests).Any();
+    public static bool HaveManifests(string folder) => Directory.EnumerateFiles(folder, "rank-*.json").Any(path => RankManifest.IsFileName(Path.GetFileName(path.AsSpan())));
 
     /// <summary>The files of ranks by their names, in natural order.</summary>
     public static IEnumerable<string> Find(string folder) =>
         Directory.EnumerateFiles(folder, $"{Start}*{Between}*{End}").Where(path => IsName(Path.GetFileName(path.AsSpan()))).Order(NaturalOrder.Instance);
+
+    /// <summary>Whether a base name is that of a rank's file.</summary>
+    public static bool IsPart(string name) =>
+        name.Length > Start.Length + Between.Length + End.Length && name.StartsWith(Start, StringComparison.Ordinal) && name.EndsWith(End, StringComparison.Ordinal) && IsName(name);
 
     private static bool IsName(ReadOnlySpan<char> name)
     {

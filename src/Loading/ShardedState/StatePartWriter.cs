@@ -12,10 +12,10 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
 {
-    // What one copy from a device brings: as large as the fastest loaders' slots; more in flight has not been seen to help.
+    // What one copy from a device brings: as large as a slot of a load's staging. Chosen, not measured.
     private const int PieceBytes = 16 << 20;
 
-    // Below this, starting the hashes on other threads takes longer than what it saves.
+    // Below this, the hashes are not started on other threads: SHA-256 of so much takes about as long as waking a few of them. Chosen, not measured.
     private const int SideBySideBytes = 256 << 10;
 
     private HostMemory? _staging;
@@ -36,6 +36,7 @@ internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
         {
             using var fileHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             fileHash.AppendData(writer.Header.Span);
+            var header = Convert.ToHexStringLower(SHA256.HashData(writer.Header.Span));
             var byName = part.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
             // Copies and hashes hold their thread.
             var entries = await Task.Run(
@@ -44,7 +45,7 @@ internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
                     new ManifestEntry(stored.DType, stored.Shape, Write(byName[stored.Name], writer, fileHash, cancellationToken)))).ToImmutableArray(),
                 cancellationToken).ConfigureAwait(false);
             await writer.CommitAsync(cancellationToken).ConfigureAwait(false);
-            return (new ManifestFile(name, writer.Length, Convert.ToHexStringLower(fileHash.GetHashAndReset())), entries);
+            return (new ManifestFile(name, writer.Length, Convert.ToHexStringLower(fileHash.GetHashAndReset()), header), entries);
         }
     }
 

@@ -25,11 +25,12 @@ internal static class SavingProgram
     /// <param name="worldSize">How many there are.</param>
     /// <param name="moment">The moment of <see cref="KillingCalls"/>.</param>
     /// <param name="piece">The piece, counted over all files, after which it kills itself; negative for none.</param>
-    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1)
+    /// <param name="refuseExchange">Whether names cannot be exchanged there.</param>
+    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1, bool refuseExchange = false)
     {
         string[] args = [
             "exec", typeof(SavingProgram).Assembly.Location, target, id,
-            .. ((int[])[first, count, worldSize, moment, piece]).Select(number => number.ToString(CultureInfo.InvariantCulture))];
+            .. ((int[])[first, count, worldSize, moment, piece, refuseExchange ? 1 : 0]).Select(number => number.ToString(CultureInfo.InvariantCulture))];
         return Process.Start(new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", args)
         {
             UseShellExecute = false,
@@ -45,7 +46,7 @@ internal static class SavingProgram
         var (target, id) = (args[0], args[1]);
         var numbers = args.Skip(2).Select(text => int.Parse(text, CultureInfo.InvariantCulture)).ToArray();
         var (first, count, worldSize, piece) = (numbers[0], numbers[1], numbers[2], numbers[4]);
-        var calls = new KillingCalls(numbers[3]);
+        var calls = new KillingCalls(numbers[3], numbers[5] == 1);
         var beforeCommit = 0;
         for (var rank = first; rank < first + count; rank++)
         {
