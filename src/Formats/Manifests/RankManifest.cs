@@ -92,15 +92,7 @@ public sealed class RankManifest
     /// Whether a base name is that of a rank's manifest: <c>rank-N.json</c> with the number as <see cref="FileName"/> writes it. Other files called
     /// <c>rank-*.json</c> are anybody's.
     /// </summary>
-    public static bool IsFileName(ReadOnlySpan<char> name) =>
-        name.Length > NameStart.Length + NameEnd.Length
-        // Capitals make no other file where a file system has none.
-        && name.StartsWith(NameStart, StringComparison.OrdinalIgnoreCase)
-        && name.EndsWith(NameEnd, StringComparison.OrdinalIgnoreCase)
-        && IsRank(name[NameStart.Length..^NameEnd.Length]);
-
-    private static bool IsRank(ReadOnlySpan<char> digits) =>
-        (digits[0] != '0' || digits.Length == 1) && int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+    public static bool IsFileName(ReadOnlySpan<char> name) => RankFiles.IsManifest(name);
 
     /// <summary>Reads a rank's manifest.</summary>
     /// <param name="path">The file.</param>
