@@ -16,7 +16,7 @@ internal static class OutputFolder
     {
         string[] entries = Directory.Exists(path) ? [.. Directory.EnumerateFileSystemEntries(path).Order(StringComparer.Ordinal)] : [];
         var parts = await PartsAsync(entries, cancellationToken).ConfigureAwait(false);
-        if (Array.Find(entries, entry => Directory.Exists(entry) || !(CheckpointConverter.MayReplace(Path.GetFileName(entry)) || parts.Contains(Path.GetFileName(entry)))) is { } other)
+        if (Array.Find(entries, entry => Directory.Exists(entry) || !(MayReplace(Path.GetFileName(entry)) || parts.Contains(Path.GetFileName(entry)))) is { } other)
         {
             throw new UsageException(
                 $"{path}: --force replaces checkpoints only, and this folder also has {Quoted.Name(Path.GetFileName(other))}.");
@@ -28,6 +28,9 @@ internal static class OutputFolder
             throw new UsageException($"{path}: --force replaces checkpoints only, and this folder has no weights.");
         }
     }
+
+    // Of manifests only those that could be read are ours.
+    private static bool MayReplace(string name) => CheckpointConverter.MayReplace(name) && !RankManifest.IsFileName(name);
 
     // The shares of ranks: what their manifests list, and without manifests what vLLM calls them.
     private static async Task<HashSet<string>> PartsAsync(string[] entries, CancellationToken cancellationToken)
@@ -44,10 +47,11 @@ internal static class OutputFolder
                 try
                 {
                     parts.UnionWith((await RankManifest.ReadAsync(entry, cancellationToken).ConfigureAwait(false)).Files.Select(file => file.Name));
+                    _ = parts.Add(Path.GetFileName(entry));
                 }
                 catch (CheckpointException)
                 {
-                    // What it lists nobody knows, so that none of it may go.
+                    // What it is and lists nobody knows, so that none of it may go.
                 }
             }
         }

@@ -31,6 +31,12 @@ internal sealed class ShardCommand : CommandBase
         Description = "Save the parameters as the checkpoint fills them, before quantisation methods change them.",
     };
 
+    private readonly Option<string?> _saveId = new("--save-id")
+    {
+        Description = "With --rank: what all ranks of this one save call it, instead of what follows from the checkpoint's files, their times and the options. A name is used once: a rank joins whatever waits under it.",
+        HelpName = "ID",
+    };
+
     private readonly Option<bool> _force = new("--force") { Description = "Replace the folder if it exists, where it has nothing but a checkpoint in it." };
 
     /// <inheritdoc/>
@@ -39,7 +45,7 @@ internal sealed class ShardCommand : CommandBase
     /// <inheritdoc/>
     protected override string Description =>
         "Loads a model as each of N ranks holds it and saves that: packed, padded, dequantised. 'load --sharded' then reads a rank's own files and nothing else. Without --rank all ranks are saved, one after the other; "
-        + "with it one, by as many processes as there are ranks, and the last one has the folder appear.";
+        + "with it one, by as many processes as there are ranks, and the last one has the folder appear; a rank that waits for others is dropped when another save of the same folder is complete.";
 
     /// <inheritdoc/>
     public override string Example => "shard models/llama models/llama-tp4 --tp 4 --max-size 4GB";
@@ -52,6 +58,7 @@ internal sealed class ShardCommand : CommandBase
         command.Add(_maximumSize);
         command.Add(_pattern);
         command.Add(_unprocessed);
+        command.Add(_saveId);
         command.Add(_force);
         _load.AddTo(command);
         _model.AddTo(command);
@@ -71,7 +78,7 @@ internal sealed class ShardCommand : CommandBase
         {
             await OutputFolder.ThrowIfOthersWouldGoAsync(output, cancellationToken).ConfigureAwait(false);
         }
-        else
+        else if (!_model.NamesRank(parsed) || await CompleteAsync(output, cancellationToken).ConfigureAwait(false) is null)
         {
             OutputFolder.ThrowIfNotEmpty(output);
         }
@@ -79,22 +86,77 @@ internal sealed class ShardCommand : CommandBase
         var started = Stopwatch.GetTimestamp();
         var saved = new List<SavedRank>();
         // Processes that save a rank each meet by what they save; whoever saves all needs to meet nobody.
-        string? id = _model.NamesRank(parsed) ? null : Guid.NewGuid().ToString("N");
-        try
+        if (_model.Rank(parsed) is { } one)
         {
-            foreach (var rank in _model.Rank(parsed) is { } one ? [one] : Enumerable.Range(0, world))
-            {
-                saved.Add(await SaveAsync(parsed, console, new TensorParallel(world, rank), id, options, cancellationToken).ConfigureAwait(false));
-            }
+            saved.Add(await SaveAsync(parsed, console, new TensorParallel(world, one), parsed.GetValue(_saveId), options, cancellationToken).ConfigureAwait(false));
         }
-        catch when (id is not null)
+        else
         {
-            _ = await JoinedFolder.AbandonAsync(output, id, CancellationToken.None).ConfigureAwait(false);
-            throw;
+            var id = Guid.NewGuid().ToString("N");
+            try
+            {
+                await SaveAllAsync(parsed, console, world, id, options, saved, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                await AbandonAsync(console, output, id).ConfigureAwait(false);
+                throw;
+            }
         }
 
         Write(parsed, console, saved, Stopwatch.GetElapsedTime(started));
         return ExitCodes.Success;
+    }
+
+    private async Task SaveAllAsync(
+        ParseResult parsed, CommandConsole console, int world, string id, ShardedStateSaveOptions options, List<SavedRank> saved, CancellationToken cancellationToken)
+    {
+        var output = parsed.GetValue(_output)!;
+        // Between two ranks nobody is in the save, and another one of this folder would take it for abandoned.
+        var held = await HeldSave.TakeAsync(output, id, cancellationToken).ConfigureAwait(false);
+        await using (held.ConfigureAwait(false))
+        {
+            for (var rank = 0; rank < world; rank++)
+            {
+                saved.Add(await SaveAsync(parsed, console, new TensorParallel(world, rank), id, options, cancellationToken).ConfigureAwait(false));
+            }
+        }
+
+        if (saved[^1].Result is { IsComplete: false } last)
+        {
+            throw new IOException(
+                $"{output}: all {world} ranks were saved, and the shares of {string.Join(", ", last.MissingRanks)} are gone: something else has removed them meanwhile. Save it again.");
+        }
+    }
+
+    // What ended the save is what the user hears of.
+    private static async Task AbandonAsync(CommandConsole console, string output, string id)
+    {
+        try
+        {
+            if (!await JoinedFolder.AbandonAsync(output, id, CancellationToken.None).ConfigureAwait(false))
+            {
+                console.Warn($"{Quoted.Plain(output)}: what was saved of it is held by another process and stays beside it until the next save is complete.");
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            console.Warn($"What was saved of it could not be removed: {Quoted.Plain(exception.Message)}");
+        }
+    }
+
+    // The identifier of the save that a folder is, all ranks of it.
+    private static async Task<string?> CompleteAsync(string output, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Directory.Exists(output) && await RankManifest.ReadFolderAsync(output, cancellationToken).ConfigureAwait(false) is { IsEmpty: false } manifests ? manifests[0].SaveId : null;
+        }
+        catch (CheckpointException)
+        {
+            // Something else, which is replaced or not as anything else is.
+            return null;
+        }
     }
 
     private async Task<SavedRank> SaveAsync(
@@ -115,6 +177,21 @@ internal sealed class ShardCommand : CommandBase
             }
 
             var plan = ModelArguments.MakePlan(model, await _model.OptionsAsync(parsed, load, model, neverStrict: false, cancellationToken).ConfigureAwait(false), cancellationToken);
+            id ??= await ShardIdentity.OfAsync(model, options, plan, parallel.WorldSize, cancellationToken).ConfigureAwait(false);
+            if (_model.NamesRank(parsed))
+            {
+                // Also with --force: a rank that comes late, or again, would replace the whole by a share that waits.
+                if (await CompleteAsync(output, cancellationToken).ConfigureAwait(false) == id)
+                {
+                    return new SavedRank(new ModelReport(model, plan), id, null, 0, TimeSpan.Zero);
+                }
+
+                if (!options.Overwrite)
+                {
+                    OutputFolder.ThrowIfNotEmpty(output);
+                }
+            }
+
             var label = parallel.WorldSize > 1 ? $" rank {parallel.Rank} of {parallel.WorldSize}" : "";
             var started = Stopwatch.GetTimestamp();
             var statistics = await ProgressDisplay
@@ -129,16 +206,29 @@ internal sealed class ShardCommand : CommandBase
             {
                 Parallel = parallel,
                 ModelDType = model.Context.DType,
-                SaveId = id ?? ShardIdentity.Of(model, options, plan, parallel.WorldSize),
+                SaveId = id,
             };
             var result = await ProgressDisplay
                 .RunAsync(console, $"saving{label}", progress => new ShardedStateLoader().SaveModelAsync(model.Module, output, own, progress, cancellationToken)).ConfigureAwait(false);
-            return new SavedRank(new ModelReport(model, plan), result, statistics.BytesRead + plan.ValueBytes, loaded);
+            return new SavedRank(new ModelReport(model, plan), id, result, statistics.BytesRead + plan.ValueBytes, loaded);
         }
     }
 
     private ShardedStateSaveOptions SaveOptions(ParseResult parsed, string path)
     {
+        if (parsed.GetValue(_saveId) is { } id)
+        {
+            if (!_model.NamesRank(parsed))
+            {
+                throw new UsageException($"{_saveId.Name} goes with --rank: without it, one process saves all ranks.");
+            }
+
+            if (!JoinedFolder.IsId(id))
+            {
+                throw new UsageException($"{_saveId.Name} takes 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', without '.save-', not ending with '.tmp' or '.old'; not {Quoted.Name(id)}.");
+            }
+        }
+
         long? maximum = parsed.GetValue(_maximumSize) is not { } size ? null
             : Sizes.TryParse(size, out var bytes) && bytes > 0 ? bytes
             : throw new UsageException($"{_maximumSize.Name} takes a size such as 4GB, not '{size}'.");
@@ -163,26 +253,26 @@ internal sealed class ShardCommand : CommandBase
     {
         var (path, output) = (parsed.GetValue(_path)!, parsed.GetValue(_output)!);
         var last = saved[^1].Result;
-        var (read, written) = (saved.Sum(rank => rank.BytesRead), saved.Sum(rank => rank.Result.ByteLength));
+        var (read, written) = (saved.Sum(rank => rank.BytesRead), saved.Sum(rank => rank.Result?.ByteLength ?? 0));
         if (console.Json)
         {
             var document = new ShardDocument(
                 path,
                 output,
-                last.SaveId,
+                saved[^1].Id,
                 saved[0].Report.Description,
                 !parsed.GetValue(_unprocessed),
-                [.. saved.Select(rank => new ShardedRank(
-                    rank.Result.Parallel.Rank,
+                [.. saved.Where(rank => rank.Result is not null).Select(rank => new ShardedRank(
+                    rank.Result!.Parallel.Rank,
                     rank.Result.TensorCount,
                     rank.Result.RestoredCount,
                     rank.Result.ByteLength,
                     rank.Result.Files,
                     rank.Loaded.TotalSeconds,
                     rank.Result.Elapsed.TotalSeconds))],
-                last.IsComplete,
-                last.MissingRanks,
-                last.CarriedFiles,
+                last?.IsComplete ?? true,
+                last?.MissingRanks ?? [],
+                last?.CarriedFiles ?? [],
                 read,
                 written,
                 elapsed.TotalSeconds,
@@ -191,19 +281,27 @@ internal sealed class ShardCommand : CommandBase
             return;
         }
 
+        if (last is null)
+        {
+            console.Out.WriteLine($"{Quoted.Plain(output)} is this save already, with all ranks ({saved[^1].Id}); nothing was written");
+            return;
+        }
+
         foreach (var rank in saved)
         {
-            var restored = rank.Result.RestoredCount > 0 ? $", {Sizes.Count(rank.Result.RestoredCount, "further name")}" : "";
+            var result = rank.Result!;
+            var restored = result.RestoredCount > 0 ? $", {Sizes.Count(result.RestoredCount, "further name")}" : "";
             console.Out.WriteLine(
-                $"rank {rank.Result.Parallel.Rank} of {rank.Result.Parallel.WorldSize}: {Sizes.Count(rank.Result.TensorCount, "tensor")}{restored}, {Sizes.Format(rank.Result.ByteLength)} in {Sizes.Count(rank.Result.Files.Length, "file")}, "
-                + $"loaded in {rank.Loaded.TotalSeconds:0.000} s, saved in {rank.Result.Elapsed.TotalSeconds:0.000} s");
+                $"rank {result.Parallel.Rank} of {result.Parallel.WorldSize}: {Sizes.Count(result.TensorCount, "tensor")}{restored}, {Sizes.Format(result.ByteLength)} in {Sizes.Count(result.Files.Length, "file")}, "
+                + $"loaded in {rank.Loaded.TotalSeconds:0.000} s, saved in {result.Elapsed.TotalSeconds:0.000} s");
         }
 
         console.Out.WriteLine(
             last.IsComplete
                 ? $"{Quoted.Plain(output)}: {Sizes.Format(read)} read, {Sizes.Format(written)} written in {elapsed.TotalSeconds:0.000} s, peak memory {Sizes.Format(PeakMemory.Read())}"
-                : $"{Quoted.Plain(output)} appears when {(last.MissingRanks.Length == 1 ? "rank" : "ranks")} {string.Join(", ", last.MissingRanks)} {(last.MissingRanks.Length == 1 ? "is" : "are")} saved too, with the same options");
+                : $"{Quoted.Plain(output)} appears when {(last.MissingRanks.Length == 1 ? "rank" : "ranks")} {string.Join(", ", last.MissingRanks)} {(last.MissingRanks.Length == 1 ? "is" : "are")} saved too, {(parsed.GetValue(_saveId) is { } named ? $"as {named}" : "from the same files (names, sizes and times of weights, bytes of configuration and tokenizer) with the same options, or all with one --save-id")}");
     }
 
-    private sealed record SavedRank(ModelReport Report, ShardedStateSaveResult Result, long BytesRead, TimeSpan Loaded);
+    // Without a result nothing had to be done.
+    private sealed record SavedRank(ModelReport Report, string Id, ShardedStateSaveResult? Result, long BytesRead, TimeSpan Loaded);
 }

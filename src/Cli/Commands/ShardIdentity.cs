@@ -7,19 +7,27 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Cli.Commands;
 
 /// <summary>
-/// What processes that save a rank each call their save, without having met: a hash of what they save and how. Ranks of other weights, of another number of ranks or of other options never become one folder.
+/// What processes that save a rank each call their save, without having met: a hash of what they save and how. Ranks of other weights, of another configuration, of another number of ranks or of other options never become one folder.
 /// </summary>
 internal static class ShardIdentity
 {
     // 128 bits, as any name that must not be another's by chance.
     private const int HashDigits = 32;
 
+    // A tokenizer has some megabytes.
+    private const int CopyBytes = 1 << 20;
+
     /// <summary>Makes the name.</summary>
     /// <param name="model">The model.</param>
     /// <param name="options">How it is saved.</param>
     /// <param name="plan">What fills it on this rank.</param>
     /// <param name="worldSize">The number of ranks.</param>
-    public static string Of(OpenedModel model, ShardedStateSaveOptions options, ModulePlan plan, int worldSize)
+    /// <param name="cancellationToken">Ends the reading of configuration and tokenizer.</param>
+    /// <remarks>
+    /// The weight files count by name, size and time, since reading them twice would double the work: the time stays in, although a copy of a checkpoint on another machine may have another one, because new weights of a model mostly have
+    /// the sizes of the old, and ranks of both in one folder are what must never be. Whoever has such copies names the save himself (<c>--save-id</c>).
+    /// </remarks>
+    public static async Task<string> OfAsync(OpenedModel model, ShardedStateSaveOptions options, ModulePlan plan, int worldSize, CancellationToken cancellationToken)
     {
         var text = new StringBuilder();
         text.Append(
@@ -32,12 +40,29 @@ internal static class ShardIdentity
             text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(file.Path)}\n{file.Source.Length}\n{written}\n");
         }
 
-        // Names and options of the choice of weights come down to what goes where.
+        // Where to, in how many lanes and with what memory changes no value; these do.
+        var load = plan.Reads.Options;
+        text.Append(CultureInfo.InvariantCulture, $"{load.DType?.Name}\n{load.ConvertAllTypes}\n{string.Join('\n', load.Include)}\n\n{string.Join('\n', load.Exclude)}\n");
+        // Names come down to what goes where. Of a rank's share no more than its shape is said, which is the same for all: what the shares of heads or experts lack on one rank, the configuration says for all.
         foreach (var parameter in plan.Parameters)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{parameter.Name}\n{string.Join('\n', parameter.Sources.Select(source => source.Weight))}\n");
+            text.Append(CultureInfo.InvariantCulture, $"{parameter.Name}\n{parameter.DType.Name}\n{parameter.Shape}\n{string.Join('\n', parameter.Sources.Select(source => $"{source.Weight} {source.Shard}"))}\n");
         }
 
+        await AddCarriedAsync(text, options.CarriedFrom, cancellationToken).ConfigureAwait(false);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..HashDigits];
+    }
+
+    private static async Task AddCarriedAsync(StringBuilder text, string? folder, CancellationToken cancellationToken)
+    {
+        string[] paths = folder is not null && Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder).Where(path => CheckpointConverter.IsCarried(Path.GetFileName(path))).Order(StringComparer.Ordinal)] : [];
+        foreach (var path in paths)
+        {
+            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, CopyBytes, FileOptions.Asynchronous);
+            await using (file.ConfigureAwait(false))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(path)}\n{Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false))}\n");
+            }
+        }
     }
 }

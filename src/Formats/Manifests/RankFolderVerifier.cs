@@ -17,7 +17,21 @@ public static class RankFolderVerifier
         return Directory.Exists(path) && RankFiles.AreIn(path);
     }
 
-    /// <summary>Checks one folder. What is wrong with it is in the result, not thrown; one without manifests has a warning.</summary>
+    /// <summary>Warns of files that are named as parts of ranks and that no manifest lists: nothing reads them.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="manifests">The manifests of all ranks.</param>
+    /// <param name="isPart">Whether a base name is that of a part.</param>
+    internal static ImmutableArray<CheckpointWarning> FindUnlisted(string path, ImmutableArray<RankManifest> manifests, Func<string, bool> isPart)
+    {
+        var listed = manifests.SelectMany(manifest => manifest.Files).Select(file => file.Name).ToHashSet(StringComparer.Ordinal);
+        return [.. Directory.EnumerateFiles(path).Where(file => !listed.Contains(Path.GetFileName(file)) && isPart(Path.GetFileName(file))).Order(NaturalOrder.Instance)
+            .Select(file => new CheckpointWarning(file, "no manifest of a rank lists it: it is not of this state, and nothing reads it."))];
+    }
+
+    /// <summary>
+    /// Checks one folder: the bytes of every file, the names, dtypes, shapes and bytes of every tensor. What is wrong with it is in the result, not thrown; one without manifests has a warning, and so has a part that no
+    /// manifest lists.
+    /// </summary>
     /// <param name="path">The folder.</param>
     /// <param name="options">What to accept of each file; null for the defaults.</param>
     /// <param name="inspect">A further check of each opened file, which throws as opening does where something is wrong; null for none.</param>
@@ -45,7 +59,8 @@ public static class RankFolderVerifier
             }
             else
             {
-                await RankManifestVerifier.EnsureAsync(path, manifests, progress, cancellationToken).ConfigureAwait(false);
+                warnings.AddRange(FindUnlisted(path, manifests, RankFiles.IsPart));
+                await RankManifestVerifier.EnsureAsync(path, manifests, await RankTensors.OpenAsync(path, manifests, options, cancellationToken).ConfigureAwait(false), progress, cancellationToken).ConfigureAwait(false);
                 files = [.. manifests.SelectMany(manifest => manifest.Files).Select(file => Path.Combine(path, file.Name))];
             }
 

@@ -7,11 +7,11 @@ namespace IlgpuLoader.Formats;
 
 /// <summary>
 /// What one rank put into a folder that several fill: its files with their SHA-256, and its tensors, so that a load checks what
-/// it reads on the way. It lies in that folder as <c>rank-N.json</c>. Immutable and safe for any thread.
+/// it reads on the way; and the files beside them that are of no rank, as this rank saw them. It lies in that folder as <c>rank-N.json</c>. Immutable and safe for any thread.
 /// </summary>
 /// <remarks>
 /// The file is JSON: <c>{"schema": "ilgpu-loader/rank/1", "save", "rank", "world_size", "pattern", "files": [{"name", "bytes",
-/// "sha256"}], "tensors": {NAME: {"dtype", "shape", "sha256"}}}</c>.
+/// "sha256", "header_sha256"}], "carried": [{"name", "bytes", "sha256"}], "tensors": {NAME: {"dtype", "shape", "sha256"}}}</c>.
 /// </remarks>
 public sealed class RankManifest
 {
@@ -20,15 +20,19 @@ public sealed class RankManifest
     private const string NameEnd = ".json";
 
     /// <summary>Makes a manifest.</summary>
-    /// <param name="saveId">What the save is called by all ranks: 1 to 64 of ASCII's letters and digits, '.', '_' and '-', not beginning with '.'.</param>
+    /// <param name="saveId">
+    /// What the save is called by all ranks: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', without '.save-' in it and
+    /// not ending with '.tmp' or '.old'.
+    /// </param>
     /// <param name="rank">The rank, from 0.</param>
     /// <param name="worldSize">How many ranks there are.</param>
     /// <param name="pattern">How the files are named, as the caller has it.</param>
     /// <param name="files">The rank's files, each name once.</param>
     /// <param name="tensors">The rank's tensors.</param>
+    /// <param name="carried">The files of no rank that are beside them, configuration and tokenizer; null for none. The same for all ranks.</param>
     /// <exception cref="ArgumentException">An identifier, name or hash is none, or a file occurs twice.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such rank, or a size is negative.</exception>
-    public RankManifest(string saveId, int rank, int worldSize, string pattern, IEnumerable<ManifestFile> files, TensorManifest tensors)
+    public RankManifest(string saveId, int rank, int worldSize, string pattern, IEnumerable<ManifestFile> files, TensorManifest tensors, IEnumerable<ManifestFile>? carried = null)
     {
         ArgumentNullException.ThrowIfNull(saveId);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(worldSize);
@@ -47,13 +51,14 @@ public sealed class RankManifest
         WorldSize = worldSize;
         Pattern = pattern;
         Files = [.. files];
+        Carried = [.. carried ?? []];
         Tensors = tensors;
-        if (Files.FirstOrDefault(file => !IsValid(file)) is { } bad)
+        if (Files.Concat(Carried).FirstOrDefault(file => !IsValid(file)) is { } bad)
         {
             throw new ArgumentException($"The file {Quoted.Name(bad.Name)} has no base name, size and SHA-256 that a manifest can hold.", nameof(files));
         }
 
-        if (Files.DistinctBy(file => file.Name).Count() != Files.Length)
+        if (Files.Concat(Carried).DistinctBy(file => file.Name).Count() != Files.Length + Carried.Length)
         {
             throw new ArgumentException("A file occurs twice.", nameof(files));
         }
@@ -74,17 +79,20 @@ public sealed class RankManifest
     /// <summary>The rank's files.</summary>
     public ImmutableArray<ManifestFile> Files { get; }
 
+    /// <summary>The files beside those of all ranks that belong to none, as this rank saw them.</summary>
+    public ImmutableArray<ManifestFile> Carried { get; }
+
     /// <summary>The rank's tensors.</summary>
     public TensorManifest Tensors { get; }
 
     /// <summary>The base name of a rank's manifest.</summary>
     public static string FileName(int rank) => string.Create(CultureInfo.InvariantCulture, $"{NameStart}{rank}{NameEnd}");
 
-    /// <summary>Whether a base name is that of a rank's manifest, or could be taken for one: <c>rank-*.json</c>.</summary>
-    public static bool IsFileName(ReadOnlySpan<char> name) =>
-        name.Length >= NameStart.Length + NameEnd.Length
-        && name.StartsWith(NameStart, StringComparison.OrdinalIgnoreCase)
-        && name.EndsWith(NameEnd, StringComparison.OrdinalIgnoreCase);
+    /// <summary>
+    /// Whether a base name is that of a rank's manifest: <c>rank-N.json</c> with the number as <see cref="FileName"/> writes it. Other files called
+    /// <c>rank-*.json</c> are anybody's.
+    /// </summary>
+    public static bool IsFileName(ReadOnlySpan<char> name) => RankFiles.IsManifest(name);
 
     /// <summary>Reads a rank's manifest.</summary>
     /// <param name="path">The file.</param>
@@ -113,7 +121,7 @@ public sealed class RankManifest
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         var manifests = new SortedDictionary<int, RankManifest>();
-        foreach (var path in Directory.EnumerateFiles(folder, NameStart + "*" + NameEnd).Order(NaturalOrder.Instance))
+        foreach (var path in Directory.EnumerateFiles(folder, NameStart + "*" + NameEnd).Where(path => IsFileName(Path.GetFileName(path.AsSpan()))).Order(NaturalOrder.Instance))
         {
             cancellationToken.ThrowIfCancellationRequested();
             var manifest = await ReadAsync(path, cancellationToken).ConfigureAwait(false);
@@ -142,22 +150,34 @@ public sealed class RankManifest
         buffer.Write(Encoding.UTF8.GetBytes($"{{\"schema\": \"{Schema}\", \"save\": \"{SaveId}\", \"rank\": {Rank}, \"world_size\": {WorldSize}, \"pattern\": "));
         ManifestJson.WriteText(buffer, Pattern);
         buffer.Write(",\n\"files\": ["u8);
-        var separator = "\n"u8;
-        foreach (var file in Files)
-        {
-            buffer.Write(separator);
-            buffer.Write("{\"name\": "u8);
-            ManifestJson.WriteText(buffer, file.Name);
-            buffer.Write(Encoding.UTF8.GetBytes($", \"bytes\": {file.ByteLength}, \"sha256\": \"{file.Sha256}\"}}"));
-            separator = ",\n"u8;
-        }
-
+        WriteFiles(buffer, Files);
+        buffer.Write("\n],\n\"carried\": ["u8);
+        WriteFiles(buffer, Carried);
         buffer.Write("\n],\n\"tensors\": {"u8);
         ManifestJson.WriteEntries(buffer, Tensors.Entries);
         buffer.Write("\n}}\n"u8);
         return buffer.Length <= ManifestJson.MaximumBytes
             ? buffer.ToArray()
             : throw new CheckpointLimitException("manifest's length", buffer.Length, ManifestJson.MaximumBytes, ManifestJson.LimitName, FileName(Rank));
+    }
+
+    private static void WriteFiles(MemoryStream buffer, ImmutableArray<ManifestFile> files)
+    {
+        var separator = "\n"u8;
+        foreach (var file in files)
+        {
+            buffer.Write(separator);
+            buffer.Write("{\"name\": "u8);
+            ManifestJson.WriteText(buffer, file.Name);
+            buffer.Write(Encoding.UTF8.GetBytes($", \"bytes\": {file.ByteLength}, \"sha256\": \"{file.Sha256}\""));
+            if (file.HeaderSha256 is { } header)
+            {
+                buffer.Write(Encoding.UTF8.GetBytes($", \"header_sha256\": \"{header}\""));
+            }
+
+            buffer.Write("}"u8);
+            separator = ",\n"u8;
+        }
     }
 
     /// <summary>Reads a manifest's bytes.</summary>
@@ -186,6 +206,7 @@ public sealed class RankManifest
             Compare("save", first.SaveId, manifest.SaveId, manifest);
             Compare("world size", first.WorldSize.ToString(CultureInfo.InvariantCulture), manifest.WorldSize.ToString(CultureInfo.InvariantCulture), manifest);
             Compare("pattern", first.Pattern, manifest.Pattern, manifest);
+            CompareCarried(folder, first, manifest);
             foreach (var file in manifest.Files)
             {
                 if (!owners.TryAdd(file.Name, manifest.Rank))
@@ -194,6 +215,12 @@ public sealed class RankManifest
                         folder, $"the file {Quoted.Name(file.Name)} is listed by rank {owners[file.Name]} and by rank {manifest.Rank}; save the state again.");
                 }
             }
+        }
+
+        if (first.Carried.FirstOrDefault(file => owners.ContainsKey(file.Name)) is { } twice)
+        {
+            throw ManifestJson.Invalid(
+                folder, $"the file {Quoted.Name(twice.Name)} is listed by rank {owners[twice.Name]} as its own and by all as of no rank; save the state again.");
         }
 
         if (manifests.Length != first.WorldSize)
@@ -216,6 +243,21 @@ public sealed class RankManifest
         }
     }
 
+    // A configuration that changed while ranks were saved made other models of them.
+    private static void CompareCarried(string folder, RankManifest first, RankManifest other)
+    {
+        if (first.Carried.Except(other.Carried).Concat(other.Carried.Except(first.Carried)).FirstOrDefault() is { } different)
+        {
+            throw ManifestJson.Invalid(
+                folder,
+                $"rank {other.Rank} was saved with {Describe(other)}, rank {first.Rank} with {Describe(first)}: the ranks are of different models; save the state again, all ranks with the same files.");
+
+            string Describe(RankManifest manifest) => manifest.Carried.FirstOrDefault(file => file.Name == different.Name) is { } seen
+                ? $"a {Quoted.Name(seen.Name)} of {seen.ByteLength} bytes and the SHA-256 {seen.Sha256}"
+                : $"no {Quoted.Name(different.Name)}";
+        }
+    }
+
     private static string DescribeRanks(IEnumerable<int> ranks, int count)
     {
         const int shown = 8;
@@ -224,9 +266,9 @@ public sealed class RankManifest
     }
 
     private static bool IsValid(ManifestFile file) =>
-        IsOwnName(file.Name) && file.ByteLength >= 0 && ManifestJson.IsHash(file.Sha256);
+        IsOwnName(file.Name) && file.ByteLength >= 0 && ManifestJson.IsHash(file.Sha256) && (file.HeaderSha256 is null || ManifestJson.IsHash(file.HeaderSha256));
 
-    // A file of the folder itself, and no other rank's manifest.
+    // A file of the folder itself, and no rank's manifest.
     private static bool IsOwnName(string name) => OutputPath.IsBaseName(name) && !IsFileName(name);
 
     private static RankManifest Parse(string path, JsonElement root)
@@ -250,15 +292,23 @@ public sealed class RankManifest
             || pattern.ValueKind != JsonValueKind.String
             || !root.TryGetProperty("files"u8, out var files)
             || files.ValueKind != JsonValueKind.Array
+            || !root.TryGetProperty("carried"u8, out var carried)
+            || carried.ValueKind != JsonValueKind.Array
             || !root.TryGetProperty("tensors"u8, out var tensors)
             || tensors.ValueKind != JsonValueKind.Object)
         {
             throw ManifestJson.Invalid(
-                path, "the identifier 'save', a 'rank' below the 'world_size', the string 'pattern', the array 'files' and the object 'tensors' were expected.");
+                path, "the identifier 'save', a 'rank' below the 'world_size', the string 'pattern', the arrays 'files' and 'carried' and the object 'tensors' were expected.");
         }
 
-        var listed = ImmutableArray.CreateBuilder<ManifestFile>(files.GetArrayLength());
         var names = new HashSet<string>(StringComparer.Ordinal);
+        var listed = ParseFiles(path, files, names);
+        return new RankManifest(save.GetString()!, rank, worldSize, pattern.GetString()!, listed, ManifestJson.ReadEntries(path, tensors), ParseFiles(path, carried, names));
+    }
+
+    private static ImmutableArray<ManifestFile> ParseFiles(string path, JsonElement files, HashSet<string> names)
+    {
+        var listed = ImmutableArray.CreateBuilder<ManifestFile>(files.GetArrayLength());
         foreach (var element in files.EnumerateArray())
         {
             var file = ParseFile(path, element, listed.Count);
@@ -270,7 +320,7 @@ public sealed class RankManifest
             listed.Add(file);
         }
 
-        return new RankManifest(save.GetString()!, rank, worldSize, pattern.GetString()!, listed, ManifestJson.ReadEntries(path, tensors));
+        return listed.MoveToImmutable();
     }
 
     private static ManifestFile ParseFile(string path, JsonElement element, int index)
@@ -283,13 +333,26 @@ public sealed class RankManifest
             && bytes.ValueKind == JsonValueKind.Number
             && bytes.TryGetInt64(out var length)
             && length >= 0
-            && ManifestJson.TryGetHash(element, out var digits))
+            && ManifestJson.TryGetHash(element, out var digits)
+            && TryGetHeaderHash(element, out var header))
         {
-            return new ManifestFile(name.GetString()!, length, digits);
+            return new ManifestFile(name.GetString()!, length, digits, header);
         }
 
         throw ManifestJson.Invalid(
             path, $"file {index}: the name of a file beside the manifest, its size in bytes, and a sha256 of 64 lower-case hexadecimal digits were expected.");
+    }
+
+    private static bool TryGetHeaderHash(JsonElement element, out string? digits)
+    {
+        digits = null;
+        if (!element.TryGetProperty("header_sha256"u8, out var hash))
+        {
+            return true;
+        }
+
+        digits = hash.ValueKind == JsonValueKind.String ? hash.GetString()! : "";
+        return ManifestJson.IsHash(digits);
     }
 
     private static bool TryGetNumber(JsonElement root, ReadOnlySpan<byte> name, out int number)

@@ -21,12 +21,20 @@ public static class RankManifestVerifier
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="InvalidCheckpointException">A file is not there.</exception>
     /// <exception cref="ManifestMismatchException">Files have other bytes; the exception has all of them.</exception>
-    public static async Task EnsureAsync(
-        string folder, IEnumerable<RankManifest> manifests, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    public static Task EnsureAsync(
+        string folder, IEnumerable<RankManifest> manifests, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
+        EnsureAsync(folder, manifests, null, progress, cancellationToken);
+
+    /// <summary>The same, with what is known of the files' tensors held against the manifests in the one pass.</summary>
+    internal static async Task EnsureAsync(
+        string folder, IEnumerable<RankManifest> manifests, RankTensors? tensors, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(manifests);
-        ImmutableArray<(ManifestFile File, int Rank)> files = [.. manifests.SelectMany(manifest => manifest.Files.Select(file => (file, manifest.Rank)))];
+        ImmutableArray<(ManifestFile File, int Rank)> files = [
+            .. manifests.SelectMany(manifest => manifest.Files.Select(file => (file, manifest.Rank))),
+            // Every rank lists them, and they are there once.
+            .. manifests.SelectMany(manifest => manifest.Carried.Select(file => (File: file, manifest.Rank))).DistinctBy(carried => carried.File)];
         foreach (var (file, rank) in files)
         {
             if (!File.Exists(Path.Combine(folder, file.Name)))
@@ -37,15 +45,28 @@ public static class RankManifestVerifier
         }
 
         var mismatches = ImmutableArray.CreateBuilder<FileMismatch>();
+        var different = ImmutableArray.CreateBuilder<ManifestMismatch>();
+        different.AddRange(tensors?.Mismatches ?? []);
         var buffer = ArrayPool<byte>.Shared.Rent(PieceBytes);
         try
         {
             long read = 0;
             foreach (var (file, _) in files)
             {
-                if (await CompareAsync(Path.Combine(folder, file.Name), file, buffer, Report, cancellationToken).ConfigureAwait(false) is { } problem)
+                using var ranges = new RangeHashes(tensors?.Of(file.Name) ?? []);
+                if (await CompareAsync(Path.Combine(folder, file.Name), file, ranges, buffer, Report, cancellationToken).ConfigureAwait(false) is { } problem)
                 {
                     mismatches.Add(new FileMismatch(file.Name, problem));
+                }
+                else
+                {
+                    // Of a file with other bytes it is no news that what is in them differs too.
+                    if (ranges.HeaderMismatch is { } header)
+                    {
+                        mismatches.Add(new FileMismatch(file.Name, $"its header: {header}"));
+                    }
+
+                    different.AddRange(ranges.Mismatches);
                 }
             }
 
@@ -60,10 +81,15 @@ public static class RankManifestVerifier
         {
             throw new ManifestMismatchException(folder, mismatches.ToImmutable());
         }
+
+        if (different.Count > 0)
+        {
+            throw new ManifestMismatchException(folder, different.ToImmutable());
+        }
     }
 
     private static async Task<string?> CompareAsync(
-        string path, ManifestFile expected, byte[] buffer, Action<int> report, CancellationToken cancellationToken)
+        string path, ManifestFile expected, RangeHashes ranges, byte[] buffer, Action<int> report, CancellationToken cancellationToken)
     {
         var source = new LocalFileSource(path);
         await using (source.ConfigureAwait(false))
@@ -81,6 +107,7 @@ public static class RankManifestVerifier
                 var piece = buffer.AsMemory(0, (int)Math.Min(PieceBytes, expected.ByteLength - done));
                 await source.ReadExactlyAsync(done, piece, cancellationToken).ConfigureAwait(false);
                 hash.AppendData(piece.Span);
+                ranges.Append(done, piece.Span);
                 done += piece.Length;
                 report(piece.Length);
             }

@@ -28,6 +28,25 @@ internal static class Leftovers
         }
     }
 
+    /// <summary>
+    /// The folder that was set aside for the successor of a target which is not there: that of a run that was killed between two renames, or is between
+    /// them. Null where the target is there, or nothing was set aside.
+    /// </summary>
+    /// <param name="path">The target, of which nothing is changed.</param>
+    public static string? FindSetAside(string path)
+    {
+        try
+        {
+            var target = OutputPath.ResolveFolder(path);
+            return Path.Exists(target) ? null : Find(target).Find(entry => entry is DirectoryInfo && TemporaryName.IsAside(entry.Name))?.FullName;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // No path of a folder: what opens it says so.
+            return null;
+        }
+    }
+
     private static List<FileSystemInfo> Find(string target)
     {
         var name = Path.GetFileName(target);

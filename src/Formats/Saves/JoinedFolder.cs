@@ -6,21 +6,31 @@ namespace IlgpuLoader.Formats;
 /// A folder that several processes fill, one member each, and that appears with the files of all or not at all. Each member
 /// writes its share into a hidden folder beside the target, <c>.NAME.save-ID</c>, then a record of it (<see cref="RankManifest"/>);
 /// the last to come puts the whole in the target's place in one step. Members may run at once or one after the other: a share
-/// that is recorded waits for the others.
+/// that is recorded waits for the others, until another save of the same target is complete: that removes all shares which nobody holds.
 /// </summary>
 /// <remarks>
-/// A member that joins again with the same identifier replaces its own share. What saves left that never came to their end is
-/// removed by the next that does. Files may be made and written from several threads; finishing and disposing are for one,
+/// An identifier is for one save of one content: a share that waits is completed by whoever comes under its name. A member that joins again
+/// with the same identifier replaces its own share, unless it is still at work elsewhere: then it is refused. What saves left that never came to
+/// their end is removed by the next that does, and so are the shares of members that ended and wait for others: where one process saves several
+/// members in turn, it holds the save meanwhile (<see cref="HeldSave"/>). Files may be made and written from several threads; finishing and disposing are for one,
 /// after them. A link at the end of the path is followed, as <see cref="AtomicFolder"/> follows it.
 /// </remarks>
 public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 {
+    /// <summary>How long cleaning up waits for others in the same folder.</summary>
+    /// <remarks>
+    /// Chosen, not measured: the last member copies configuration and tokenizer in its turn, tens of megabytes, and forces them to disk. What is not
+    /// cleaned up then waits for the next save that is complete.
+    /// </remarks>
+    internal static readonly TimeSpan CleanUpTime = TimeSpan.FromSeconds(30);
+
     private readonly string _id;
     private readonly int _member;
     private readonly int _memberCount;
     private readonly bool _overwrite;
     private readonly FileSystemCalls _calls;
     private readonly SaveFolder _save;
+    private readonly SaveLockFile _own;
     private readonly MadeFolders _above;
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, AtomicFile> _files = new(StringComparer.Ordinal);
@@ -32,7 +42,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
     private bool _isDisposed;
 
     private JoinedFolder(
-        string path, string id, int member, int memberCount, bool overwrite, SaveFolder save, MadeFolders above, FileSystemCalls calls)
+        string path, string id, int member, int memberCount, bool overwrite, SaveFolder save, SaveLockFile own, MadeFolders above, FileSystemCalls calls)
     {
         Path = path;
         _id = id;
@@ -40,6 +50,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         _memberCount = memberCount;
         _overwrite = overwrite;
         _save = save;
+        _own = own;
         _above = above;
         _calls = calls;
     }
@@ -67,8 +78,8 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
     /// <exception cref="ArgumentException">The identifier is none.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such member.</exception>
     /// <exception cref="IOException">
-    /// A file, or a folder that is not empty, is there and may not be replaced, or no folder can be made there. The message
-    /// begins with the path.
+    /// A file, or a folder that is not empty, is there and may not be replaced, no folder can be made there, or this member of this save is being
+    /// written at this moment. The message begins with the path.
     /// </exception>
     /// <exception cref="UnauthorizedAccessException">A folder above may not be written to.</exception>
     public static Task<JoinedFolder> JoinAsync(
@@ -83,14 +94,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(memberCount);
         ArgumentOutOfRangeException.ThrowIfNegative(member);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(member, memberCount);
-        if (!TemporaryName.IsSaveId(id))
-        {
-            throw new ArgumentException(
-                $"{Quoted.Name(id)} is no identifier of a save: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', "
-                + "without '.save-', not ending with '.tmp' or '.old'.",
-                nameof(id));
-        }
-
+        ThrowIfNoId(id);
         var given = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         var full = OutputFailure.Explain(given, () => OutputPath.ResolveFolder(path));
         var above = OutputFailure.Explain(full, () =>
@@ -103,14 +107,19 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         {
             using var turn = await TakeTurnAsync(full, calls, cancellationToken).ConfigureAwait(false);
             var save = OutputFailure.Explain(full, () => SaveFolder.Open(full, id, calls));
-            var folder = new JoinedFolder(full, id, member, memberCount, overwrite, save, above, calls);
+            SaveLockFile? own = null;
             try
             {
+                own = OutputFailure.Explain(full, () => SaveLockFile.TryTake(SaveLockFile.OfMember(save.Path, member)))
+                    ?? throw new IOException(
+                        $"{full}: rank {member} of the save {Quoted.Name(id)} is being written by another process at this moment; wait until that is done, or give this save an identifier of its own.");
+                var folder = new JoinedFolder(full, id, member, memberCount, overwrite, save, own, above, calls);
                 await folder.RemoveEarlierAsync(cancellationToken).ConfigureAwait(false);
                 return folder;
             }
             catch
             {
+                own?.Dispose();
                 save.RemoveIfEmpty();
                 save.Dispose();
                 throw;
@@ -123,12 +132,28 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         }
     }
 
+    /// <summary>Whether a save can be called this: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', without '.save-' in it and not ending with '.tmp' or '.old'.</summary>
+    public static bool IsId(string id) => TemporaryName.IsSaveId(id);
+
+    /// <summary>Refuses what no save can be called.</summary>
+    internal static void ThrowIfNoId(string id)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(id);
+        if (!TemporaryName.IsSaveId(id))
+        {
+            throw new ArgumentException(
+                $"{Quoted.Name(id)} is no identifier of a save: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', "
+                + "without '.save-', not ending with '.tmp' or '.old'.",
+                nameof(id));
+        }
+    }
+
     /// <summary>Gives a save up whose members are not all there: the shares that wait are removed, unless a member is at work.</summary>
     /// <param name="path">Where the folder would have appeared.</param>
     /// <param name="id">What the members call the save.</param>
     /// <param name="cancellationToken">Ends the waiting for others that begin or finish in the same folder.</param>
     /// <returns>Whether nothing of it is left.</returns>
-    /// <exception cref="IOException">It cannot be removed.</exception>
+    /// <exception cref="IOException">It cannot be removed, or others were at work in the same folder for 30 seconds.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be removed.</exception>
     public static async Task<bool> AbandonAsync(string path, string id, CancellationToken cancellationToken = default)
     {
@@ -140,21 +165,21 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
             return true;
         }
 
-        using var turn = await TakeTurnAsync(full, FileSystemCalls.Native, cancellationToken).ConfigureAwait(false);
+        using var turn = await TakeTurnToCleanUpAsync(full, FileSystemCalls.Native, cancellationToken).ConfigureAwait(false);
         return OutputFailure.Explain(full, () => SaveFolder.Remove(TemporaryName.OfSave(full, id), FileSystemCalls.Native));
     }
 
     /// <inheritdoc/>
     /// <remarks>
-    /// No name like <c>rank-N.json</c>, which are the records', nor one that another member has. The file is the member's own
+    /// No name like <c>rank-N.json</c>, which are the records', or <c>.*.lock</c>, nor one that another member has. The file is the member's own
     /// until the record lists it: one that no record lists does not come into the target.
     /// </remarks>
     public AtomicFile CreateFile(string name, long length = 0)
     {
         OutputPath.ThrowIfNoBaseName(name);
-        if (RankManifest.IsFileName(name))
+        if (RankManifest.IsFileName(name) || (name.StartsWith('.') && name.EndsWith(SaveLockFile.Ending, StringComparison.OrdinalIgnoreCase)))
         {
-            throw new ArgumentException($"The name {Quoted.Name(name)} is kept for the members' records.", nameof(name));
+            throw new ArgumentException($"The name {Quoted.Name(name)} is kept for the members' records and locks.", nameof(name));
         }
 
         ArgumentOutOfRangeException.ThrowIfNegative(length);
@@ -225,13 +250,17 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
             missing = [];
         }
 
+        _own.Dispose();
         _above.Keep();
         OutputFailure.Explain(Path, _above.Flush);
         _isFinished = true;
         return missing;
     }
 
-    /// <summary>Removes the member's share if it was not finished, and lets go of the save.</summary>
+    /// <summary>
+    /// Removes the member's share if it was not finished, and lets go of the save. Where that cannot be done, or others are at work in the same folder
+    /// for longer than 30 seconds, the next save that is complete does it: whatever ended this one is what its caller hears of.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         lock (_lock)
@@ -248,12 +277,17 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         {
             if (!_isFinished)
             {
-                using var turn = await TakeTurnAsync(Path, _calls, CancellationToken.None).ConfigureAwait(false);
-                OutputFailure.Explain(Path, RemoveShare);
+                using var turn = await TakeTurnToCleanUpAsync(Path, _calls, CancellationToken.None).ConfigureAwait(false);
+                RemoveShare();
             }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Nobody takes files for a share that no record lists, and with its record it is whole.
         }
         finally
         {
+            _own.Dispose();
             _save.Dispose();
             _above.Dispose();
         }
@@ -261,6 +295,20 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 
     private static async Task<FolderLock> TakeTurnAsync(string path, FileSystemCalls calls, CancellationToken cancellationToken) =>
         await FolderLock.TakeAsync(System.IO.Path.GetDirectoryName(path)!, calls, cancellationToken).ConfigureAwait(false);
+
+    private static async Task<FolderLock> TakeTurnToCleanUpAsync(string path, FileSystemCalls calls, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(CleanUpTime);
+        try
+        {
+            return await TakeTurnAsync(path, calls, limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new IOException($"{path}: others were at work in the folder above for {CleanUpTime.TotalSeconds:0} seconds; what this save left there is removed by the next that is complete.", exception);
+        }
+    }
 
     private void RemoveShare()
     {
@@ -276,6 +324,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
             _calls.DeleteFile(file.Path);
         }
 
+        _own.Dispose();
         _save.RemoveIfEmpty();
     }
 
@@ -350,7 +399,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         }
 
         var shares = await SharedRecords.ReadAsync(_save.Path, Path, _id, _memberCount, cancellationToken).ConfigureAwait(false);
-        OutputFailure.Explain(Path, () => shares.RemoveUnlisted(_calls));
+        OutputFailure.Explain(Path, () => shares.RemoveUnlisted(_calls, SaveLockFile.OfMember(_save.Path, _member)));
         lock (_lock)
         {
             _recorded = shares.Names;
@@ -372,6 +421,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         }
 
         cancellationToken.ThrowIfCancellationRequested();
+        shares.EnsureCarried(Path);
         // Begun is ended: half of it is what must never be.
         await Task.Run(() => OutputFailure.Explain(Path, Commit), CancellationToken.None).ConfigureAwait(false);
         return [];
@@ -382,6 +432,8 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
     private void Commit()
     {
         var finished = TemporaryName.Beside(Path);
+        // Its file is not to come into the target; the turn keeps others away.
+        _own.Dispose();
         _calls.MoveFolder(_save.Path, finished);
         string? replaced;
         try

@@ -21,6 +21,9 @@ internal sealed class SaveFolder : IDisposable
         _calls = calls;
     }
 
+    /// <summary>Whether the folder itself could be locked; elsewhere files say who lives.</summary>
+    public bool IsLocked => _lock is not null;
+
     /// <summary>Where it is until the save is complete.</summary>
     public string Path { get; }
 
@@ -61,13 +64,13 @@ internal sealed class SaveFolder : IDisposable
         foreach (var path in found.ToList())
         {
             using var handle = calls.TryOpenFolder(path);
-            if (handle is null || calls.Lock(handle, exclusive: true) != LockOutcome.Taken)
-            {
-                continue;
-            }
-
             try
             {
+                if (handle is null ? SaveLockFile.IsAnyHeld(path) : calls.Lock(handle, exclusive: true) != LockOutcome.Taken)
+                {
+                    continue;
+                }
+
                 calls.DeleteFolder(path);
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -89,7 +92,7 @@ internal sealed class SaveFolder : IDisposable
         }
 
         using var handle = calls.TryOpenFolder(path);
-        if (handle is not null && calls.Lock(handle, exclusive: true) == LockOutcome.HeldByAnother)
+        if (handle is null ? SaveLockFile.IsAnyHeld(path) : calls.Lock(handle, exclusive: true) == LockOutcome.HeldByAnother)
         {
             return false;
         }
@@ -112,7 +115,7 @@ internal sealed class SaveFolder : IDisposable
         }
         catch (IOException)
         {
-            // Others have their shares in it, or it is gone.
+            // Others have their shares or their locks in it, or it is gone.
         }
     }
 

@@ -5,21 +5,25 @@ namespace IlgpuLoader.Formats;
 /// <summary>The records of all members of a save, held against each other and against the files that they list.</summary>
 internal sealed class SharedRecords
 {
-    // Between the two renames of another member that was first lie microseconds, unless its machine is busy; where a file system
-    // has no locks nothing else tells when it is done.
+    // Between the two renames of another member that was first lie a few calls of the system; where a file system has no locks nothing
+    // else tells when it is done. Five seconds in all: chosen, not measured.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
     private const int Attempts = 100;
 
     private readonly string _folder;
 
-    private SharedRecords(string folder, HashSet<string> names)
+    private SharedRecords(string folder, HashSet<string> names, ImmutableArray<ManifestFile> carried)
     {
         _folder = folder;
+        Carried = carried;
         Names = names;
     }
 
     /// <summary>The base names of the records and of all files that they list.</summary>
     public HashSet<string> Names { get; }
+
+    /// <summary>The files of no member that all records list.</summary>
+    public ImmutableArray<ManifestFile> Carried { get; }
 
     /// <summary>Reads the records, all of which are there.</summary>
     /// <param name="folder">The save folder.</param>
@@ -59,7 +63,22 @@ internal sealed class SharedRecords
             }
         }
 
-        return new SharedRecords(folder, names);
+        return new SharedRecords(folder, names, all[0].Carried);
+    }
+
+    /// <summary>Refuses a save folder in which a file of no member is missing that the records list, or has another size.</summary>
+    /// <exception cref="InvalidOperationException">It is; nobody has written it.</exception>
+    public void EnsureCarried(string target)
+    {
+        foreach (var expected in Carried)
+        {
+            var file = new FileInfo(Path.Combine(_folder, expected.Name));
+            if (!file.Exists || file.Length != expected.ByteLength)
+            {
+                throw new InvalidOperationException(
+                    $"{target}: the records list the file {Quoted.Name(expected.Name)} of {expected.ByteLength} bytes, and the last member has {(file.Exists ? $"written {file.Length} bytes" : "not written it")}.");
+            }
+        }
     }
 
     /// <summary>Waits until a target has the records of a save, which another member puts there; false where it does not.</summary>
@@ -79,9 +98,11 @@ internal sealed class SharedRecords
     }
 
     /// <summary>Removes what no record lists: what members left that were killed before they recorded it, and came again with other files.</summary>
-    public void RemoveUnlisted(FileSystemCalls calls)
+    /// <param name="calls">The calls of the system.</param>
+    /// <param name="held">The lock of the member that asks, which goes by itself.</param>
+    public void RemoveUnlisted(FileSystemCalls calls, string held)
     {
-        var unlisted = Directory.EnumerateFiles(_folder).Where(path => !Names.Contains(Path.GetFileName(path))).ToList();
+        var unlisted = Directory.EnumerateFiles(_folder).Where(path => path != held && !Names.Contains(Path.GetFileName(path))).ToList();
         foreach (var path in unlisted)
         {
             calls.DeleteFile(path);

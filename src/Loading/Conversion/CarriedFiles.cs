@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
@@ -68,6 +69,36 @@ internal sealed class CarriedFiles : IAsyncDisposable
             await new CarriedFiles(files.ToImmutable()).DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    /// <summary>Reads each file for its size and SHA-256.</summary>
+    /// <param name="cancellationToken">Ends the reading within one piece.</param>
+    public async Task<ImmutableArray<ManifestFile>> HashAsync(CancellationToken cancellationToken)
+    {
+        var hashed = ImmutableArray.CreateBuilder<ManifestFile>(_files.Length);
+        var buffer = ArrayPool<byte>.Shared.Rent(CopyBytes);
+        try
+        {
+            foreach (var file in _files)
+            {
+                using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+                for (long done = 0; done < file.Length;)
+                {
+                    var part = buffer.AsMemory(0, (int)Math.Min(CopyBytes, file.Length - done));
+                    await file.ReadExactlyAsync(done, part, cancellationToken).ConfigureAwait(false);
+                    hash.AppendData(part.Span);
+                    done += part.Length;
+                }
+
+                hashed.Add(new ManifestFile(Path.GetFileName(file.Name), file.Length, Convert.ToHexStringLower(hash.GetHashAndReset())));
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        return hashed.MoveToImmutable();
     }
 
     /// <summary>Writes a copy of each file.</summary>

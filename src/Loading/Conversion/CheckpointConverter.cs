@@ -33,6 +33,9 @@ public static class CheckpointConverter
     /// </summary>
     public static bool MayReplace(string name) => ShardNames.Includes(name) || CarriedFiles.Includes(name) || RankManifest.IsFileName(name);
 
+    /// <summary>Whether a file of this base name is carried along with the weights: configuration, tokenizer, generation.</summary>
+    public static bool IsCarried(string name) => CarriedFiles.Includes(name);
+
     /// <summary>
     /// Converts a checkpoint. A folder gets an index where there are several shards of safetensors or PyTorch files, and the configuration,
     /// tokenizer and generation files beside the weights. Names of tensors stay unless others are given, and metadata as far as the format has a place

@@ -38,7 +38,7 @@ public sealed class ShardFilePattern
 
     /// <summary>Makes a pattern of its text.</summary>
     /// <param name="text">A file's base name with the two placeholders and something between them that is no digit, so that no name is that of two ranks.</param>
-    /// <exception cref="ArgumentException">It is no base name, a placeholder is missing, there twice or another one, or nothing parts the two.</exception>
+    /// <exception cref="ArgumentException">It is no base name, a placeholder is missing, there twice or another one, nothing parts the two, or it names configurations.</exception>
     public static ShardFilePattern Parse(string text)
     {
         ArgumentException.ThrowIfNullOrEmpty(text);
@@ -55,6 +55,11 @@ public sealed class ShardFilePattern
         }
 
         var pattern = new ShardFilePattern(text, rank, part);
+        if (CarriedFiles.Includes(pattern.Format(0, 0)))
+        {
+            throw Invalid(text, $"{Quoted.Name(pattern.Format(0, 0))} is what a configuration or tokenizer is called, which lie beside the files");
+        }
+
         return pattern._between.All(char.IsAsciiDigit)
             ? throw Invalid(text, $"between {RankPlaceholder} and {PartPlaceholder} there has to be something that is no digit, or one name would be that of two ranks")
             : pattern;

@@ -64,14 +64,17 @@ public sealed class ShardedState : IAsyncDisposable
     /// <param name="pattern">What the files are called where there are no manifests; null for the default.</param>
     /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
     /// <exception cref="InvalidCheckpointException">
-    /// There are no files of that rank, a manifest or a file of it is missing or of another size, two files have one tensor, or a file breaks a rule of its format.
+    /// There are no files of that rank, a manifest or a file of it is missing or of another size, two files have one tensor, or a file breaks a rule of its format. Where the folder is missing because a save was killed while it put a
+    /// new one in its place, the message says where the old one is.
     /// </exception>
+    /// <exception cref="ManifestMismatchException">A file's header, which says what its bytes are and what is restored from them, is not the one that was saved.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     public static async Task<ShardedState> OpenAsync(string folder, int rank, ShardFilePattern? pattern = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentOutOfRangeException.ThrowIfNegative(rank);
+        ThrowIfSetAside(folder);
         var manifests = await ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
         var state = await OpenRankAsync(folder, rank, pattern ?? ShardFilePattern.Default, manifests, cancellationToken).ConfigureAwait(false);
         try
@@ -130,12 +133,18 @@ public sealed class ShardedState : IAsyncDisposable
         else
         {
             paths = PathsOf(folder, rank, manifests);
+            warnings.AddRange(RankFolderVerifier.FindUnlisted(folder, manifests, name => IsPart(manifests, name)).Select(warning => $"{Quoted.Plain(warning.File)}: {warning.Message}"));
         }
 
         var opened = await OpenWeightFiles.OpenAsync([paths], new WeightsOptions(), SafetensorsConstants.Format, cancellationToken).ConfigureAwait(false);
         try
         {
             var checkpoint = opened.Checkpoints[0];
+            if (!manifests.IsEmpty)
+            {
+                await HeaderCheck.EnsureAsync(folder, checkpoint, manifests[rank], cancellationToken).ConfigureAwait(false);
+            }
+
             warnings.AddRange(checkpoint.Warnings.Select(warning => $"{Quoted.Plain(warning.File)}: {warning.Message}"));
             return new ShardedState(folder, rank, manifests, checkpoint, StateLayout.Read(checkpoint), [.. warnings]);
         }
@@ -184,6 +193,31 @@ public sealed class ShardedState : IAsyncDisposable
 
     /// <summary>Closes the files.</summary>
     public ValueTask DisposeAsync() => Checkpoint.DisposeAsync();
+
+    // Where names cannot be exchanged there is a moment between two renames.
+    private static void ThrowIfSetAside(string folder)
+    {
+        if (Leftovers.FindSetAside(folder) is { } aside)
+        {
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.NoWeights,
+                folder,
+                $"there is no such folder: a save was ended while it replaced it, and what was there is in {Quoted.Plain(aside)}. The next save of this folder brings it back first; or rename it.");
+        }
+    }
+
+    private static bool IsPart(ImmutableArray<RankManifest> manifests, string name)
+    {
+        try
+        {
+            return ShardFilePattern.Parse(manifests[0].Pattern).IsPart(name);
+        }
+        catch (ArgumentException)
+        {
+            // Manifests of another writer may have any text for it, and their lists of files are what counts.
+            return false;
+        }
+    }
 
     private static ImmutableArray<string> PathsOf(string folder, int rank, ImmutableArray<RankManifest> manifests)
     {

@@ -55,7 +55,7 @@ public sealed class ShardedStateLoader
     /// <exception cref="ArgumentException">An option is out of range, or a needed one is missing.</exception>
     /// <exception cref="InvalidOperationException">There is nothing to save, a required tensor has no storage, or the model is being reloaded.</exception>
     /// <exception cref="CheckpointException">A name cannot be written, or a header would be too long.</exception>
-    /// <exception cref="IOException">The folder exists and is not replaced, the disk is full, or a write failed.</exception>
+    /// <exception cref="IOException">The folder exists and is not replaced, this rank of this save is being written elsewhere, the disk is full, or a write failed.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder may not be written.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public Task<ShardedStateSaveResult> SaveModelAsync(
@@ -268,6 +268,7 @@ public sealed class ShardedStateLoader
         var plan = SavePlan.Of(model, options);
         var carried = await CarriedFiles.OpenAsync(options.CarriedFrom ?? "").ConfigureAwait(false);
         await using var closeCarried = carried.ConfigureAwait(false);
+        var seen = await carried.HashAsync(cancellationToken).ConfigureAwait(false);
         var folder = await JoinedFolder.JoinAsync(path, id, rank, world, options.Overwrite, calls, cancellationToken).ConfigureAwait(false);
         await using var leave = folder.ConfigureAwait(false);
         CheckpointConverter.ThrowIfDiskIsTooSmall(folder.Path, checked(plan.ByteLength + carried.ByteLength));
@@ -283,7 +284,7 @@ public sealed class ShardedStateLoader
             }
         }
 
-        var manifest = new RankManifest(id, rank, world, pattern.Text, [.. files], new TensorManifest(tensors));
+        var manifest = new RankManifest(id, rank, world, pattern.Text, [.. files], new TensorManifest(tensors), seen);
         var isLast = false;
         var missing = await folder.FinishAsync(
             manifest.ToBytes(),

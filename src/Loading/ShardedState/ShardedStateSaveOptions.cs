@@ -18,8 +18,14 @@ public sealed record ShardedStateSaveOptions
     public TensorParallel Parallel { get; init; } = new(1, 0);
 
     /// <summary>
-    /// What all ranks of one save call it: 1 to 64 of letters, digits, <c>.</c>, <c>_</c> and <c>-</c>. Needed where there are several ranks; one alone makes one up.
+    /// What all ranks of one save call it: 1 to 64 letters and digits of ASCII, <c>.</c>, <c>_</c> and <c>-</c>, not beginning with <c>.</c>, without <c>.save-</c> in it and not ending with <c>.tmp</c> or
+    /// <c>.old</c>. Needed where there are several ranks; one alone makes one up.
     /// </summary>
+    /// <remarks>
+    /// For one save of one content, and used once: a launcher's run and the training step, say. A rank's share waits for the others under this name, and whichever rank comes under the same name completes it: where an earlier
+    /// save ended before all its ranks were there, a later one with its name would have that rank's old weights in it. What ranks saw of configuration and tokenizer, their number and the pattern are held against each other; weights
+    /// cannot be.
+    /// </remarks>
     public string? SaveId { get; init; }
 
     /// <summary>Whether a folder that is there is replaced.</summary>
@@ -31,6 +37,8 @@ public sealed record ShardedStateSaveOptions
     /// <summary>The dtype that the model computes with; needed where <see cref="IsProcessed"/> is set.</summary>
     public DType? ModelDType { get; init; }
 
-    /// <summary>The folder whose configuration and tokenizer go along; null for none. The last rank copies them.</summary>
+    /// <summary>
+    /// The folder whose configuration and tokenizer go along; null for none. The last rank copies them, and a rank that saw others is refused.
+    /// </summary>
     public string? CarriedFrom { get; init; }
 }

@@ -13,7 +13,7 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
 {
-    // What one copy from a device brings: as large as the fastest loaders' slots.
+    // What one copy from a device brings: as large as a slot of a load's staging. Chosen, not measured.
     private const int PieceBytes = 16 << 20;
 
     // How many pieces are hashed while the next is written. With one, the two slower of hash, hash and write would wait for each other on two cores; more than three has nothing left to even out.
@@ -37,11 +37,12 @@ internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
         {
             using var fileHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             fileHash.AppendData(writer.Header.Span);
+            var header = Convert.ToHexStringLower(SHA256.HashData(writer.Header.Span));
             var byName = part.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
             var hashes = await WriteAsync([.. writer.Tensors.Select(stored => byName[stored.Name])], writer, fileHash, cancellationToken).ConfigureAwait(false);
             await writer.CommitAsync(cancellationToken).ConfigureAwait(false);
             return (
-                new ManifestFile(name, writer.Length, Convert.ToHexStringLower(fileHash.GetHashAndReset())),
+                new ManifestFile(name, writer.Length, Convert.ToHexStringLower(fileHash.GetHashAndReset()), header),
                 [.. writer.Tensors.Select((stored, i) => KeyValuePair.Create(stored.Name, new ManifestEntry(stored.DType, stored.Shape, hashes[i])))]);
         }
     }

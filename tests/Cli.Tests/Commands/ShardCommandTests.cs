@@ -58,11 +58,11 @@ public sealed class ShardCommandTests : IAsyncLifetime, IDisposable
     {
         var first = await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "1");
         Assert.Equal(0, first.ExitCode);
-        Assert.EndsWith("appears when rank 0 is saved too, with the same options\n", first.Out, StringComparison.Ordinal);
+        Assert.EndsWith("appears when rank 0 is saved too, from the same files (names, sizes and times of weights, bytes of configuration and tokenizer) with the same options, or all with one --save-id\n", first.Out, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder["out"]));
         // Of other options it is another save, which waits for its own ranks.
         var other = await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0", "--dtype", "f32");
-        Assert.EndsWith("appears when rank 1 is saved too, with the same options\n", other.Out, StringComparison.Ordinal);
+        Assert.EndsWith("appears when rank 1 is saved too, from the same files (names, sizes and times of weights, bytes of configuration and tokenizer) with the same options, or all with one --save-id\n", other.Out, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder["out"]));
         var second = await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0");
         Assert.Equal((0, ""), (second.ExitCode, second.Error));
@@ -90,6 +90,83 @@ public sealed class ShardCommandTests : IAsyncLifetime, IDisposable
         await stop.CancelAsync();
         Assert.Equal(130, (await ToolRun.OfAsync(false, stop.Token, "shard", _folder["m"], _folder["out"], "--tp", "2")).ExitCode);
         Assert.Equal(["m"], Entries());
+    }
+
+    [Fact]
+    public async Task Ranks_of_other_configurations_are_other_saves()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0")).ExitCode);
+        var config = await File.ReadAllTextAsync(_folder["m/config.json"]);
+        Assert.Contains("\"num_attention_heads\"", config, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(_folder["m/config.json"], config.Insert(1, "\"unknown\": 1, "));
+        var second = await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "1");
+        Assert.Contains("appears when rank 0 is saved too", second.Out, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["out"]));
+        // Under one name they meet, and are refused with the file.
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "1", "--save-id", "mine")).ExitCode);
+        await File.WriteAllTextAsync(_folder["m/config.json"], config);
+        var refused = await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0", "--save-id", "mine");
+        Assert.NotEqual(0, refused.ExitCode);
+        Assert.Contains("'config.json'", refused.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["out"]));
+    }
+
+    [Fact]
+    public async Task A_rank_of_a_save_that_is_complete_already_says_so_and_changes_nothing()
+    {
+        foreach (var rank in (string[])["0", "1"])
+        {
+            Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", rank)).ExitCode);
+        }
+
+        foreach (var more in (string[][])[[], ["--force"]])
+        {
+            var again = await ToolRun.OfAsync(["shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0", .. more]);
+            Assert.Equal((0, ""), (again.ExitCode, again.Error));
+            Assert.Contains("is this save already, with all ranks", again.Out, StringComparison.Ordinal);
+            Assert.Equal(["m", "out"], Entries());
+        }
+
+        var document = (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0", "--json")).Document("ilgpu-loader/shard/1");
+        Assert.Equal((true, 0), (document.GetProperty("complete").GetBoolean(), document.GetProperty("ranks").GetArrayLength()));
+        // Another save is not that one.
+        Assert.Equal(3, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0", "--unprocessed")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Ranks_that_are_given_one_name_meet_whatever_the_times_of_their_files_are()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "0", "--save-id", "job-7")).ExitCode);
+        File.SetLastWriteTimeUtc(_folder["m/model.safetensors"], DateTime.UnixEpoch);
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--tp", "2", "--rank", "1", "--save-id", "job-7")).ExitCode);
+        Assert.Equal("job-7", (await RankManifest.ReadFolderAsync(_folder["out"]))[0].SaveId);
+        Assert.Equal((0, $"ok {_folder["out"]}\n"), Of(await ToolRun.OfAsync("verify", _folder["out"])));
+    }
+
+    [Fact]
+    public async Task A_save_of_all_ranks_that_is_cancelled_in_the_middle_leaves_nothing()
+    {
+        using var stop = new CancellationTokenSource();
+        // Eight ranks: when the first is recorded, most are still to come.
+        var run = Task.Run(() => ToolRun.OfAsync(false, stop.Token, "shard", _folder["m"], _folder["out"], "--tp", "8"));
+        while (!run.IsCompleted && !Directory.EnumerateDirectories(_folder.Path, ".out.save-*").Any(save => File.Exists(Path.Combine(save, "rank-0.json"))))
+        {
+            await Task.Yield();
+        }
+
+        await stop.CancelAsync();
+        Assert.Equal(130, (await run).ExitCode);
+        Assert.Equal(["m"], Entries());
+    }
+
+    [Fact]
+    public async Task Files_that_are_only_named_as_manifests_are_not_replaced()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"])).ExitCode);
+        _folder.Write("out/rank-1.json", "notes"u8.ToArray());
+        var refused = await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], "--force");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("'rank-1.json'", refused.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -175,8 +252,11 @@ public sealed class ShardCommandTests : IAsyncLifetime, IDisposable
     [InlineData("--max-size", "0")]
     [InlineData("--max-size", "much")]
     [InlineData("--pattern", "model-{part}.safetensors")]
+    [InlineData("--pattern", "config-{rank}-{part}.json")]
+    [InlineData("--save-id", "without-rank")]
+    [InlineData("--rank", "0 --save-id .hidden")]
     public async Task Values_that_cannot_be_are_refused(string option, string value) =>
-        Assert.Equal(2, (await ToolRun.OfAsync("shard", _folder["m"], _folder["out"], option, value)).ExitCode);
+        Assert.Equal(2, (await ToolRun.OfAsync(["shard", _folder["m"], _folder["out"], option, .. value.Split(' ')])).ExitCode);
 
     private static (int, string) Of(ToolRun run) => (run.ExitCode, run.Out);
 

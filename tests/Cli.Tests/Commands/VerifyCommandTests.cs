@@ -160,7 +160,8 @@ public sealed class VerifyCommandTests
             var content = new SafetensorsBuilder().Add("t", "U8", [4], [1, 2, 3, 4]).ToBytes();
             await folder.WriteAllBytesAsync(name, content);
             var file = new Formats.ManifestFile(name, content.Length, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(content)));
-            await folder.FinishAsync(new Formats.RankManifest("a", rank, 2, "p", [file], new Formats.TensorManifest([])).ToBytes());
+            var tensor = new Formats.ManifestEntry(Formats.DType.U8, new Formats.Shape(4), Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData([1, 2, 3, 4])));
+            await folder.FinishAsync(new Formats.RankManifest("a", rank, 2, "p", [file], new Formats.TensorManifest([new("t", tensor)])).ToBytes());
         }
     }
 }

@@ -21,7 +21,82 @@ public sealed class RankFolderVerifierTests : IDisposable
         var result = await RankFolderVerifier.VerifyAsync(_folder["m"], progress: new Recorder(read));
         Assert.Null(result.Failure);
         Assert.Empty(result.Warnings);
-        Assert.Equal(Files().Sum(file => new FileInfo(file).Length), read[^1]);
+        Assert.Equal(Files().Sum(file => new FileInfo(file).Length) + 2, read[^1]);
+    }
+
+    [Theory]
+    [InlineData("hash", "t", "SHA-256")]
+    [InlineData("dtype", "t", "it is U8 [2097152] in rank 1, expected was I8 [2097152]")]
+    [InlineData("shape", "t", "expected was U8 [2097151]")]
+    [InlineData("name", "t", "the manifest of rank 1 does not have it")]
+    [InlineData("more", "more", "no file of rank 1 has it")]
+    public async Task Verify_TensorsThatAreNotTheManifests_AreAMismatch(string changed, string tensor, string problem)
+    {
+        await SaveAsync();
+        await ChangeAsync(1, manifest =>
+        {
+            var entry = manifest.Tensors.Entries["t"];
+            KeyValuePair<string, ManifestEntry>[] entries = changed switch
+            {
+                "hash" => [new("t", entry with { Sha256 = Hash("x"u8) })],
+                "dtype" => [new("t", entry with { DType = DType.I8 })],
+                "shape" => [new("t", entry with { Shape = new Shape(2097151) })],
+                "name" => [],
+                _ => [new("t", entry), new("more", entry)],
+            };
+            return new RankManifest(manifest.SaveId, 1, 2, manifest.Pattern, manifest.Files, new TensorManifest(entries), manifest.Carried);
+        });
+        var exception = Assert.IsType<ManifestMismatchException>((await RankFolderVerifier.VerifyAsync(_folder["m"])).Failure);
+        var mismatch = Assert.Single(exception.Mismatches);
+        Assert.Equal(tensor, mismatch.Tensor);
+        Assert.Contains(problem, mismatch.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verify_AHeadersHashThatIsAnother_IsAMismatch()
+    {
+        await SaveAsync();
+        await ChangeAsync(1, manifest => new RankManifest(
+            manifest.SaveId, 1, 2, manifest.Pattern, manifest.Files.Select(file => file with { HeaderSha256 = Hash("x"u8) }), manifest.Tensors, manifest.Carried));
+        var exception = Assert.IsType<ManifestMismatchException>((await RankFolderVerifier.VerifyAsync(_folder["m"])).Failure);
+        Assert.Equal("model-rank-1-part-0.safetensors", Assert.Single(exception.Files).File);
+    }
+
+    [Fact]
+    public async Task Verify_AConfigurationThatWasChanged_IsAMismatch()
+    {
+        await SaveAsync();
+        _folder.Write("m/config.json", "[]");
+        var exception = Assert.IsType<ManifestMismatchException>((await RankFolderVerifier.VerifyAsync(_folder["m"])).Failure);
+        Assert.Equal("config.json", Assert.Single(exception.Files).File);
+        File.Delete(_folder["m/config.json"]);
+        Assert.Equal("ShardMissing", (await RankFolderVerifier.VerifyAsync(_folder["m"])).Code);
+    }
+
+    [Fact]
+    public async Task Verify_APartThatNoManifestLists_IsAWarningThatNamesIt()
+    {
+        await SaveAsync();
+        File.Copy(Files()[0], _folder["m/model-rank-0-part-1.safetensors"]);
+        var result = await RankFolderVerifier.VerifyAsync(_folder["m"]);
+        Assert.Null(result.Failure);
+        Assert.Equal(_folder["m/model-rank-0-part-1.safetensors"], Assert.Single(result.Warnings).File);
+    }
+
+    [Theory]
+    [InlineData("rank-notes.json")]
+    [InlineData("rank-00.json")]
+    [InlineData("rank-.json")]
+    [InlineData("rank-+1.json")]
+    [InlineData("rank-99999999999.json")]
+    public async Task Verify_FilesThatAreOnlyNamedAlikeManifests_AreNone(string name)
+    {
+        _folder.Write(name, "{}");
+        Assert.False(RankFolderVerifier.IsRankFolder(_folder.Path));
+        Assert.False(RankManifest.IsFileName(name));
+        await SaveAsync();
+        _folder.Write("m/" + name, "mine");
+        Assert.Null((await RankFolderVerifier.VerifyAsync(_folder["m"])).Failure);
     }
 
     [Fact]
@@ -161,12 +236,24 @@ public sealed class RankFolderVerifierTests : IDisposable
             {
                 await writer.WriteAsync("t", 0, bytes);
                 await writer.CommitAsync();
-                file = new ManifestFile(name, writer.Length, Convert.ToHexStringLower(SHA256.HashData([.. writer.Header.Span, .. bytes])));
+                file = new ManifestFile(name, writer.Length, Hash([.. writer.Header.Span, .. bytes]), Hash(writer.Header.Span));
             }
 
-            await folder.FinishAsync(new RankManifest("a", rank, 2, "p", [file], new TensorManifest([])).ToBytes());
+            var config = "{}"u8.ToArray();
+            await folder.FinishAsync(
+                new RankManifest("a", rank, 2, "p", [file], new TensorManifest([new("t", new ManifestEntry(DType.U8, new Shape(bytes.Length), Hash(bytes)))]), [new("config.json", 2, Hash(config))]).ToBytes(),
+                (beside, token) => beside.WriteAllBytesAsync("config.json", config, token));
         }
     }
+
+    // Writes a rank's manifest with something changed.
+    private async Task ChangeAsync(int rank, Func<RankManifest, RankManifest> change)
+    {
+        var path = _folder["m/" + RankManifest.FileName(rank)];
+        await File.WriteAllBytesAsync(path, change(await RankManifest.ReadAsync(path)).ToBytes());
+    }
+
+    private static string Hash(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
     private string[] Files() => [.. Directory.EnumerateFiles(_folder["m"], "*.safetensors").Order(StringComparer.Ordinal)];
 

@@ -58,9 +58,13 @@ public sealed class RankManifestTests : IDisposable
     [InlineData("\"tensors\": {", "\"tensors\": [], \"t\": {")]
     [InlineData("\"tensors\": {", "\"tensors\": {\"t\": {}")]
     [InlineData("\"files\": [", "\"files\": [1, ")]
+    [InlineData("\"carried\": [", "\"carrier\": [")]
+    [InlineData("\"carried\": [", "\"carried\": [1, ")]
+    [InlineData("\"name\": \"h\"", "\"name\": \"f\"")]
+    [InlineData("\"header_sha256\": \"", "\"header_sha256\": \"x")]
     public async Task Read_AFieldThatIsWrong_IsRefused(string valid, string broken)
     {
-        var text = Encoding.UTF8.GetString(new RankManifest("s", 0, 2, "p", [new("f", 1, Hash), new("g", 1, Hash)], new TensorManifest([])).ToBytes());
+        var text = Encoding.UTF8.GetString(new RankManifest("s", 0, 2, "p", [new("f", 1, Hash, Hash), new("g", 1, Hash)], new TensorManifest([]), [new("h", 1, Hash)]).ToBytes());
         Assert.Contains(valid, text, StringComparison.Ordinal);
         var index = text.IndexOf(valid, StringComparison.Ordinal);
         await AssertRefusedAsync(text[..index] + broken + text[(index + valid.Length)..]);

@@ -38,6 +38,12 @@ internal sealed class RecordingCalls : FileSystemCalls
     /// <summary>Whether nothing can be locked.</summary>
     public bool RefuseLocks { get; init; }
 
+    /// <summary>Whether folders cannot be opened, as elsewhere than on Linux.</summary>
+    public bool RefuseFolders { get; init; }
+
+    /// <summary>Whether no file can be removed.</summary>
+    public bool FailDelete { get; set; }
+
     /// <summary>The number of the <see cref="MoveFolder"/> that fails, counted from 1; 0 for none.</summary>
     public int FailingFolderMove { get; init; }
 
@@ -108,8 +114,15 @@ internal sealed class RecordingCalls : FileSystemCalls
     public override void DeleteFile(string path)
     {
         _steps.Add($"delete {Shown(path)}");
+        if (FailDelete)
+        {
+            throw new IOException("The deletion failed.");
+        }
+
         base.DeleteFile(path);
     }
+
+    public override SafeFileHandle? TryOpenFolder(string path) => RefuseFolders ? null : base.TryOpenFolder(path);
 
     public override bool TryExchange(string one, string other)
     {

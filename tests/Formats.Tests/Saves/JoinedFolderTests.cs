@@ -92,10 +92,127 @@ public sealed class JoinedFolderTests : IDisposable
     [Fact]
     public async Task Dispose_WithoutFinish_LeavesTheFolderToTheMemberThatIsStillIn()
     {
-        await using var one = await JoinedFolder.JoinAsync(Target, "a", 0, 1);
-        await (await JoinedFolder.JoinAsync(Target, "a", 0, 1)).DisposeAsync();
+        await using var one = await JoinedFolder.JoinAsync(Target, "a", 0, 2);
+        await (await JoinedFolder.JoinAsync(Target, "a", 1, 2)).DisposeAsync();
         await Share.WriteAsync(one, "a", 0, 1);
-        Assert.Empty(await Share.FinishAsync(one, "a", 0, 1, 1));
+        Assert.Equal([1], await Share.FinishAsync(one, "a", 0, 2, 1));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Join_AMemberThatIsAtWorkElsewhere_IsRefusedAndTheFirstStays(bool foldersCannotBeLocked)
+    {
+        var calls = new RecordingCalls { RefuseFolders = foldersCannotBeLocked };
+        await using (var one = await JoinedFolder.JoinAsync(Target, "a", 0, 1, overwrite: true, calls, default))
+        {
+            await Share.WriteAsync(one, "a", 0, 1);
+            var exception = await Assert.ThrowsAsync<IOException>(() => JoinedFolder.JoinAsync(Target, "a", 0, 1, overwrite: true, calls, default));
+            Assert.StartsWith($"{Target}: rank 0 of the save 'a' is being written", exception.Message, StringComparison.Ordinal);
+            Assert.Empty(await Share.FinishAsync(one, "a", 0, 1, 1));
+            Assert.Equal("a", await Share.WholeAsync(Target));
+        }
+
+        // Ended in any way, it is over.
+        await (await JoinedFolder.JoinAsync(Target, "a", 0, 1, overwrite: true, calls, default)).DisposeAsync();
+        Assert.Empty(await Share.SaveAsync(Target, "a", 0, 1, calls: calls));
+        Assert.Equal([Target], Entries());
+    }
+
+    [Fact]
+    public async Task Finish_TheLockOfAMemberThatWasKilled_DoesNotComeIntoTheTarget()
+    {
+        _folder.Write(".out.save-a/.rank-0.lock", "");
+        _folder.Write(".out.save-a/.rank-7.lock", "");
+        Assert.Empty(await Share.SaveAsync(Target, "a", 0, 1));
+        Assert.Equal("a", await Share.WholeAsync(Target));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Held_TheSharesBetweenTwoMembers_StayWhenAnotherSaveIsComplete(bool foldersCannotBeLocked)
+    {
+        var calls = new RecordingCalls { RefuseFolders = foldersCannotBeLocked };
+        await using (await HeldSave.TakeAsync(Target, "a", calls, default))
+        {
+            Assert.Equal([1], await Share.SaveAsync(Target, "a", 0, 2, calls: calls));
+            Assert.Empty(await Share.SaveAsync(Target, "other", 0, 1, calls: calls));
+            Assert.Empty(await Share.SaveAsync(Target, "a", 1, 2, calls: calls));
+            Assert.Equal("a", await Share.WholeAsync(Target));
+        }
+
+        Assert.Equal([Target], Entries());
+        // Without a hold they are taken for abandoned.
+        Assert.Equal([1], await Share.SaveAsync(Target, "b", 0, 2, calls: calls));
+        Assert.Empty(await Share.SaveAsync(Target, "other", 0, 1, calls: calls));
+        Assert.Equal([0], await Share.SaveAsync(Target, "b", 1, 2, calls: calls));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Held_WithoutAMember_LeavesNothing(bool foldersCannotBeLocked)
+    {
+        await using (await HeldSave.TakeAsync(_folder["p/out"], "a", new RecordingCalls { RefuseFolders = foldersCannotBeLocked }, default))
+        {
+            Assert.True(Directory.Exists(_folder["p/.out.save-a"]));
+        }
+
+        Assert.Empty(Entries());
+        await Assert.ThrowsAsync<ArgumentException>(() => HeldSave.TakeAsync(Target, "a/b"));
+    }
+
+    [Fact]
+    public async Task Dispose_WhereFoldersCannotBeLocked_LeavesTheFolderToAMemberThatHasWrittenNothing()
+    {
+        var calls = new RecordingCalls { RefuseFolders = true };
+        await using var one = await JoinedFolder.JoinAsync(Target, "a", 0, 2, overwrite: true, calls, default);
+        await (await JoinedFolder.JoinAsync(Target, "a", 1, 2, overwrite: true, calls, default)).DisposeAsync();
+        Assert.Empty(await Share.SaveAsync(Target, "other", 0, 1, calls: calls));
+        await Share.WriteAsync(one, "a", 0, 1);
+        Assert.Equal([1], await Share.FinishAsync(one, "a", 0, 2, 1));
+        await one.DisposeAsync();
+        Assert.Empty(await Share.SaveAsync(Target, "other", 0, 1, calls: calls));
+        Assert.Equal([Target], Entries());
+    }
+
+    [Fact]
+    public async Task Finish_MembersThatSawOtherConfigurations_AreRefusedWithTheFile()
+    {
+        Assert.Equal([1], await Share.SaveAsync(Target, "a", 0, 2));
+        await using var folder = await JoinedFolder.JoinAsync(Target, "a", 1, 2);
+        var record = new RankManifest("a", 1, 2, Share.Pattern, [], new TensorManifest([]), [Share.Carried("b")]);
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => folder.FinishAsync(record.ToBytes()));
+        Assert.Equal(CheckpointErrorCode.ManifestInvalid, exception.Code);
+        Assert.Contains("'config.json'", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(Share.Carried("b").Sha256, exception.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Target));
+    }
+
+    [Fact]
+    public async Task Finish_WithoutTheFilesThatTheRecordsListBeside_IsRefused()
+    {
+        await using var folder = await JoinedFolder.JoinAsync(Target, "a", 0, 1);
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => folder.FinishAsync(Share.Record("a", 0, 1, 0).ToBytes()));
+        Assert.Contains("'config.json'", exception.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(Target));
+    }
+
+    [LinuxFact]
+    public async Task Dispose_AShareThatCannotBeRemoved_LeavesTheFirstErrorToTheCaller()
+    {
+        var calls = new RecordingCalls();
+        var exception = await Assert.ThrowsAsync<InvalidDataException>(async () =>
+        {
+            await using var folder = await JoinedFolder.JoinAsync(Target, "a", 0, 1, overwrite: true, calls, default);
+            await Share.WriteAsync(folder, "a", 0, 1);
+            calls.FailDelete = true;
+            throw new InvalidDataException("the first");
+        });
+        Assert.Equal("the first", exception.Message);
+        Assert.Empty(await Share.SaveAsync(Target, "a", 0, 1));
+        Assert.Equal([Target], Entries());
     }
 
     [Fact]
@@ -183,6 +300,8 @@ public sealed class JoinedFolderTests : IDisposable
         Assert.Empty(await slow.FinishAsync(Share.Record("a", 1, 2, 2).ToBytes(), async (beside, token) =>
         {
             await File.WriteAllTextAsync(_folder[".out.save-a/" + Share.Config], "a", token);
+            // What no record lists goes before.
+            File.Delete(_folder[".out.save-a/.rank-1.lock"]);
             Directory.Move(_folder[".out.save-a"], Target);
             await beside.WriteAllBytesAsync(Share.Config, "a"u8.ToArray(), token);
         }));
@@ -237,7 +356,7 @@ public sealed class JoinedFolderTests : IDisposable
         await using (var folder = await JoinedFolder.JoinAsync(Target, "a", 1, 2, overwrite: true))
         {
             await Share.WriteAsync(folder, "a", 0, 2);
-            var record = new RankManifest("a", 1, 2, Share.Pattern, Share.Record("a", 0, 2, 2).Files, new TensorManifest([]));
+            var record = new RankManifest("a", 1, 2, Share.Pattern, Share.Record("a", 0, 2, 2).Files, new TensorManifest([]), [Share.Carried("a")]);
             var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => folder.FinishAsync(record.ToBytes()));
             Assert.Equal(CheckpointErrorCode.ManifestInvalid, exception.Code);
         }
@@ -272,7 +391,7 @@ public sealed class JoinedFolderTests : IDisposable
     public async Task CreateFile_NamesOfRecordsPathsAndOfOtherFiles_AreRefused()
     {
         await using var folder = await JoinedFolder.JoinAsync(Target, "a", 0, 1);
-        foreach (var name in (string[])["", ".", "..", "a/b", "a\\b", "rank-0.json", "rank-7.json", "Rank-x.JSON"])
+        foreach (var name in (string[])["", ".", "..", "a/b", "a\\b", "rank-0.json", "rank-7.json", "Rank-7.JSON", ".rank-0.lock"])
         {
             Assert.ThrowsAny<ArgumentException>(() => folder.CreateFile(name));
         }

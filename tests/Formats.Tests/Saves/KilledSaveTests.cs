@@ -35,6 +35,20 @@ public sealed class KilledSaveTests : IDisposable
     }
 
     [LinuxFact]
+    public async Task Save_WithoutExchangeKilledAtEveryCallOfTheCommit_LeavesAWholeStateThereOrBesideIt()
+    {
+        var (beforeCommit, all) = await CountMomentsAsync(refuseExchange: true);
+        var found = new string[all - beforeCommit];
+        await Parallel.ForAsync(0, found.Length, async (i, _) => found[i] = await KillAsync(i, beforeCommit + i, -1, refuseExchange: true));
+        // The old state, the old state set aside for as long as a moment between two calls, the new one.
+        Assert.Equal(["old", "aside", "new"], found.Distinct());
+        Assert.Equal(found.Order(Comparer<string>.Create((one, other) => Order(one) - Order(other))), found);
+        Assert.InRange(found.Count(id => id == "aside"), 1, 2);
+
+        static int Order(string id) => id switch { "old" => 0, "aside" => 1, _ => 2 };
+    }
+
+    [LinuxFact]
     public async Task Save_TwoProcessesAtOnce_IsWholeEveryTime()
     {
         await Parallel.ForAsync(0, 4, async (i, _) =>
@@ -53,11 +67,11 @@ public sealed class KilledSaveTests : IDisposable
         });
     }
 
-    private async Task<(int BeforeCommit, int All)> CountMomentsAsync()
+    private async Task<(int BeforeCommit, int All)> CountMomentsAsync(bool refuseExchange = false)
     {
         var target = _folder["counted/out"];
         await SaveOldAsync(target);
-        using var process = SavingProgram.Start(target, "new", 0, Ranks, Ranks);
+        using var process = SavingProgram.Start(target, "new", 0, Ranks, Ranks, refuseExchange: refuseExchange);
         var counts = (await process.StandardOutput.ReadToEndAsync()).Split(' ');
         await process.WaitForExitAsync();
         Assert.Equal(0, process.ExitCode);
@@ -66,21 +80,30 @@ public sealed class KilledSaveTests : IDisposable
     }
 
     // What the target holds after a save that was killed at a moment; the next save leaves nothing else beside it.
-    private async Task<string> KillAsync(int index, int moment, int piece)
+    private async Task<string> KillAsync(int index, int moment, int piece, bool refuseExchange = false)
     {
         var target = _folder[$"{index}/out"];
         await SaveOldAsync(target);
-        using (var process = SavingProgram.Start(target, "new", 0, Ranks, Ranks, moment, piece))
+        using (var process = SavingProgram.Start(target, "new", 0, Ranks, Ranks, moment, piece, refuseExchange))
         {
             await process.WaitForExitAsync();
             Assert.Equal(OwnProgram.Killed, process.ExitCode);
         }
 
-        var found = await Share.WholeAsync(target);
+        var found = Directory.Exists(target) ? await Share.WholeAsync(target) : await SetAsideAsync(target);
         Assert.Empty(await Share.SaveAsync(target, "next", 0, 1));
         Assert.Equal("next", await Share.WholeAsync(target));
         Assert.Equal([target], Directory.EnumerateFileSystemEntries(Path.GetDirectoryName(target)!));
         return found;
+    }
+
+    // Between the two renames the old state is whole under another name, which is found.
+    private static async Task<string> SetAsideAsync(string target)
+    {
+        var aside = Leftovers.FindSetAside(target);
+        Assert.NotNull(aside);
+        Assert.Equal("old", await Share.WholeAsync(aside));
+        return "aside";
     }
 
     private static async Task SaveOldAsync(string target)

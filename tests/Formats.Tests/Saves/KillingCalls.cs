@@ -5,7 +5,8 @@ namespace IlgpuLoader.Formats.Tests;
 
 /// <summary>The machine's calls, at one of which the process kills itself: without a chance to clean up, and not a moment later.</summary>
 /// <param name="moment">Twice the number of the call, counted from 0, before which it ends; one more for right after it. Negative for never.</param>
-internal sealed class KillingCalls(int moment) : FileSystemCalls
+/// <param name="refuseExchange">Whether names cannot be exchanged.</param>
+internal sealed class KillingCalls(int moment, bool refuseExchange) : FileSystemCalls
 {
     private int _moments;
 
@@ -24,7 +25,7 @@ internal sealed class KillingCalls(int moment) : FileSystemCalls
 
     public override void MoveFolder(string from, string to) => At(() => base.MoveFolder(from, to));
 
-    public override bool TryExchange(string one, string other) => At(() => base.TryExchange(one, other));
+    public override bool TryExchange(string one, string other) => At(() => !refuseExchange && base.TryExchange(one, other));
 
     public override void FlushFile(SafeFileHandle file) => At(() => base.FlushFile(file));
 

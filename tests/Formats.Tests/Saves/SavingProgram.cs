@@ -26,8 +26,9 @@ internal static class SavingProgram
     /// <param name="worldSize">How many there are.</param>
     /// <param name="moment">The moment of <see cref="KillingCalls"/>.</param>
     /// <param name="piece">The piece, counted over all files, after which it kills itself; negative for none.</param>
-    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1) =>
-        OwnProgram.Start(typeof(SavingProgram).Assembly, target, id, first, count, worldSize, moment, piece);
+    /// <param name="refuseExchange">Whether names cannot be exchanged there.</param>
+    public static Process Start(string target, string id, int first, int count, int worldSize, int moment = -1, int piece = -1, bool refuseExchange = false) =>
+        OwnProgram.Start(typeof(SavingProgram).Assembly, target, id, first, count, worldSize, moment, piece, refuseExchange ? 1 : 0);
 
     /// <summary>Prints the number of the moments before the last rank's commit, and of all.</summary>
     public static async Task<int> Main(string[] args)
@@ -35,7 +36,7 @@ internal static class SavingProgram
         var (target, id) = (args[0], args[1]);
         var numbers = args.Skip(2).Select(text => int.Parse(text, CultureInfo.InvariantCulture)).ToArray();
         var (first, count, worldSize, piece) = (numbers[0], numbers[1], numbers[2], numbers[4]);
-        var calls = new KillingCalls(numbers[3]);
+        var calls = new KillingCalls(numbers[3], numbers[5] == 1);
         var beforeCommit = 0;
         for (var rank = first; rank < first + count; rank++)
         {

@@ -29,7 +29,12 @@ internal static class Share
         Pattern,
         Enumerable.Range(0, parts).Select(part =>
             new ManifestFile(Name(rank, part), length, Convert.ToHexStringLower(SHA256.HashData(Content(id, rank, part, length))))),
-        new TensorManifest([]));
+        new TensorManifest([]),
+        [Carried(id)]);
+
+    /// <summary>What the records list of the configuration, whose content is the identifier.</summary>
+    public static ManifestFile Carried(string id) =>
+        new(Config, id.Length, Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(id))));
 
     /// <summary>Writes the files of a share.</summary>
     public static async Task WriteAsync(JoinedFolder folder, string id, int rank, int parts, int length = 300)

@@ -73,6 +73,69 @@ public sealed class StateSaveTests
         }
     }
 
+    [Fact]
+    public async Task A_header_that_was_changed_is_refused_although_every_tensor_is_as_it_was()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = StateSample.Model(("a", StateSample.Random(1, DType.F32, 4)));
+        var saved = await StateSample.Loader.SaveModelAsync(model, folder["out"]);
+        var path = Path.Combine(folder["out"], saved.Files[0]);
+        var bytes = await File.ReadAllBytesAsync(path);
+        var header = 8 + (int)BitConverter.ToUInt64(bytes);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes.AsSpan(0, header))), Assert.Single((await RankManifest.ReadFolderAsync(folder["out"]))[0].Files).HeaderSha256);
+        // A quote beyond the names: a letter of the metadata, or the padding.
+        var metadata = System.Text.Encoding.UTF8.GetString(bytes, 8, header - 8);
+        var changed = metadata.Replace("\"format\":\"pt\"", "\"format\":\"tp\"", StringComparison.Ordinal);
+        if (changed == metadata)
+        {
+            // The padding's space becomes another that JSON allows.
+            Assert.EndsWith(" ", metadata, StringComparison.Ordinal);
+            changed = metadata[..^1] + "\t";
+        }
+
+        System.Text.Encoding.UTF8.GetBytes(changed).CopyTo(bytes, 8);
+        await File.WriteAllBytesAsync(path, bytes);
+        var exception = await Assert.ThrowsAsync<ManifestMismatchException>(() => ShardedState.OpenAsync(folder["out"], 0));
+        Assert.Equal(saved.Files[0], Assert.Single(exception.Files).File);
+        Assert.Contains("its header of", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Configuration_and_tokenizer_are_in_the_manifest_and_a_part_that_is_not_is_a_warning()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("from/config.json", "{}");
+        folder.Write("from/tokenizer.json", "[]");
+        using var model = StateSample.Model(("a", StateSample.Random(1, DType.F32, 4)));
+        _ = await StateSample.Loader.SaveModelAsync(model, folder["out"], new ShardedStateSaveOptions { CarriedFrom = folder["from"] });
+        var manifest = Assert.Single(await RankManifest.ReadFolderAsync(folder["out"]));
+        Assert.Equal(
+            [("config.json", 2L, Convert.ToHexStringLower(SHA256.HashData("{}"u8))), ("tokenizer.json", 2L, Convert.ToHexStringLower(SHA256.HashData("[]"u8)))],
+            manifest.Carried.Select(file => (file.Name, file.ByteLength, file.Sha256)));
+        await using (var state = await ShardedState.OpenAsync(folder["out"], 0))
+        {
+            Assert.Empty(state.Warnings);
+        }
+
+        File.Copy(folder["out/model-rank-0-part-0.safetensors"], folder["out/model-rank-0-part-1.safetensors"]);
+        await using (var state = await ShardedState.OpenAsync(folder["out"], 0))
+        {
+            Assert.Contains("model-rank-0-part-1.safetensors", Assert.Single(state.Warnings), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_folder_that_was_set_aside_is_named_where_its_place_is_empty()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = StateSample.Model(("a", StateSample.Random(1, DType.F32, 4)));
+        _ = await StateSample.Loader.SaveModelAsync(model, folder["out"]);
+        var aside = TemporaryName.Aside(folder["out"]);
+        Directory.Move(folder["out"], aside);
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => ShardedState.OpenAsync(folder["out"], 0));
+        Assert.Contains(aside, exception.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
