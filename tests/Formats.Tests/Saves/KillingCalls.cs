@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats.Tests;
 /// <summary>The machine's calls, at one of which the process kills itself: without a chance to clean up, and not a moment later.</summary>
 /// <param name="moment">Twice the number of the call, counted from 0, before which it ends; one more for right after it. Negative for never.</param>
 /// <param name="refuseExchange">Whether names cannot be exchanged.</param>
-internal sealed class KillingCalls(int moment, bool refuseExchange) : FileSystemCalls
+internal sealed class KillingCalls(int moment, bool refuseExchange = false) : FileSystemCalls
 {
     private int _moments;
 
