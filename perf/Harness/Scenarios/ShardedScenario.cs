@@ -56,7 +56,8 @@ internal sealed class ShardedScenario : IScenario
         var hashed = new Contestant(
             $"{reads.Name} + SHA-256 on {Environment.ProcessorCount} cores",
             MeasuredAgainst.Limit,
-            async token => await reads.Measure(token) + HashYardstick.Measure(plain.BytesToRead)) { Target = VerifiedTarget };
+            async token => await reads.Measure(token) + HashYardstick.Measure(plain.BytesToRead))
+        { Target = VerifiedTarget };
         var rows = new List<Measurement>();
         var verified = await InterleavedRounds.MeasureAsync(
             "start of a rank from what it has saved, verified",
