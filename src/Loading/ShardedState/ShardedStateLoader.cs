@@ -71,7 +71,7 @@ public sealed class ShardedStateLoader
                 "The model is being reloaded, and has other tensors than its live ones for a while: save it when the reload has ended; what reloads live models saves them too, and waits for that.");
         }
 
-        return SaveAsync(model, path, options, FileSystemCalls.Native, progress, cancellationToken);
+        return SaveAsync(model, path, options, FileSystemCalls.Native, HostDevice.Shared, progress, cancellationToken);
     }
 
     /// <summary>Opens the state of a rank: its headers and manifests, no tensor byte.</summary>
@@ -257,9 +257,9 @@ public sealed class ShardedStateLoader
             ? [$"{Quoted.Plain(state.Folder)}: the state {(state.Methods is null ? "does not say whether its weights were processed" : $"was saved {(state.ProcessedFor is null ? "before" : "after")} its weights were processed")}, and nothing says whether the model's are; say it ({nameof(ShardedStateLoadOptions.IsProcessed)})."]
         : [];
 
-    // Of options that were checked; tests end the process at a call.
+    // Of options that were checked; tests end the process at a call, and count what is staged.
     internal async Task<ShardedStateSaveResult> SaveAsync(
-        Module model, string path, ShardedStateSaveOptions options, FileSystemCalls calls, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        Module model, string path, ShardedStateSaveOptions options, FileSystemCalls calls, HostDevice staging, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         var (rank, world) = (options.Parallel.Rank, options.Parallel.WorldSize);
@@ -274,7 +274,7 @@ public sealed class ShardedStateLoader
         CheckpointConverter.ThrowIfDiskIsTooSmall(folder.Path, checked(plan.ByteLength + carried.ByteLength));
         var files = new List<ManifestFile>();
         var tensors = new List<KeyValuePair<string, ManifestEntry>>();
-        using (var writer = new StatePartWriter(new ProgressTally(progress, plan.ByteLength, plan.Parts.Sum(part => part.Length))))
+        using (var writer = new StatePartWriter(new ProgressTally(progress, plan.ByteLength, plan.Parts.Sum(part => part.Length)), staging))
         {
             foreach (var (number, part) in plan.Parts.Index())
             {

@@ -11,7 +11,9 @@ namespace IlgpuLoader.Loading;
 /// Writes the parts of a state: each tensor comes from its device piece by piece, and is hashed on the way, alone and with its file. Both hashes and the writes each go at their own pace, a few pieces apart. Disposing it frees the
 /// buffers. Not safe for several threads.
 /// </summary>
-internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
+/// <param name="tally">What is counted.</param>
+/// <param name="staging">Where the buffers are.</param>
+internal sealed class StatePartWriter(ProgressTally tally, HostDevice staging) : IDisposable
 {
     // What one copy from a device brings: as large as a slot of a load's staging. Chosen, not measured.
     private const int PieceBytes = 16 << 20;
@@ -163,7 +165,7 @@ internal sealed class StatePartWriter(ProgressTally tally) : IDisposable
         {
             _staging[slot]?.Dispose();
             _staging[slot] = null;
-            (_staging[slot], _stagedFor[slot]) = (HostDevice.Shared.AllocatePageLocked(PieceBytes, piece.Device), piece.Device);
+            (_staging[slot], _stagedFor[slot]) = (staging.AllocatePageLocked(PieceBytes, piece.Device), piece.Device);
         }
 
         using var staged = new Tensor(_staging[slot]!, piece.DType, piece.Shape);

@@ -77,7 +77,7 @@ internal static class VersionedState
     {
         using var model = Fill(Model(), version, rank);
         var options = new ShardedStateSaveOptions { Parallel = new TensorParallel(Ranks, rank), SaveId = id, Overwrite = true, MaximumPartBytes = PartBytes };
-        _ = await StateSample.Loader.SaveAsync(model, target, options, calls ?? FileSystemCalls.Native, null, default);
+        _ = await StateSample.Loader.SaveAsync(model, target, options, calls ?? FileSystemCalls.Native, HostDevice.Shared, null, default);
     }
 
     /// <summary>Saves all ranks of a version.</summary>
