@@ -50,6 +50,7 @@ internal sealed partial class LoadCommand : CommandBase
         command.Add(_sharded);
         command.Add(_reshard);
         command.Add(_pattern);
+        command.Add(_noVerify);
         _model.AddTo(command);
         _checkpoint.AddTo(command);
         _checkpoint.AddChoiceTo(command);
@@ -64,9 +65,9 @@ internal sealed partial class LoadCommand : CommandBase
             return await LoadShardedAsync(parsed, console, cancellationToken).ConfigureAwait(false);
         }
 
-        if (parsed.GetValue(_reshard) || parsed.GetValue(_pattern) is not null)
+        if (parsed.GetValue(_reshard) || parsed.GetValue(_noVerify) || parsed.GetValue(_pattern) is not null)
         {
-            throw new UsageException("--reshard and --pattern are for the state of a rank: give --sharded too.");
+            throw new UsageException("--reshard, --no-verify and --pattern are for the state of a rank: give --sharded too.");
         }
 
         if (_model.IsAsked(parsed))

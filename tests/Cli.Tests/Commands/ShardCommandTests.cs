@@ -212,6 +212,7 @@ public sealed class ShardCommandTests : IAsyncLifetime, IDisposable
 
     [Theory]
     [InlineData("--reshard", "--sharded")]
+    [InlineData("--no-verify", "--sharded")]
     [InlineData("--pattern a{rank}-{part}", "--sharded")]
     [InlineData("--sharded --reshard", "--model")]
     [InlineData("--sharded --dtype f32", "--model")]
@@ -238,6 +239,13 @@ public sealed class ShardCommandTests : IAsyncLifetime, IDisposable
         Assert.Contains("model-rank-0-part-0.safetensors", verified.Out, StringComparison.Ordinal);
         var loaded = await ToolRun.OfAsync("load", _folder["out"], "--sharded");
         Assert.Equal(6, loaded.ExitCode);
+        foreach (var more in (string[][])[[], ["--model"]])
+        {
+            var unverified = await ToolRun.OfAsync(["load", _folder["out"], "--sharded", "--no-verify", .. more]);
+            Assert.Equal((0, ""), (unverified.ExitCode, unverified.Error));
+            Assert.Contains(", not verified\n", unverified.Out, StringComparison.Ordinal);
+        }
+
         File.Delete(_folder["out/rank-0.json"]);
         loaded = await ToolRun.OfAsync("load", _folder["out"], "--sharded");
         Assert.Equal(0, loaded.ExitCode);
