@@ -20,14 +20,15 @@ internal static class ShardIdentity
     /// <summary>Makes the name.</summary>
     /// <param name="model">The model.</param>
     /// <param name="options">How it is saved.</param>
-    /// <param name="plan">What fills it on this rank.</param>
+    /// <param name="load">What is loaded, and how.</param>
+    /// <param name="map">The file of names; null for none.</param>
     /// <param name="worldSize">The number of ranks.</param>
-    /// <param name="cancellationToken">Ends the reading of configuration and tokenizer.</param>
+    /// <param name="cancellationToken">Ends the reading of configuration, tokenizer and map.</param>
     /// <remarks>
     /// The weight files count by name, size and time, since reading them twice would double the work: the time stays in, although a copy of a checkpoint on another machine may have another one, because new weights of a model mostly have
     /// the sizes of the old, and ranks of both in one folder are what must never be. Whoever has such copies names the save himself (<c>--save-id</c>).
     /// </remarks>
-    public static async Task<string> OfAsync(OpenedModel model, ShardedStateSaveOptions options, ModulePlan plan, int worldSize, CancellationToken cancellationToken)
+    public static async Task<string> OfAsync(OpenedModel model, ShardedStateSaveOptions options, LoadOptions load, string? map, int worldSize, CancellationToken cancellationToken)
     {
         var text = new StringBuilder();
         text.Append(
@@ -41,12 +42,11 @@ internal static class ShardIdentity
         }
 
         // Where to, in how many lanes and with what memory changes no value; these do.
-        var load = plan.Reads.Options;
         text.Append(CultureInfo.InvariantCulture, $"{load.DType?.Name}\n{load.ConvertAllTypes}\n{string.Join('\n', load.Include)}\n\n{string.Join('\n', load.Exclude)}\n");
-        // Names come down to what goes where. Of a rank's share no more than its shape is said, which is the same for all: what the shares of heads or experts lack on one rank, the configuration says for all.
-        foreach (var parameter in plan.Parameters)
+        // Nothing of the rank's own share: names and shapes of experts differ from rank to rank. What goes where follows from the configuration, the names and the map of them.
+        if (map is not null)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{parameter.Name}\n{parameter.DType.Name}\n{parameter.Shape}\n{string.Join('\n', parameter.Sources.Select(source => $"{source.Weight} {source.Shard}"))}\n");
+            await AddAsync(text, map, cancellationToken).ConfigureAwait(false);
         }
 
         await AddCarriedAsync(text, options.CarriedFrom, cancellationToken).ConfigureAwait(false);
@@ -58,11 +58,16 @@ internal static class ShardIdentity
         string[] paths = folder is not null && Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder).Where(path => CheckpointConverter.IsCarried(Path.GetFileName(path))).Order(StringComparer.Ordinal)] : [];
         foreach (var path in paths)
         {
-            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, CopyBytes, FileOptions.Asynchronous);
-            await using (file.ConfigureAwait(false))
-            {
-                text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(path)}\n{Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false))}\n");
-            }
+            await AddAsync(text, path, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task AddAsync(StringBuilder text, string path, CancellationToken cancellationToken)
+    {
+        var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, CopyBytes, FileOptions.Asynchronous);
+        await using (file.ConfigureAwait(false))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{Path.GetFileName(path)}\n{Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false))}\n");
         }
     }
 }
