@@ -11,19 +11,27 @@ internal sealed class PageFiles
 
     private readonly FrozenDictionary<string, PageFile> _files;
 
-    public PageFiles(Assembly assembly) => _files = assembly.GetManifestResourceNames()
-        .Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))
-        .ToFrozenDictionary(name => name[Prefix.Length..], name => Read(assembly, name), StringComparer.Ordinal);
+    /// <summary>Takes those of an assembly.</summary>
+    public PageFiles(Assembly assembly)
+        : this(assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)).Select(name => (name[Prefix.Length..], Read(assembly, name))))
+    {
+    }
+
+    /// <summary>Takes files by their names below <c>page/</c>.</summary>
+    internal PageFiles(IEnumerable<(string Name, byte[] Content)> files) => _files = files.ToFrozenDictionary(
+        file => file.Name,
+        file => new PageFile(file.Content, ContentTypeOf(file.Name), $"\"{Convert.ToHexStringLower(SHA256.HashData(file.Content).AsSpan(0, 16))}\""),
+        StringComparer.Ordinal);
 
     /// <summary>A file by its name below <c>page/</c>; null where there is none.</summary>
     public PageFile? Find(string name) => _files.GetValueOrDefault(name);
 
-    private static PageFile Read(Assembly assembly, string name)
+    private static byte[] Read(Assembly assembly, string name)
     {
         using var stream = assembly.GetManifestResourceStream(name)!;
         var content = new byte[stream.Length];
         stream.ReadExactly(content);
-        return new PageFile(content, ContentTypeOf(name), $"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 16))}\"");
+        return content;
     }
 
     private static string ContentTypeOf(string name) => Path.GetExtension(name) switch
