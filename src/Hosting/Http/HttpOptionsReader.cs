@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Security.Cryptography;
@@ -13,60 +12,37 @@ namespace IlgpuLoader.Hosting;
 /// <param name="section">The section; null for none.</param>
 internal sealed class HttpOptionsReader(IConfigurationSection? section) : IConfigureOptions<HttpOptions>, IValidateOptions<HttpOptions>
 {
-    private static readonly PropertyInfo[] Properties = typeof(HttpOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance);
-
     private readonly string _path = section?.Path ?? HttpOptions.SectionName;
-    private readonly List<string> _unbound = [];
+
+    /// <summary>Reads the certificate with its key.</summary>
+    public static X509Certificate2 ReadCertificate(HttpOptions options) => X509Certificate2.CreateFromPemFile(options.CertificateFile!, options.CertificateKeyFile);
 
     /// <inheritdoc/>
     public void Configure(HttpOptions options)
     {
-        _unbound.Clear();
-        foreach (var child in section?.GetChildren() ?? [])
+        if (section is not null)
         {
-            var property = Array.Find(Properties, property => string.Equals(property.Name, child.Key, StringComparison.OrdinalIgnoreCase));
-            if (property is null)
-            {
-                _unbound.Add($"{child.Path}: there is no such key; there are {string.Join(", ", Properties.Select(known => known.Name))}.");
-            }
-            else if (property.Name == nameof(HttpOptions.AllowedHosts))
-            {
-                BindHosts(options, child);
-            }
-            else if (child.Value is not { } text)
-            {
-                _unbound.Add($"{child.Path}: one value is expected, and there are several.");
-            }
-            else if (!TryConvert(text, property.PropertyType, out var value))
-            {
-                _unbound.Add($"{child.Path}: {Quoted.Name(text)} is no {Describe(property.PropertyType)}.");
-            }
-            else
-            {
-                property.SetValue(options, value);
-            }
+            _ = SectionReader.Read(section, options);
         }
     }
 
     /// <inheritdoc/>
     public ValidateOptionsResult Validate(string? name, HttpOptions options)
     {
-        var problems = new List<string>(_unbound);
-        foreach (var property in Properties)
+        // Read once more, for what is wrong: the options at hand have only what is right.
+        var problems = section is null ? [] : SectionReader.Read(section, new HttpOptions()).ToList();
+        foreach (var property in SectionReader.PropertiesOf(typeof(HttpOptions)))
         {
-            foreach (var range in property.GetCustomAttributes<RangeAttribute>())
+            if (property.GetCustomAttribute<RangeAttribute>() is { } range && !range.IsValid(property.GetValue(options)))
             {
-                if (!range.IsValid(property.GetValue(options)))
-                {
-                    problems.Add($"{_path}:{property.Name}: {property.GetValue(options)} is not from {range.Minimum} to {range.Maximum}.");
-                }
+                problems.Add($"{At(property.Name)}: {property.GetValue(options)} is not between {range.Minimum} and {range.Maximum}");
             }
         }
 
         _ = TokenFile.Read(options, out var tokenProblem);
         if (tokenProblem is not null)
         {
-            problems.Add($"{_path}:{(options.TokenFile is null ? nameof(HttpOptions.Token) : nameof(HttpOptions.TokenFile))}: {tokenProblem}.");
+            problems.Add($"{At(options.TokenFile is null ? nameof(HttpOptions.Token) : nameof(HttpOptions.TokenFile))}: {tokenProblem}");
         }
 
         if (options.CertificateFile is not null)
@@ -75,14 +51,11 @@ internal sealed class HttpOptionsReader(IConfigurationSection? section) : IConfi
         }
         else if (options.CertificateKeyFile is not null)
         {
-            problems.Add($"{_path}:{nameof(HttpOptions.CertificateKeyFile)}: there is a key and no {nameof(HttpOptions.CertificateFile)}.");
+            problems.Add($"{At(nameof(HttpOptions.CertificateKeyFile))}: there is a key and no {nameof(HttpOptions.CertificateFile)}");
         }
 
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
     }
-
-    /// <summary>Reads the certificate with its key.</summary>
-    public static X509Certificate2 ReadCertificate(HttpOptions options) => X509Certificate2.CreateFromPemFile(options.CertificateFile!, options.CertificateKeyFile);
 
     private void ValidateCertificate(HttpOptions options, List<string> problems)
     {
@@ -92,40 +65,9 @@ internal sealed class HttpOptionsReader(IConfigurationSection? section) : IConfi
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            problems.Add($"{_path}:{nameof(HttpOptions.CertificateFile)}: the certificate or its key cannot be read: {Quoted.Plain(exception.Message)}");
+            problems.Add($"{At(nameof(HttpOptions.CertificateFile))}: the certificate or its key cannot be read: {Quoted.Plain(exception.Message)}");
         }
     }
 
-    // A list, or one text with semicolons, as an environment variable has it.
-    private static void BindHosts(HttpOptions options, IConfigurationSection child)
-    {
-        var hosts = child.Value is { } text ? text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) : child.GetChildren().Select(item => item.Value ?? "");
-        foreach (var host in hosts)
-        {
-            options.AllowedHosts.Add(host);
-        }
-    }
-
-    private static bool TryConvert(string text, Type type, out object? value)
-    {
-        value = null;
-        if (type == typeof(string))
-        {
-            value = text;
-            return true;
-        }
-
-        try
-        {
-            value = TypeDescriptor.GetConverter(type).ConvertFromInvariantString(text);
-            return value is not null;
-        }
-        // What these converters throw is not written down anywhere, and wraps what parsing throws.
-        catch (Exception exception) when (exception is FormatException or OverflowException or ArgumentException)
-        {
-            return false;
-        }
-    }
-
-    private static string Describe(Type type) => type == typeof(bool) ? "true or false" : type == typeof(TimeSpan) ? "time such as 00:00:15" : "whole number";
+    private string At(string key) => $"{_path}:{key}";
 }

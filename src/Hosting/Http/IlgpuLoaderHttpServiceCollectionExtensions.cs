@@ -25,6 +25,9 @@ public static class IlgpuLoaderHttpServiceCollectionExtensions
         return Add(services, _ => section, configure: null);
     }
 
+    // Below that of the models.
+    private static string SectionKey => HttpOptions.SectionName[(IlgpuLoaderOptions.SectionName.Length + 1)..];
+
     private static IServiceCollection Add(IServiceCollection services, Func<IServiceProvider, IConfigurationSection?> section, Action<HttpOptions>? configure)
     {
         ArgumentNullException.ThrowIfNull(services);
@@ -37,6 +40,7 @@ public static class IlgpuLoaderHttpServiceCollectionExtensions
         services.TryAddSingleton(_ => new PageFiles(typeof(HttpFace).Assembly));
         if (!services.Any(service => service.ServiceType == typeof(HttpOptionsReader)))
         {
+            _ = services.AddSingleton(new KnownSection(SectionKey, typeof(HttpOptions)));
             _ = services.AddSingleton(provider => new HttpOptionsReader(section(provider)));
             _ = services.AddSingleton<IConfigureOptions<HttpOptions>>(provider => provider.GetRequiredService<HttpOptionsReader>());
             _ = services.AddSingleton<IValidateOptions<HttpOptions>>(provider => provider.GetRequiredService<HttpOptionsReader>());

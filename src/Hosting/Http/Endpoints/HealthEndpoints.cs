@@ -11,15 +11,9 @@ namespace IlgpuLoader.Hosting;
 /// <param name="store">The models.</param>
 internal sealed class HealthEndpoints(HealthCheckService checks, IModelStore store)
 {
-    /// <summary>The tag of checks that say whether the process does its work.</summary>
-    public const string LiveTag = "live";
-
-    /// <summary>The tag of checks that say whether requests can be answered.</summary>
-    public const string ReadyTag = "ready";
-
     public async ValueTask<Problem?> LiveAsync(HttpContext context, CancellationToken cancellationToken)
     {
-        var report = await checks.CheckHealthAsync(check => check.Tags.Contains(LiveTag), cancellationToken).ConfigureAwait(false);
+        var report = await checks.CheckHealthAsync(check => check.Tags.Contains(IlgpuLoaderHealth.LiveTag), cancellationToken).ConfigureAwait(false);
         SetStatus(context, report);
         var document = new HealthDocument(report.Status.ToString(), Describe(report));
         await Json.WriteAsync(context, document, ApiJsonContext.Default.HealthDocument, cancellationToken).ConfigureAwait(false);
@@ -28,7 +22,7 @@ internal sealed class HealthEndpoints(HealthCheckService checks, IModelStore sto
 
     public async ValueTask<Problem?> ReadyAsync(HttpContext context, CancellationToken cancellationToken)
     {
-        var report = await checks.CheckHealthAsync(check => check.Tags.Contains(ReadyTag), cancellationToken).ConfigureAwait(false);
+        var report = await checks.CheckHealthAsync(check => check.Tags.Contains(IlgpuLoaderHealth.ReadyTag), cancellationToken).ConfigureAwait(false);
         SetStatus(context, report);
         var document = new ReadyDocument(report.Status.ToString(), Describe(report), [.. store.Models.Select(model => Describe(model.Status))]);
         await Json.WriteAsync(context, document, ApiJsonContext.Default.ReadyDocument, cancellationToken).ConfigureAwait(false);

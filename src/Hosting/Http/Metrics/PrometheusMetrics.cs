@@ -17,7 +17,7 @@ internal sealed partial class PrometheusMetrics : IDisposable
 
     private static readonly FrozenSet<string> Meters = new[]
     {
-        "IlgpuLoader", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime",
+        IlgpuLoaderTelemetry.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime",
     }.ToFrozenSet(StringComparer.Ordinal);
 
     private readonly IMeterFactory _factory;

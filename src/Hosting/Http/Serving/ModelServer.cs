@@ -165,7 +165,8 @@ public sealed class ModelServer : IAsyncDisposable
         problems.AddRange(ServerAddresses.Problems(http, hasToken: TokenFile.Read(http, out var tokenProblem) is not null || tokenProblem is not null));
         if (problems.Count > 0)
         {
-            throw new OptionsValidationException(IlgpuLoaderOptions.SectionName, typeof(ModelServerOptions), problems);
+            // The loader's own check names the keys of its sections too.
+            throw new OptionsValidationException(IlgpuLoaderOptions.SectionName, typeof(ModelServerOptions), problems.Distinct(StringComparer.Ordinal));
         }
     }
 

@@ -21,7 +21,7 @@ internal static class ServerAddresses
         var urls = Split(options.Urls);
         if (urls.Length == 0)
         {
-            yield return $"{Key}: there is no address to listen on.";
+            yield return $"{Key}: there is no address to listen on";
         }
 
         foreach (var url in urls)
@@ -42,26 +42,26 @@ internal static class ServerAddresses
         }
         catch (Exception exception) when (exception is FormatException or InvalidOperationException)
         {
-            return "is no address such as http://127.0.0.1:5070, http://unix:/run/ilgpu-loader.sock or https://*:8443.";
+            return "is no address such as http://127.0.0.1:5070, http://unix:/run/ilgpu-loader.sock or https://*:8443";
         }
 
         if (address.Scheme is not ("http" or "https"))
         {
-            return "is neither of http nor of https.";
+            return "is neither of http nor of https";
         }
 
         if (address.PathBase.Length > 0)
         {
-            return "has a path, and a server listens at the root.";
+            return "has a path, and a server listens at the root";
         }
 
         if (IsSecure(url) && options.CertificateFile is null)
         {
-            return $"is of https and there is no certificate: set {HttpOptions.SectionName}:{nameof(HttpOptions.CertificateFile)}.";
+            return $"is of https and there is no certificate: set {HttpOptions.SectionName}:{nameof(HttpOptions.CertificateFile)}";
         }
 
         return ListenAddresses.IsLoopback(address) || hasToken
             ? null
-            : $"is reached by others than this machine, which takes a token: give one (--token-file, {HttpOptions.SectionName}:{nameof(HttpOptions.TokenFile)}, {ServerConfiguration.TokenVariable}), or listen on 127.0.0.1.";
+            : $"is reached by others than this machine, which takes a token: give one (--token-file, {HttpOptions.SectionName}:{nameof(HttpOptions.TokenFile)}, {ServerConfiguration.TokenVariable}), or listen on 127.0.0.1";
     }
 }
