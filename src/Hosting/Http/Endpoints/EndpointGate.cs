@@ -1,5 +1,6 @@
 using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -67,6 +68,13 @@ internal sealed partial class EndpointGate : IDisposable
         }
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
+            if (context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true })
+            {
+                // Behind a response Kestrel waits five seconds for a body that is still to come, and the host with it.
+                context.Abort();
+                return;
+            }
+
             problem = Problem.Stopping();
         }
 #pragma warning disable CA1031 // Whatever it is: the client gets a problem without its text, the log all of it.
