@@ -37,8 +37,20 @@ public sealed class ConfigurationTests
         Assert.Equal(("/models/my model.safetensors", "flag"), (configuration["IlgpuLoader:Models:my-model:Path"], configuration["IlgpuLoader:Models:my-model:Device"]));
         Assert.Null(configuration["IlgpuLoader:Models:my-model:DType"]);
         Assert.Equal("http://flag", configuration["IlgpuLoader:Http:Urls"]);
-        Assert.Equal(("variable", "/flag"), (configuration["IlgpuLoader:Http:Token"], configuration["IlgpuLoader:Http:TokenFile"]));
+        // One of the two: what is said nearer to the command line.
+        Assert.Equal((null, "/flag"), (configuration["IlgpuLoader:Http:Token"], configuration["IlgpuLoader:Http:TokenFile"]));
         Assert.Equal("5", configuration["IlgpuLoader:Http:MaximumPageSize"]);
+    }
+
+    [Fact]
+    public void Token_of_the_environment_wins_over_a_files_and_two_in_one_place_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["c.json"], """{"IlgpuLoader":{"Http":{"TokenFile":"/file"}}}""");
+        var configuration = Read(new ModelServerOptions { ConfigurationFile = folder["c.json"] }, "TOKEN=variable");
+        Assert.Equal(("variable", null), (configuration["IlgpuLoader:Http:Token"], configuration["IlgpuLoader:Http:TokenFile"]));
+        var exception = Assert.Throws<OptionsValidationException>(() => RunningServer.Create(new StandInStore(), ["TOKEN=a", "Http__TokenFile=b"], null));
+        Assert.Equal("IlgpuLoader:Http:TokenFile: there is a TokenFile and a Token (or ILGPU_LOADER_TOKEN): leave one out", Assert.Single(exception.Failures));
     }
 
     [Fact]
@@ -100,13 +112,13 @@ public sealed class ConfigurationTests
     [InlineData("Http__Token=")]
     [InlineData("TOKEN=two words")]
     [InlineData("TOKEN=ümlaut")]
-    public void Token_that_no_header_carries_is_refused_and_not_told(string variable)
+    public async Task Token_that_no_header_carries_is_refused_and_not_told(string variable)
     {
         var value = variable.Split('=')[1];
         if (value.Length == 0)
         {
             // As if it were not there, so that a variable takes back what a file has.
-            RunningServer.Create(new StandInStore(), [variable], null).DisposeAsync().AsTask().Wait();
+            await using var server = RunningServer.Create(new StandInStore(), [variable], null);
             return;
         }
 

@@ -192,6 +192,8 @@ public sealed class ModelServer : IAsyncDisposable
             .AddFilter("IlgpuLoader", level)
             // Once a probe, an error for what the probe is told already.
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)
+            // What ends the host is thrown, and reported once.
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
             .AddConfiguration(configuration.GetSection("Logging"))
             .AddSimpleConsole(console =>
             {

@@ -26,7 +26,7 @@ internal static class ServerConfiguration
             AddFile(configuration, file);
         }
 
-        _ = configuration.AddInMemoryCollection(FromEnvironment(environment));
+        _ = configuration.AddInMemoryCollection(WithOneToken(FromEnvironment(environment)));
 
         var models = configuration.GetSection($"{Section}:Models").GetChildren().Select(model => model.Key).ToList();
         var flags = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
@@ -45,7 +45,7 @@ internal static class ServerConfiguration
 
         Set($"{HttpOptions.SectionName}:{nameof(HttpOptions.Urls)}", options.Urls);
         Set($"{HttpOptions.SectionName}:{nameof(HttpOptions.TokenFile)}", options.TokenFile);
-        _ = configuration.AddInMemoryCollection(flags);
+        _ = configuration.AddInMemoryCollection(WithOneToken(flags));
 
         void Set(string key, string? value)
         {
@@ -54,6 +54,18 @@ internal static class ServerConfiguration
                 flags[key] = value;
             }
         }
+    }
+
+    // A token wins over a file with one that is said below it, and the other way round; both at once are for the check to refuse.
+    private static Dictionary<string, string?> WithOneToken(Dictionary<string, string?> values)
+    {
+        const string token = $"{HttpOptions.SectionName}:{nameof(HttpOptions.Token)}", file = $"{HttpOptions.SectionName}:{nameof(HttpOptions.TokenFile)}";
+        if (values.ContainsKey(token) != values.ContainsKey(file))
+        {
+            values[values.ContainsKey(token) ? file : token] = null;
+        }
+
+        return values;
     }
 
     private static void AddFile(ConfigurationManager configuration, string file)
