@@ -134,7 +134,7 @@ internal sealed class ShardCommand : CommandBase
     {
         try
         {
-            if (!await JoinedFolder.AbandonAsync(output, id, CancellationToken.None).ConfigureAwait(false))
+            if (!await HeldSave.AbandonAsync(output, id, CancellationToken.None).ConfigureAwait(false))
             {
                 console.Warn($"{Quoted.Plain(output)}: what was saved of it is held by another process and stays beside it until the next save is complete.");
             }
