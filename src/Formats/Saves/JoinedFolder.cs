@@ -386,7 +386,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 
     private async Task WaitForTheOtherAsync(Exception exception, CancellationToken cancellationToken)
     {
-        if (!await SharedRecords.AppearAsync(Path, _id, _memberCount, cancellationToken).ConfigureAwait(false))
+        if (!await SharedRecords.AppearAsync(Path, _id, _memberCount, _calls, cancellationToken).ConfigureAwait(false))
         {
             throw new IOException(
                 $"{Path}: something else has removed what the members of the save {Quoted.Name(_id)} had written; save the state again.", exception);

@@ -109,7 +109,7 @@ internal sealed class SharedRecords
     }
 
     /// <summary>Waits until a target has the records of a save, which another member puts there; false where it does not.</summary>
-    public static async Task<bool> AppearAsync(string target, string id, int memberCount, CancellationToken cancellationToken)
+    public static async Task<bool> AppearAsync(string target, string id, int memberCount, FileSystemCalls calls, CancellationToken cancellationToken)
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
@@ -118,7 +118,7 @@ internal sealed class SharedRecords
                 return true;
             }
 
-            await Task.Delay(Interval, cancellationToken).ConfigureAwait(false);
+            await calls.WaitAsync(Interval, cancellationToken).ConfigureAwait(false);
         }
 
         return false;
