@@ -25,6 +25,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(SynthDocument))]
 [JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(DevicesDocument))]
+[JsonSerializable(typeof(HealthDocument))]
 [JsonSerializable(typeof(CompletionsDocument))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(long))]
