@@ -171,6 +171,7 @@ internal static class Tool
             new ShardCommand(),
             new SynthCommand(),
             new ServeCommand(),
+            new HealthCommand(),
             new DevicesCommand(),
             new CompletionsCommand(),
         ];

@@ -26,6 +26,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(ConvertDocument))]
 [JsonSerializable(typeof(ServeDocument))]
 [JsonSerializable(typeof(DevicesDocument))]
+[JsonSerializable(typeof(HealthDocument))]
 [JsonSerializable(typeof(CompletionsDocument))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(long))]

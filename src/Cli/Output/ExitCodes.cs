@@ -16,6 +16,7 @@ internal static class ExitCodes
     public const int CannotDo = 5;
     public const int Different = 6;
     public const int DeviceOrMemory = 7;
+    public const int Network = 8;
     public const int Cancelled = 130;
 
     /// <summary>The exit code that a failure ends the tool with.</summary>
