@@ -99,7 +99,7 @@ internal sealed partial class LoadTelemetry
     internal partial void ReloadIncomplete(string model, int oldLayers);
 
     [LoggerMessage(EventId = 5018, EventName = nameof(LoadFailed), Level = LogLevel.Error, Message = "{Model}: the {Kind} has failed ({Code}, try {Attempt}): {Error}")]
-    internal partial void LoadFailed(string model, string kind, string code, int attempt, string error);
+    internal partial void LoadFailed(Exception? exception, string model, string kind, string code, int attempt, string error);
 
     [LoggerMessage(EventId = 5019, EventName = nameof(LoadFailureDetails), Level = LogLevel.Debug, Message = "{Model}: what the {Kind} has failed with")]
     internal partial void LoadFailureDetails(Exception exception, string model, string kind);
