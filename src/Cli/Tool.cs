@@ -170,6 +170,7 @@ internal static class Tool
             new ConvertCommand(),
             new ShardCommand(),
             new SynthCommand(),
+            new ServeCommand(),
             new HealthCommand(),
             new DevicesCommand(),
             new CompletionsCommand(),

@@ -24,6 +24,7 @@ namespace IlgpuLoader.Cli.Output;
 [JsonSerializable(typeof(ShardedLoadDocument))]
 [JsonSerializable(typeof(SynthDocument))]
 [JsonSerializable(typeof(ConvertDocument))]
+[JsonSerializable(typeof(ServeDocument))]
 [JsonSerializable(typeof(DevicesDocument))]
 [JsonSerializable(typeof(HealthDocument))]
 [JsonSerializable(typeof(CompletionsDocument))]

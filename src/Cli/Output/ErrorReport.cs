@@ -1,4 +1,6 @@
 using IlgpuLoader.Formats;
+using IlgpuLoader.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace IlgpuLoader.Cli.Output;
 
@@ -9,8 +11,17 @@ internal static class ErrorReport
     public static int Write(CommandConsole console, Exception exception)
     {
         var exitCode = ExitCodes.For(exception);
-        var message = exception is OperationCanceledException ? "cancelled" : Quoted.Plain(exception.Message);
-        console.Error.WriteLine(exitCode == ExitCodes.Unexpected ? $"unexpected error: {exception.GetType().Name}: {message}" : $"error: {message}");
+        var messages = exception switch
+        {
+            OperationCanceledException => ["cancelled"],
+            OptionsValidationException options => [.. options.Failures.Select(Quoted.Plain)],
+            _ => new[] { Quoted.Plain(exception.Message) },
+        };
+        foreach (var line in messages)
+        {
+            console.Error.WriteLine(exitCode == ExitCodes.Unexpected ? $"unexpected error: {exception.GetType().Name}: {line}" : $"error: {line}");
+        }
+
         if (console.Verbose)
         {
             console.Error.WriteLine(exception);
@@ -19,7 +30,7 @@ internal static class ErrorReport
         if (console.Json)
         {
             var error = new ErrorDetails(
-                CodeOf(exception), message, exitCode, FileOf(exception), TensorOf(exception));
+                CodeOf(exception), string.Join("; ", messages), exitCode, FileOf(exception), TensorOf(exception));
             JsonOutput.Write(console.Out, new ErrorDocument(error), CliJsonContext.Default.ErrorDocument);
         }
 
@@ -28,7 +39,9 @@ internal static class ErrorReport
 
     private static string CodeOf(Exception exception) => exception switch
     {
+        ModelNotAvailableException { InnerException: { } failure } => CodeOf(failure),
         CheckpointException checkpoint => checkpoint.Code.ToString(),
+        OptionsValidationException => "Configuration",
         OperationCanceledException => "Cancelled",
         UsageException => "Usage",
         IOException or UnauthorizedAccessException => "Unreadable",
@@ -40,6 +53,7 @@ internal static class ErrorReport
 
     private static string? FileOf(Exception exception) => exception switch
     {
+        ModelNotAvailableException { InnerException: { } failure } => FileOf(failure),
         CheckpointException checkpoint => checkpoint.File,
         FileNotFoundException missing => missing.FileName,
         _ => null,
@@ -47,6 +61,7 @@ internal static class ErrorReport
 
     private static string? TensorOf(Exception exception) => exception switch
     {
+        ModelNotAvailableException { InnerException: { } failure } => TensorOf(failure),
         InvalidCheckpointException invalid => invalid.Tensor,
         UnsupportedCheckpointException unsupported => unsupported.Tensor,
         TensorNotFoundException missing => missing.Tensor,

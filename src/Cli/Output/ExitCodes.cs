@@ -1,5 +1,7 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using IlgpuLoader.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace IlgpuLoader.Cli.Output;
 
@@ -21,6 +23,9 @@ internal static class ExitCodes
     public static int For(Exception exception) => exception switch
     {
         OperationCanceledException => Cancelled,
+        // A service says which model it was; what failed is inside.
+        ModelNotAvailableException { InnerException: { } failure } => For(failure),
+        OptionsValidationException => Usage,
         DeviceMemoryException or DeviceUnavailableException or DeviceFailureException or OutOfMemoryException => DeviceOrMemory,
         ManifestMismatchException => Different,
         // The state is whole; it is another number of ranks' than was asked for.

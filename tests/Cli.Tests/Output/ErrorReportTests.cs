@@ -1,6 +1,7 @@
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using Microsoft.Extensions.Options;
 using Xunit;
 
 namespace IlgpuLoader.Cli.Tests;
@@ -25,6 +26,7 @@ public sealed class ErrorReportTests
             (new InsufficientMemoryException("x"), 7, "DeviceMemory"),
             (new DeviceUnavailableException("cuda:0", "x"), 7, "DeviceUnavailable"),
             (new DeviceFailureException("cuda:0", "x"), 7, "DeviceFailure"),
+            (new OptionsValidationException("x", typeof(object), ["a: b", "c: d"]), 2, "Configuration"),
             (new TaskCanceledException("x"), 130, "Cancelled"),
         })
         {

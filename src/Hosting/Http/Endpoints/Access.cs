@@ -1,0 +1,14 @@
+namespace IlgpuLoader.Hosting;
+
+/// <summary>Who may ask for something.</summary>
+internal enum Access
+{
+    /// <summary>Everybody who reaches the host: it says nothing about what is loaded, or next to nothing.</summary>
+    Anonymous,
+
+    /// <summary>Who has the token, or this machine where all addresses are loopbacks.</summary>
+    Read,
+
+    /// <summary>Who has the token.</summary>
+    Control,
+}

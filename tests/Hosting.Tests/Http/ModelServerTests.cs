@@ -1,0 +1,154 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using IlgpuLoader.TestKit;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Xunit;
+
+namespace IlgpuLoader.Hosting.Tests.Http;
+
+public sealed class ModelServerTests
+{
+    [Fact]
+    public async Task Address_that_is_taken_is_said_with_what_to_do_and_services_are_stopped()
+    {
+        await using var first = await RunningServer.StartAsync();
+        var service = new WaitingService();
+        await using var second = RunningServer.Create(new StandInStore(), [], first.Address.ToString(), services => services.AddSingleton<IHostedService>(service));
+        var exception = await Assert.ThrowsAsync<IOException>(() => second.StartAsync());
+        Assert.Contains(first.Address.Port.ToString(), exception.Message, StringComparison.Ordinal);
+        Assert.Contains("--urls", exception.Message, StringComparison.Ordinal);
+        Assert.True(service.ExecuteTask is null or { IsCompleted: true });
+    }
+
+    [Fact]
+    public async Task Service_that_fails_ends_the_server_with_its_failure()
+    {
+        var service = new WaitingService();
+        await using var server = RunningServer.Create(new StandInStore(), [], "http://127.0.0.1:0", services => services.AddSingleton<IHostedService>(service));
+        await server.StartAsync();
+        var wait = server.WaitAsync();
+        Assert.False(wait.IsCompleted);
+        service.End.SetException(new InvalidOperationException("the weights are gone"));
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => wait.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal("the weights are gone", exception.Message);
+    }
+
+    [Fact]
+    public async Task Server_that_is_asked_to_stop_ends_well_and_hears_no_more()
+    {
+        var server = await RunningServer.StartAsync();
+        var address = server.Address;
+        await server.StopAsync();
+        using var client = new TcpClient();
+        _ = await Assert.ThrowsAsync<SocketException>(() => client.ConnectAsync(IPAddress.Loopback, address.Port));
+        await server.DisposeAsync();
+    }
+
+    [LinuxFact]
+    public async Task Socket_of_the_file_system_counts_as_a_loopback()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder["s"];
+        await using var server = RunningServer.Create(new StandInStore("llama"), [], $"http://unix:{path}");
+        await server.StartAsync();
+        using var client = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        });
+        Assert.Contains("llama", await client.GetStringAsync(new Uri("http://localhost/api/models")), StringComparison.Ordinal);
+        await server.WaitAsync(new CancellationToken(canceled: true));
+    }
+
+    [Fact]
+    public async Task Https_takes_a_certificate_of_the_configuration()
+    {
+        using var folder = new TemporaryFolder();
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        await File.WriteAllTextAsync(folder["cert.pem"], certificate.ExportCertificatePem());
+        await File.WriteAllTextAsync(folder["key.pem"], key.ExportPkcs8PrivateKeyPem());
+        await using var server = await RunningServer.StartAsync(variables: [$"Http__CertificateFile={folder["cert.pem"]}", $"Http__CertificateKeyFile={folder["key.pem"]}"], urls: "https://127.0.0.1:0");
+        using var client = new HttpClient(new SocketsHttpHandler
+        {
+            SslOptions = { RemoteCertificateValidationCallback = (_, given, _, _) => given!.GetCertHashString() == certificate.GetCertHashString() },
+        });
+        Assert.Contains("llama", await client.GetStringAsync(new Uri(server.Address, "/api/models")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Application_mounts_the_endpoints_among_its_own()
+    {
+        var store = new StandInStore("llama");
+        await using var application = await ApplicationAsync(store, "http://127.0.0.1:0", options => options.Token = RunningServer.Token, openReads: false);
+        using var client = new HttpClient { BaseAddress = new Uri(application.Urls.First()) };
+        Assert.Equal("mine", await client.GetStringAsync(new Uri("/mine", UriKind.Relative)));
+        Assert.Contains("llama", await client.GetStringAsync(new Uri("/models-host/api/models", UriKind.Relative)), StringComparison.Ordinal);
+        using var nothing = await client.GetAsync(new Uri("/api/models", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.NotFound, nothing.StatusCode);
+        client.DefaultRequestHeaders.Authorization = new("Bearer", RunningServer.Token);
+        using var accepted = await client.PostAsync(new Uri("/models-host/api/models/llama/load", UriKind.Relative), null);
+        Assert.Equal((HttpStatusCode.Accepted, "/models-host/api/models/llama"), (accepted.StatusCode, accepted.Headers.Location!.ToString()));
+    }
+
+    [Theory]
+    [InlineData(false, 401)]
+    [InlineData(true, 200)]
+    public async Task Application_that_others_reach_keeps_reads_closed_unless_it_guards_them_itself(bool openReads, int status)
+    {
+        await using var application = await ApplicationAsync(new StandInStore("llama"), "http://0.0.0.0:0", _ => { }, openReads);
+        using var client = new HttpClient { BaseAddress = new Uri(application.Urls.First().Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)) };
+        using var response = await client.GetAsync(new Uri("/models-host/api/models", UriKind.Relative));
+        Assert.Equal(status, (int)response.StatusCode);
+        using var action = await client.PostAsync(new Uri("/models-host/api/models/llama/load", UriKind.Relative), null);
+        Assert.Equal(HttpStatusCode.Forbidden, action.StatusCode);
+    }
+
+    [Fact]
+    public async Task Application_that_registered_nothing_is_told_what_to_call()
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        _ = builder.WebHost.UseKestrelCore();
+        _ = builder.Services.AddRouting();
+        await using var application = builder.Build();
+        Assert.Contains("AddIlgpuLoaderHttp", Assert.Throws<InvalidOperationException>(() => application.MapIlgpuLoader()).Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<WebApplication> ApplicationAsync(StandInStore store, string urls, Action<HttpOptions> configure, bool openReads)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        _ = builder.WebHost.UseKestrelCore().UseUrls(urls);
+        _ = builder.Services.AddSingleton<IModelStore>(store).AddIlgpuLoaderHttp(configure);
+        var application = builder.Build();
+        _ = application.MapGet("/mine", () => "mine");
+        _ = application.MapGroup("/models-host").MapIlgpuLoader(openReads);
+        await application.StartAsync();
+        return application;
+    }
+
+    private sealed class WaitingService : BackgroundService
+    {
+        public TaskCompletionSource End { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            try
+            {
+                await End.Task.WaitAsync(stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                // Asked to stop.
+            }
+        }
+    }
+}
