@@ -39,12 +39,16 @@ export async function request(path, { method = 'GET', token = null, signal, acce
 }
 
 /**
- * One page of a model's tensors.
+ * One page of a model's tensors; a limit of null leaves the size to the host.
  * @param {string} model
- * @param {{ offset: number, limit: number, filter: string, token: string | null, signal: AbortSignal }} query
+ * @param {{ offset: number, limit: number | null, filter: string, token: string | null, signal: AbortSignal }} query
  */
 export async function tensorPage(model, { offset, limit, filter, token, signal }) {
-  const query = new URLSearchParams({ offset, limit });
+  const query = new URLSearchParams({ offset });
+  if (limit !== null) {
+    query.set('limit', limit);
+  }
+
   if (filter !== '') {
     query.set('filter', filter);
   }

@@ -1,13 +1,13 @@
 // A model's tensors: read page by page, as a tree, narrowed by a filter.
 
-import { tensorPage } from './api.js';
+import { ApiProblem, tensorPage } from './api.js';
 import { element, setAttribute, setText } from './dom.js';
 import { bytes, count, counted, name, shape } from './format.js';
 import { branchIds, buildTree } from './tensor-tree.js';
 import { TreeView } from './tree-view.js';
 
-// The most that the host gives at a time.
-const pageSize = 1000;
+// The most that a host gives at a time, unless it is configured to give less.
+const largestPage = 1000;
 // Time for the next letter to be typed.
 const pause = 200;
 // A filter that leaves no more than this shows it all; more would only be another long list.
@@ -22,6 +22,7 @@ export class TensorPanel {
   #abort = null;
   #whole = null;
   #wholeExpanded = new Set();
+  #limit = largestPage;
   #input = element('input', {
     id: 'tensor-filter', type: 'search', placeholder: 'Text, or a pattern such as *.q_proj.*', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false', maxlength: '256',
     'aria-describedby': 'tensor-count', 'aria-controls': 'tensor-tree',
@@ -137,7 +138,7 @@ export class TensorPanel {
       let tensors = [];
       let version = null;
       for (let more = true; more;) {
-        const page = await tensorPage(this.#model.name, { offset: tensors.length, limit: pageSize, filter, token: this.#tokens.value, signal: abort.signal });
+        const page = await this.#readPage(tensors.length, filter, abort.signal);
         // Pages of two versions make no list.
         if (version !== null && page.version !== version) {
           tensors = [];
@@ -171,6 +172,20 @@ export class TensorPanel {
       if (this.#abort === abort) {
         setAttribute(this.#tree.element, 'aria-busy', null);
       }
+    }
+  }
+
+  async #readPage(offset, filter, signal) {
+    const query = { offset, limit: this.#limit, filter, token: this.#tokens.value, signal };
+    try {
+      return await tensorPage(this.#model.name, query);
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.status !== 400 || this.#limit === null) {
+        throw error;
+      }
+
+      this.#limit = null;
+      return tensorPage(this.#model.name, { ...query, limit: null });
     }
   }
 
