@@ -71,11 +71,12 @@ export class Details {
     const stages = load.stages ?? [];
     const rest = load.seconds - stages.reduce((sum, stage) => sum + stage.seconds, 0);
     // Stages that overlap are means; what is left to the whole is said when it is more than rounding.
-    const parts = rest > load.seconds * 0.01 ? [...stages, { name: 'other', seconds: rest }] : stages;
+    const parts = rest > load.seconds * 0.01 ? [...stages, { name: 'other', seconds: rest, isRest: true }] : stages;
     const whole = parts.reduce((sum, part) => sum + part.seconds, 0);
     this.#stages.show(parts.map(part => ({
       label: name(part.name),
       value: part.seconds,
+      isRest: part.isRest,
       cells: [duration(part.seconds), share(whole > 0 ? part.seconds / whole : 0)],
     })));
   }

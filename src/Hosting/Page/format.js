@@ -3,7 +3,8 @@
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 const counts = new Intl.NumberFormat('en');
 const times = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const years = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
 // Controls, and what turns the direction of text or cannot be seen: a name must not look like another.
 const unseen = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
@@ -66,10 +67,15 @@ export function wait(seconds) {
   return whole < 60 ? `${whole} s` : duration(whole);
 }
 
-/** A moment: the time of day, behind the day unless that is today. */
+/** A moment: the time of day, behind the day unless that is today, with the year unless it is this one. */
 export function moment(iso) {
   const at = new Date(iso);
-  return at.toDateString() === new Date().toDateString() ? times.format(at) : `${days.format(at)}, ${times.format(at)}`;
+  const today = new Date();
+  if (at.toDateString() === today.toDateString()) {
+    return times.format(at);
+  }
+
+  return `${(at.getFullYear() === today.getFullYear() ? days : years).format(at)}, ${times.format(at)}`;
 }
 
 /** A shape: `4096 × 4096`; a tensor without dimensions is a scalar. */

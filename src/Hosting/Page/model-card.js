@@ -6,6 +6,8 @@ import { Throughput } from './throughput.js';
 
 const busy = new Set(['Queued', 'Loading', 'Reloading', 'Unloading']);
 
+const layouts = { Checkpoint: 'as stored', Model: 'model layout', Sharded: 'sharded' };
+
 /** What a host would refuse with a conflict is not offered. */
 const sensible = {
   load: model => !model.available && !['Queued', 'Loading', 'Unloading'].includes(model.state),
@@ -65,8 +67,8 @@ export class ModelCard {
     setAttribute(this.#name, 'aria-pressed', selected);
     this.element.classList.toggle('selected', selected);
     setAttribute(this.element, 'data-state', model.state);
-    setText(this.#stateText, model.state === 'Failed' && model.failure?.nextAttemptAt ? 'Failed, tried again' : model.state);
-    setText(this.#kind, [model.format, model.layout, model.device, model.required ? 'required' : 'optional'].filter(Boolean).map(name).join(' · '));
+    setText(this.#stateText, model.state);
+    setText(this.#kind, [model.format, layouts[model.layout] ?? model.layout, model.device, model.required ? 'required' : 'optional'].filter(Boolean).map(name).join(' · '));
     setText(this.#path, name(model.path ?? ''));
     this.#path.title = name(model.path ?? '');
     this.#path.hidden = !model.path;
@@ -140,7 +142,7 @@ export class ModelCard {
       facts.push(['Memory', bytes(model.memoryBytes)]);
     }
 
-    if (model.tensorCount > 0) {
+    if (model.tensorCount > 0 && model.progress === undefined) {
       facts.push(['Tensors', count(model.tensorCount)]);
     }
 

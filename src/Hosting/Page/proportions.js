@@ -7,6 +7,8 @@ const looks = 8;
 // A label needs about this share of the narrowest bar.
 const labelled = 0.14;
 
+const lookOf = (part, index) => part.isRest || index >= looks ? 'look-rest' : `look-${index}`;
+
 /**
  * A bar and a table of parts. The bar is hidden from assistive technology, which has the table.
  */
@@ -27,7 +29,7 @@ export class Proportions {
         this.#body));
   }
 
-  /** @param {{ label: string, value: number, cells: string[] }[]} parts In the order in which they are drawn. */
+  /** @param {{ label: string, value: number, cells: string[], isRest?: boolean }[]} parts In the order in which they are drawn. */
   show(parts) {
     const text = JSON.stringify(parts);
     if (text === this.#shown) {
@@ -37,14 +39,14 @@ export class Proportions {
     this.#shown = text;
     const whole = parts.reduce((sum, part) => sum + part.value, 0);
     this.#bar.replaceChildren(...parts.filter(part => part.value > 0).map(part => {
-      const segment = element('span', { class: `part look-${parts.indexOf(part) % looks}`, title: part.label }, element('span', { class: 'part-label' }));
+      const segment = element('span', { class: `part ${lookOf(part, parts.indexOf(part))}`, title: part.label }, element('span', { class: 'part-label' }));
       // By script: the policy of the page admits no style in markup.
       segment.style.flexGrow = String(part.value / whole);
       setText(segment.firstChild, part.value / whole >= labelled ? part.label : '');
       return segment;
     }));
     this.#body.replaceChildren(...parts.map((part, index) => element('tr', null,
-      element('th', { scope: 'row' }, element('span', { class: `swatch look-${index % looks}`, 'aria-hidden': 'true' }), part.label),
+      element('th', { scope: 'row' }, element('span', { class: `swatch ${lookOf(part, index)}`, 'aria-hidden': 'true' }), part.label),
       ...part.cells.map(cell => element('td', null, cell)))));
   }
 }

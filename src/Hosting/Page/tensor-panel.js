@@ -10,6 +10,8 @@ import { TreeView } from './tree-view.js';
 const largestPage = 1000;
 // Time for the next letter to be typed.
 const pause = 200;
+// So few roots are opened at once: a model's own name says nothing.
+const openRoots = 4;
 // A filter that leaves no more than this shows it all; more would only be another long list.
 const openAll = 200;
 
@@ -22,6 +24,7 @@ export class TensorPanel {
   #abort = null;
   #whole = null;
   #wholeExpanded = new Set();
+  #fresh = true;
   #limit = largestPage;
   #input = element('input', {
     id: 'tensor-filter', type: 'search', placeholder: 'Text, or a pattern such as *.q_proj.*', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false', maxlength: '256',
@@ -31,7 +34,7 @@ export class TensorPanel {
   #tree = new TreeView('Tensors by name');
   #open = element('button', { type: 'button', class: 'button quiet' }, 'Open all');
   #close = element('button', { type: 'button', class: 'button quiet' }, 'Close all');
-  #active = element('p', { class: 'tree-active' });
+  #active = element('p', { class: 'tree-active', hidden: true });
   #emptyText = element('p');
   #retry = element('button', { type: 'button', class: 'button', hidden: true }, 'Read again');
   #empty = element('div', { class: 'empty' }, this.#emptyText, this.#retry);
@@ -79,6 +82,7 @@ export class TensorPanel {
       this.#filter = '';
       this.#tree.exchangeExpanded([]);
       this.#tree.scrollToTop();
+      this.#fresh = true;
     }
 
     if (key === null) {
@@ -194,7 +198,11 @@ export class TensorPanel {
     this.#tree.show(roots);
     if (filter !== '' && matched <= openAll) {
       this.#tree.exchangeExpanded(branchIds(roots));
+    } else if (filter === '' && this.#fresh && roots.length <= openRoots) {
+      this.#tree.exchangeExpanded(roots.filter(root => root.children !== null).map(root => root.id));
     }
+
+    this.#fresh = false;
 
     this.#tools.hidden = false;
     this.#frame.hidden = tensors.length === 0;
@@ -221,6 +229,7 @@ export class TensorPanel {
   }
 
   #describe(node) {
+    this.#active.hidden = node === null;
     setText(this.#active, node === null ? '' : node.children === null
       ? `${name(node.name)} · ${name(node.tensor.dtype)} · ${shape(node.tensor.shape)} · ${count(node.bytes)} bytes`
       : `${name(node.name)} · ${counted(node.count, 'tensor')} · ${bytes(node.bytes)}`);
