@@ -25,12 +25,13 @@ export class ModelCard {
   #bar = element('progress', { max: '1' });
   #share = element('strong', { class: 'progress-share' });
   #amount = element('span');
+  #tensors = element('span');
   #rate = element('span');
   #left = element('span');
   #throughput = new Throughput();
   #progress = element('div', { class: 'card-progress' },
     this.#bar,
-    element('p', { class: 'progress-line' }, this.#share, this.#amount),
+    element('p', { class: 'progress-line' }, this.#share, this.#amount, this.#tensors),
     element('div', { class: 'progress-line' }, this.#rate, this.#throughput.element, this.#left));
   #facts = element('dl', { class: 'facts' });
   #failureCode = element('strong');
@@ -123,6 +124,7 @@ export class ModelCard {
       this.#throughput.clear();
       setAttribute(this.#bar, 'value', null);
       setText(this.#share, '');
+      setText(this.#tensors, '');
       setText(this.#amount, { Queued: 'Waits for another load', Unloading: 'Memory is being freed' }[model.state] ?? 'Opening and planning');
       return;
     }
@@ -130,7 +132,8 @@ export class ModelCard {
     this.#throughput.add(progress);
     setAttribute(this.#bar, 'value', progress.fraction);
     setText(this.#share, percent(progress.fraction));
-    setText(this.#amount, `${bytes(progress.bytesRead)} of ${bytes(progress.totalBytes)} · ${count(progress.tensorsLoaded)} of ${counted(progress.totalTensors, 'tensor')}`);
+    setText(this.#amount, `${bytes(progress.bytesRead)} of ${bytes(progress.totalBytes)}`);
+    setText(this.#tensors, `${count(progress.tensorsLoaded)} of ${counted(progress.totalTensors, 'tensor')}`);
     setText(this.#rate, rate(progress.bytesPerSecond ?? 0));
     const remaining = progress.totalBytes - progress.bytesRead;
     setText(this.#left, progress.bytesPerSecond > 0 && remaining > 0 ? `${wait(remaining / progress.bytesPerSecond)} left` : '');
@@ -173,9 +176,9 @@ export class ModelCard {
     setText(this.#failureCode, `${failure.isReload ? 'Reload failed' : 'Load failed'}: ${name(failure.code)}`);
     setText(this.#failureWhen, `${moment(failure.at)}${failure.attempt > 1 ? `, attempt ${count(failure.attempt)}` : ''}`);
     setText(this.#failureText, name(failure.message));
-    const next = failure.nextAttemptAt ? wait((Date.parse(failure.nextAttemptAt) - now) / 1000) : null;
+    const left = failure.nextAttemptAt ? (Date.parse(failure.nextAttemptAt) - now) / 1000 : null;
     const kept = failure.isReload && model.available ? `Version ${count(model.version)} is still served.` : '';
-    setText(this.#failureNext, [kept, next === null ? '' : `Next try in ${next}.`].filter(Boolean).join(' '));
+    setText(this.#failureNext, [kept, left === null ? '' : left > 0 ? `Next try in ${wait(left)}.` : 'Next try now.'].filter(Boolean).join(' '));
     this.#failureNext.hidden = this.#failureNext.textContent === '';
   }
 }

@@ -41,7 +41,7 @@ const shots = [
   ['overview', { document: document(everything) }, { select: 'tiny-gguf', sparkline: 'llama' }],
   ['loaded', { document: document([model('llama'), small]) }, { open: true }],
   ['reloading', { document: document([reloading, small]) }, { sparkline: 'llama' }],
-  ['filter', { document: document([model('llama')]) }, { filter: 'layers.1*.q_proj.*' }],
+  ['filter', { document: document([model('llama')]) }, { filter: '*layers.1*.q_proj.*' }],
   ['filter-empty', { document: document([model('llama')]) }, { filter: 'nothing-like-it' }],
   ['failed', { document: document([failed, model('llama')]) }, {}],
   ['unloaded', { document: document([unloaded('llama')], { devices: [] }) }, {}],
