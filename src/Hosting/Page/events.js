@@ -5,6 +5,8 @@ import { TokenRefused } from './token.js';
 
 // The host writes a comment every 15 seconds; where two are missing, nobody is there.
 const silence = 40_000;
+// The host's time is in whole seconds, and up to one old.
+const rounding = 3000;
 const firstDelay = 500;
 const longestDelay = 15_000;
 
@@ -80,8 +82,8 @@ export class EventStream extends EventTarget {
     let watchdog = setTimeout(() => abort.abort(), silence);
     try {
       const response = await request(this.#path, { token: this.#token(), signal: abort.signal, accept: 'text/event-stream' });
-      const date = Date.parse(response.headers.get('Date') ?? '');
-      this.#skew = Number.isNaN(date) ? 0 : date - Date.now();
+      const ahead = Date.parse(response.headers.get('Date') ?? '') - Date.now();
+      this.#skew = Math.abs(ahead) > rounding ? ahead : 0;
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser(event => this.#receive(event));
       for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {

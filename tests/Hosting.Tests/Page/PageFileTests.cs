@@ -50,6 +50,12 @@ public sealed partial class PageFileTests
     public void Page_Index_HasNeitherStyleNorScriptOfItsOwn() =>
         Assert.DoesNotMatch(@"\sstyle=|\son\w+=|<style|<script(?![^>]*\ssrc=)|javascript:", Read("page/index.html"));
 
+    // Else the browser finds out file by file what it needs next: five times there and back.
+    [Fact]
+    public void Page_Index_PreloadsEveryModule() => Assert.Equal(
+        Names.Where(name => name.EndsWith(".js", StringComparison.Ordinal) && name != "page/main.js").Order(StringComparer.Ordinal),
+        Preload().Matches(Read("page/index.html")).Select(match => match.Groups["path"].Value).Order(StringComparer.Ordinal));
+
     private static string Read(string name)
     {
         using var reader = new StreamReader(Hosting.GetManifestResourceStream(name)!);
@@ -58,6 +64,9 @@ public sealed partial class PageFileTests
 
     [GeneratedRegex("""(?:href|src)="(?<path>page/[^"]+)"|from '(?<path>\./[^']+)'""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Reference();
+
+    [GeneratedRegex("""rel="modulepreload" href="(?<path>[^">]+)(?=">)""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex Preload();
 
     [GeneratedRegex("""(?:https?:)?//[a-z0-9][a-z0-9.-]*\.[a-z]{2,}[^\s"')]*""", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Address();

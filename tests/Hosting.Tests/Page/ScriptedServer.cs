@@ -34,8 +34,8 @@ internal sealed class ScriptedServer : IAsyncDisposable
         _application.Use(SetHeaders);
         _application.MapGet("/", context => WritePageAsync(context, "index.html"));
         _application.MapGet("/page/{file}", context => WritePageAsync(context, (string)context.Request.RouteValues["file"]!));
-        _application.MapGet("/api/models", ForReaders(context => WriteAsync(context, 200, JsonNode.Parse(Document())!)));
-        _application.MapGet("/api/models/{name}/tensors", ForReaders(context => WriteAsync(context, 200, ScriptedTensors.Page(_script, context.Request))));
+        _application.MapGet("/api/models", ForReaders(context => WriteAsync(context, StatusCodes.Status200OK, JsonNode.Parse(Document())!)));
+        _application.MapGet("/api/models/{name}/tensors", ForReaders(WriteTensorsAsync));
         _application.MapGet("/api/events", ForReaders(context => _streams.ServeAsync(context, Document)));
         _application.MapPost("/api/models/{name}/{action}", ControlAsync);
         MapScript(_application);
@@ -96,7 +96,7 @@ internal sealed class ScriptedServer : IAsyncDisposable
     private static Task WriteProblemAsync(HttpContext context, int status, string code, string detail) =>
         WriteAsync(context, status, new JsonObject { ["title"] = code, ["status"] = status, ["code"] = code, ["detail"] = detail });
 
-    // PUT /scripted: { document, tensors, token, conflict }; POST /scripted/events: { event, data }; /scripted/cut and /scripted/mend; GET /scripted/calls.
+    // PUT /scripted: { document, tensors, largestPage, token, conflict }; POST /scripted/events: { event, data }; /scripted/cut and /scripted/mend; GET /scripted/calls.
     private void MapScript(IEndpointRouteBuilder routes)
     {
         routes.MapPut("/scripted", async context =>
@@ -137,6 +137,10 @@ internal sealed class ScriptedServer : IAsyncDisposable
 
     private RequestDelegate ForReaders(RequestDelegate answer) => context =>
         (bool?)_script["document"]?["needsToken"] == true && !HasToken(context) ? RefuseTokenAsync(context) : answer(context);
+
+    private Task WriteTensorsAsync(HttpContext context) => ScriptedTensors.Page(_script, context.Request) is { } page
+        ? WriteAsync(context, StatusCodes.Status200OK, page)
+        : WriteProblemAsync(context, StatusCodes.Status400BadRequest, "InvalidQuery", "limit is larger than this host allows.");
 
     private async Task ControlAsync(HttpContext context)
     {

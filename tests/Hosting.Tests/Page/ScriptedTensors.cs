@@ -8,12 +8,17 @@ namespace IlgpuLoader.Hosting.Tests;
 /// <summary>Pages of the tensors that a test has named: <c>tensors: { "llama": [ { name, dtype, shape, bytes } ] }</c>.</summary>
 internal static class ScriptedTensors
 {
-    /// <summary>The page that a request asks for, as the contract has it.</summary>
-    public static JsonObject Page(JsonObject script, HttpRequest request)
+    /// <summary>The page that a request asks for, as the contract has it; null where its limit is above the script's <c>largestPage</c>.</summary>
+    public static JsonObject? Page(JsonObject script, HttpRequest request)
     {
         var model = (string)request.RouteValues["name"]!;
         var offset = Number(request, "offset", 0);
         var limit = Number(request, "limit", 100);
+        if (limit > ((int?)script["largestPage"] ?? 1000))
+        {
+            return null;
+        }
+
         var filter = request.Query["filter"].ToString();
         var all = script["tensors"]?[model]?.AsArray() ?? [];
         var matched = all.Where(tensor => Matches(filter, (string)tensor!["name"]!)).ToList();

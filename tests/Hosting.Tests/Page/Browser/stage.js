@@ -1,15 +1,21 @@
-// One browser for all cases, and a page for each, which must leave the browser's console silent.
+// One browser and one tab for all cases, since opening them takes longer than most; each begins with an empty store, and must leave the
+// browser's console silent.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
 const address = process.env.PAGE_ADDRESS;
+// Nothing takes this long unless it never comes, however busy the machine is.
+const patience = 20_000;
 let browser;
+let tab;
+let cases = 0;
 
 export async function open() {
   // Chromium's sandbox refuses root, which containers often are; what it opens is our own page.
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: [...sandbox, '--disable-dev-shm-usage'] });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: [...sandbox, '--disable-dev-shm-usage', '--disable-gpu'] });
+  tab = await newTab({});
 }
 
 export async function close() {
@@ -17,29 +23,36 @@ export async function close() {
 }
 
 /**
- * Runs a case in a page of its own and closes it.
- * @param {{ document: object, tensors?: object, token?: string, conflict?: string }} script What the host says.
+ * Runs a case.
+ * @param {{ document: object, tensors?: object, largestPage?: number, token?: string, conflict?: string }} script What the host says.
  * @param {(page: import('playwright-core').Page, host: typeof host) => Promise<void>} act
  * @param {{ context?: import('playwright-core').BrowserContextOptions, expected?: RegExp, address?: string, prepare?: (page: import('playwright-core').Page) => Promise<void> }} [options]
- * `expected` is what the console may say, as where the case itself makes requests fail.
+ * `context` is for a tab of its own; `expected` is what the console may say, as where the case itself makes requests fail.
  */
-export async function play(script, act, { context: settings = {}, expected, address: suffix = '', prepare } = {}) {
+export async function play(script, act, { context, expected, address: suffix = '', prepare } = {}) {
   await host.put(script);
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC', ...settings });
-  context.setDefaultTimeout(5000);
+  const page = context === undefined ? tab : await newTab(context);
   const complaints = [];
+  page.removeAllListeners('console').removeAllListeners('pageerror');
+  page.on('console', message => ['error', 'warning'].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()}`));
+  page.on('pageerror', error => complaints.push(`exception: ${error.stack}`));
   try {
-    const page = await context.newPage();
-    page.on('console', message => ['error', 'warning'].includes(message.type()) && complaints.push(`${message.type()}: ${message.text()}`));
-    page.on('pageerror', error => complaints.push(`exception: ${error.stack}`));
     await prepare?.(page);
-    await page.goto(`${address}/${suffix}`);
+    // Another query is another document: a fragment alone would load nothing.
+    cases += 1;
+    await page.goto(`${address}/?${cases}${suffix}`);
     await act(page, host);
   } finally {
-    await context.close();
+    await (page === tab ? page.evaluate(() => sessionStorage.clear()) : page.context().close());
   }
 
   assert.deepEqual(complaints.filter(text => !expected?.test(text)), [], 'The console of the browser is to be silent.');
+}
+
+async function newTab(settings) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC', ...settings });
+  context.setDefaultTimeout(patience);
+  return context.newPage();
 }
 
 /** What is told to the host. */
@@ -54,7 +67,7 @@ export const host = {
 
 /** Waits until something is so; says what it was instead. */
 export async function until(read, expected, message) {
-  const end = Date.now() + 5000;
+  const end = Date.now() + patience;
   let last;
   do {
     last = await read();

@@ -41,7 +41,7 @@ test('A reload asks for the token once, says that a wrong one is wrong, and is d
 test('A token that is no longer accepted is forgotten and asked for again; the dialog can be left', () =>
   play({ document: document([unloaded('llama')]), token: 'new' }, async (page, host) => {
     await page.evaluate(() => sessionStorage.setItem('ilgpu-loader.token', 'old'));
-    await page.getByRole('button', { name: 'Load llama' }).click();
+    await page.getByRole('button', { name: 'Load llama', exact: true }).click();
     await page.getByRole('dialog').getByText('The host no longer accepts the token').waitFor();
     assert.equal(await stored(page), null);
     await page.keyboard.press('Escape');
@@ -58,10 +58,12 @@ test('What the host refuses is said at the model', () =>
 
 test('Actions that make no sense are off but keep the focus, and without a token there are none', () =>
   play({ document: document([unloaded('llama')]), token: 'secret' }, async (page, host) => {
-    const off = async action => await page.getByRole('button', { name: `${action} llama` }).getAttribute('aria-disabled') === 'true';
+    const off = async action => await page.getByRole('button', { name: `${action} llama`, exact: true }).getAttribute('aria-disabled') === 'true';
     await page.getByText('Live').waitFor();
     assert.deepEqual([await off('Load'), await off('Reload'), await off('Unload')], [false, true, true]);
-    await page.getByRole('button', { name: 'Reload llama' }).click();
+    const reload = page.getByRole('button', { name: 'Reload llama' });
+    await reload.click({ force: true });
+    assert.equal(await reload.evaluate(button => button === document.activeElement), true);
     assert.equal(await page.getByRole('dialog').isVisible(), false);
     await host.change(loading('llama', 0.5));
     await page.getByText('50%').waitFor();

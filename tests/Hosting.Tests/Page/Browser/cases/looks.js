@@ -42,8 +42,17 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(seen.filter(text => text.contrast < 4.5), []);
       const ground = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
       assert.equal(ground, colorScheme === 'dark' ? 'rgb(14, 18, 23)' : 'rgb(244, 246, 248)');
-    }, { context: { colorScheme } }));
+    }, { prepare: page => page.emulateMedia({ colorScheme, reducedMotion: 'reduce' }) }));
 }
+
+test('Nothing moves for those who want no motion', () =>
+  play({ document: document([loading('llama', 0.4)]) }, async page => {
+    const motion = () => page.locator('.state-mark').evaluate(mark => getComputedStyle(mark).animationName);
+    await page.emulateMedia({ reducedMotion: 'no-preference' });
+    assert.equal(await motion(), 'turn');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    assert.equal(await motion(), 'none');
+  }));
 
 test('Everything is reached with the tab key, and the focus is seen', () =>
   play({ document: document([model('llama'), unloaded('bert')]), tensors: { llama: tensors(1) }, token: 'secret' }, async page => {
