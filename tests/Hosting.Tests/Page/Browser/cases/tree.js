@@ -25,7 +25,7 @@ test('The tree has totals, and numbers in their order', () =>
 
 test('The keys of the tree pattern move, open and close', () =>
   play({ document: document([model('llama')]), tensors: { llama: tensors(12) } }, async page => {
-    await page.getByRole('tree').waitFor();
+    await untilEqual(async () => (await names(page)).length, 5, 'The tree is read');
     await untilEqual(async () => (await names(page)).length, 5, 'The tree is read');
     await page.getByRole('searchbox').focus();
     await page.keyboard.press('ArrowDown');
