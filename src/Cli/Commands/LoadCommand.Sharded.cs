@@ -153,8 +153,7 @@ internal sealed partial class LoadCommand
             Implementation = _model.Implementation(parsed),
             Warnings = new WarningLog(new ConsoleLog(console)),
         };
-        var dtype = DTypeOption.Parse(_load.DType(parsed)) ?? savedFor ?? (config.TorchDType is null ? DType.F16 : null);
-        return (dtype is { } asked ? context with { DType = asked } : context).WithQuantization();
+        return context.WithDType(DTypeOption.Parse(_load.DType(parsed)) ?? savedFor).WithQuantization();
     }
 
     private ShardedStateLoader MakeLoader(ParseResult parsed)

@@ -224,17 +224,7 @@ internal sealed class ModelArguments
                 Checkpoint = checkpoint,
                 Warnings = new WarningLog(log),
             };
-            if (dtype is { } asked)
-            {
-                context = context with { DType = asked };
-            }
-            else if (config.TorchDType is null)
-            {
-                // What vLLM computes with where weights are blocks.
-                context = context with { DType = DType.F16 };
-            }
-
-            context = context.WithQuantization();
+            context = context.WithDType(dtype).WithQuantization();
             return new OpenedModel(checkpoint, context, ModelInitializer.Initialize(context));
         }
         catch

@@ -134,7 +134,7 @@ internal sealed class ShardCommand : CommandBase
     {
         try
         {
-            if (!await JoinedFolder.AbandonAsync(output, id, CancellationToken.None).ConfigureAwait(false))
+            if (!await HeldSave.AbandonAsync(output, id, CancellationToken.None).ConfigureAwait(false))
             {
                 console.Warn($"{Quoted.Plain(output)}: what was saved of it is held by another process and stays beside it until the next save is complete.");
             }
@@ -177,7 +177,7 @@ internal sealed class ShardCommand : CommandBase
             }
 
             var plan = ModelArguments.MakePlan(model, await _model.OptionsAsync(parsed, load, model, neverStrict: false, cancellationToken).ConfigureAwait(false), cancellationToken);
-            id ??= await ShardIdentity.OfAsync(model, options, load, _model.Map(parsed), parallel.WorldSize, cancellationToken).ConfigureAwait(false);
+            id ??= await SaveIdentity.OfAsync(model.Checkpoint, model.Context, options, load, _model.Map(parsed), cancellationToken).ConfigureAwait(false);
             if (_model.NamesRank(parsed))
             {
                 // Also with --force: a rank that comes late, or again, would replace the whole by a share that waits.

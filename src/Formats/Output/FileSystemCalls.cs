@@ -43,6 +43,11 @@ internal partial class FileSystemCalls
     /// <summary>The calls of this machine.</summary>
     public static FileSystemCalls Native { get; } = new();
 
+    /// <summary>Waits before it is looked again whether another process is done.</summary>
+    /// <param name="time">How long.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    public virtual Task WaitAsync(TimeSpan time, CancellationToken cancellationToken) => Task.Delay(time, cancellationToken);
+
     /// <summary>
     /// Opens a new file that has no name and is gone when its last descriptor is closed, also by a kill. Null where the
     /// system or the file system has no such files, and where the folder cannot be written to: opening under a name

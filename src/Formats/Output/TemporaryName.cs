@@ -82,6 +82,20 @@ internal static class TemporaryName
         && !id.EndsWith(Unfinished, StringComparison.Ordinal)
         && !id.EndsWith(SetAside, StringComparison.Ordinal);
 
+    /// <summary>Refuses what no save can be called.</summary>
+    /// <exception cref="ArgumentException">It cannot be the identifier of a save.</exception>
+    public static void ThrowIfNoSaveId(string id)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(id);
+        if (!IsSaveId(id))
+        {
+            throw new ArgumentException(
+                $"{Quoted.Name(id)} is no identifier of a save: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', "
+                + "without '.save-', not ending with '.tmp' or '.old'.",
+                nameof(id));
+        }
+    }
+
     // Cut names would be the same for several targets, whose shares would come together: a hash of the rest tells them apart.
     private static string SaveStem(string target) =>
         target.Length <= LongestSaveStem

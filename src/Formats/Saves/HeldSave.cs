@@ -26,10 +26,31 @@ public sealed class HeldSave : IAsyncDisposable
     public static Task<HeldSave> TakeAsync(string path, string id, CancellationToken cancellationToken = default) =>
         TakeAsync(path, id, FileSystemCalls.Native, cancellationToken);
 
+    /// <summary>Gives a save up whose members are not all there: the shares that wait are removed, unless somebody holds it.</summary>
+    /// <param name="path">Where the folder would have appeared.</param>
+    /// <param name="id">What the members call the save.</param>
+    /// <param name="cancellationToken">Ends the waiting for others that begin or finish in the same folder.</param>
+    /// <returns>Whether nothing of it is left.</returns>
+    /// <exception cref="IOException">It cannot be removed, or others were at work in the same folder for 30 seconds.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be removed.</exception>
+    public static async Task<bool> AbandonAsync(string path, string id, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentException.ThrowIfNullOrEmpty(id);
+        var full = OutputPath.ResolveFolder(path);
+        if (!TemporaryName.IsSaveId(id) || !Directory.Exists(TemporaryName.OfSave(full, id)))
+        {
+            return true;
+        }
+
+        using var turn = await SaveTurn.TakeToCleanUpAsync(full, FileSystemCalls.Native, cancellationToken).ConfigureAwait(false);
+        return OutputFailure.Explain(full, () => SaveFolder.Remove(TemporaryName.OfSave(full, id), FileSystemCalls.Native));
+    }
+
     internal static async Task<HeldSave> TakeAsync(string path, string id, FileSystemCalls calls, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        JoinedFolder.ThrowIfNoId(id);
+        TemporaryName.ThrowIfNoSaveId(id);
         var given = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         var full = OutputFailure.Explain(given, () => OutputPath.ResolveFolder(path));
         var above = OutputFailure.Explain(full, () => MadeFolders.Make(Path.GetDirectoryName(full)!, calls));
@@ -37,7 +58,7 @@ public sealed class HeldSave : IAsyncDisposable
         {
             // The members find them made, and do not force their names to disk.
             OutputFailure.Explain(full, above.Flush);
-            using var turn = await FolderLock.TakeAsync(Path.GetDirectoryName(full)!, calls, cancellationToken).ConfigureAwait(false);
+            using var turn = await SaveTurn.TakeAsync(full, calls, cancellationToken).ConfigureAwait(false);
             return OutputFailure.Explain(full, () =>
             {
                 var save = SaveFolder.Open(full, id, calls);
@@ -70,12 +91,11 @@ public sealed class HeldSave : IAsyncDisposable
         _isDisposed = true;
         try
         {
-            using var limit = new CancellationTokenSource(JoinedFolder.CleanUpTime);
-            using var turn = await FolderLock.TakeAsync(Path.GetDirectoryName(_target)!, _calls, limit.Token).ConfigureAwait(false);
+            using var turn = await SaveTurn.TakeToCleanUpAsync(_target, _calls, CancellationToken.None).ConfigureAwait(false);
             _file?.Dispose();
             _save.RemoveIfEmpty();
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // What is left is an empty folder, which the next save that is complete removes.
         }

@@ -17,13 +17,6 @@ namespace IlgpuLoader.Formats;
 /// </remarks>
 public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 {
-    /// <summary>How long cleaning up waits for others in the same folder.</summary>
-    /// <remarks>
-    /// Chosen, not measured: the last member copies configuration and tokenizer in its turn, tens of megabytes, and forces them to disk. What is not
-    /// cleaned up then waits for the next save that is complete.
-    /// </remarks>
-    internal static readonly TimeSpan CleanUpTime = TimeSpan.FromSeconds(30);
-
     private readonly string _id;
     private readonly int _member;
     private readonly int _memberCount;
@@ -94,7 +87,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(memberCount);
         ArgumentOutOfRangeException.ThrowIfNegative(member);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(member, memberCount);
-        ThrowIfNoId(id);
+        TemporaryName.ThrowIfNoSaveId(id);
         var given = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         var full = OutputFailure.Explain(given, () => OutputPath.ResolveFolder(path));
         var above = OutputFailure.Explain(full, () =>
@@ -105,7 +98,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         });
         try
         {
-            using var turn = await TakeTurnAsync(full, calls, cancellationToken).ConfigureAwait(false);
+            using var turn = await SaveTurn.TakeAsync(full, calls, cancellationToken).ConfigureAwait(false);
             var save = OutputFailure.Explain(full, () => SaveFolder.Open(full, id, calls));
             SaveLockFile? own = null;
             try
@@ -134,40 +127,6 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 
     /// <summary>Whether a save can be called this: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', without '.save-' in it and not ending with '.tmp' or '.old'.</summary>
     public static bool IsId(string id) => TemporaryName.IsSaveId(id);
-
-    /// <summary>Refuses what no save can be called.</summary>
-    internal static void ThrowIfNoId(string id)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(id);
-        if (!TemporaryName.IsSaveId(id))
-        {
-            throw new ArgumentException(
-                $"{Quoted.Name(id)} is no identifier of a save: 1 to 64 letters and digits of ASCII, '.', '_' and '-', not beginning with '.', "
-                + "without '.save-', not ending with '.tmp' or '.old'.",
-                nameof(id));
-        }
-    }
-
-    /// <summary>Gives a save up whose members are not all there: the shares that wait are removed, unless a member is at work.</summary>
-    /// <param name="path">Where the folder would have appeared.</param>
-    /// <param name="id">What the members call the save.</param>
-    /// <param name="cancellationToken">Ends the waiting for others that begin or finish in the same folder.</param>
-    /// <returns>Whether nothing of it is left.</returns>
-    /// <exception cref="IOException">It cannot be removed, or others were at work in the same folder for 30 seconds.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be removed.</exception>
-    public static async Task<bool> AbandonAsync(string path, string id, CancellationToken cancellationToken = default)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        ArgumentException.ThrowIfNullOrEmpty(id);
-        var full = OutputPath.ResolveFolder(path);
-        if (!TemporaryName.IsSaveId(id) || !Directory.Exists(TemporaryName.OfSave(full, id)))
-        {
-            return true;
-        }
-
-        using var turn = await TakeTurnToCleanUpAsync(full, FileSystemCalls.Native, cancellationToken).ConfigureAwait(false);
-        return OutputFailure.Explain(full, () => SaveFolder.Remove(TemporaryName.OfSave(full, id), FileSystemCalls.Native));
-    }
 
     /// <inheritdoc/>
     /// <remarks>
@@ -237,7 +196,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 
         await AtomicFile.WriteAllBytesAsync(
             AtomicFile.Create(RecordPath, record.Length, _calls), record, cancellationToken).ConfigureAwait(false);
-        using var turn = await TakeTurnAsync(Path, _calls, cancellationToken).ConfigureAwait(false);
+        using var turn = await SaveTurn.TakeAsync(Path, _calls, cancellationToken).ConfigureAwait(false);
         ImmutableArray<int> missing;
         try
         {
@@ -277,7 +236,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
         {
             if (!_isFinished)
             {
-                using var turn = await TakeTurnToCleanUpAsync(Path, _calls, CancellationToken.None).ConfigureAwait(false);
+                using var turn = await SaveTurn.TakeToCleanUpAsync(Path, _calls, CancellationToken.None).ConfigureAwait(false);
                 RemoveShare();
             }
         }
@@ -290,23 +249,6 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
             _own.Dispose();
             _save.Dispose();
             _above.Dispose();
-        }
-    }
-
-    private static async Task<FolderLock> TakeTurnAsync(string path, FileSystemCalls calls, CancellationToken cancellationToken) =>
-        await FolderLock.TakeAsync(System.IO.Path.GetDirectoryName(path)!, calls, cancellationToken).ConfigureAwait(false);
-
-    private static async Task<FolderLock> TakeTurnToCleanUpAsync(string path, FileSystemCalls calls, CancellationToken cancellationToken)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(CleanUpTime);
-        try
-        {
-            return await TakeTurnAsync(path, calls, limit.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new IOException($"{path}: others were at work in the folder above for {CleanUpTime.TotalSeconds:0} seconds; what this save left there is removed by the next that is complete.", exception);
         }
     }
 
@@ -360,24 +302,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
             throw new InvalidOperationException($"{Path}: the file {Quoted.Name(open)} is still being written; commit or dispose it first.");
         }
 
-        RankManifest record;
-        try
-        {
-            record = RankManifest.Parse(RecordPath, content);
-        }
-        catch (CheckpointException exception)
-        {
-            throw new ArgumentException($"The record cannot be read: {exception.Message}", nameof(content), exception);
-        }
-
-        if (record.SaveId != _id || record.Rank != _member || record.WorldSize != _memberCount)
-        {
-            throw new ArgumentException(
-                $"The record is that of rank {record.Rank} of {record.WorldSize} in the save {Quoted.Name(record.SaveId)}, and this is rank {_member} of "
-                + $"{_memberCount} in {Quoted.Name(_id)}.",
-                nameof(content));
-        }
-
+        var record = SharedRecords.ParseOwn(RecordPath, content, _id, _member, _memberCount);
         var listed = record.Files.Select(file => file.Name).ToHashSet(StringComparer.Ordinal);
         var written = _files.Where(file => file.Value.HasAppeared).Select(file => file.Key).ToHashSet(StringComparer.Ordinal);
         if (listed.Except(written).Concat(written.Except(listed)).FirstOrDefault() is { } different)
@@ -461,7 +386,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
 
     private async Task WaitForTheOtherAsync(Exception exception, CancellationToken cancellationToken)
     {
-        if (!await SharedRecords.AppearAsync(Path, _id, _memberCount, cancellationToken).ConfigureAwait(false))
+        if (!await SharedRecords.AppearAsync(Path, _id, _memberCount, _calls, cancellationToken).ConfigureAwait(false))
         {
             throw new IOException(
                 $"{Path}: something else has removed what the members of the save {Quoted.Name(_id)} had written; save the state again.", exception);

@@ -66,6 +66,33 @@ internal sealed class SharedRecords
         return new SharedRecords(folder, names, all[0].Carried);
     }
 
+    /// <summary>Reads the record that a member is about to put down.</summary>
+    /// <param name="path">Where it will be, for messages.</param>
+    /// <param name="content">Its bytes.</param>
+    /// <param name="id">The identifier of the save.</param>
+    /// <param name="member">The member.</param>
+    /// <param name="memberCount">How many members there are.</param>
+    /// <exception cref="ArgumentException">It cannot be read, or is another member's or save's.</exception>
+    public static RankManifest ParseOwn(string path, ReadOnlyMemory<byte> content, string id, int member, int memberCount)
+    {
+        RankManifest record;
+        try
+        {
+            record = RankManifest.Parse(path, content);
+        }
+        catch (CheckpointException exception)
+        {
+            throw new ArgumentException($"The record cannot be read: {exception.Message}", nameof(content), exception);
+        }
+
+        return record.SaveId == id && record.Rank == member && record.WorldSize == memberCount
+            ? record
+            : throw new ArgumentException(
+                $"The record is that of rank {record.Rank} of {record.WorldSize} in the save {Quoted.Name(record.SaveId)}, and this is rank {member} of "
+                + $"{memberCount} in {Quoted.Name(id)}.",
+                nameof(content));
+    }
+
     /// <summary>Refuses a save folder in which a file of no member is missing that the records list, or has another size.</summary>
     /// <exception cref="InvalidOperationException">It is; nobody has written it.</exception>
     public void EnsureCarried(string target)
@@ -82,7 +109,7 @@ internal sealed class SharedRecords
     }
 
     /// <summary>Waits until a target has the records of a save, which another member puts there; false where it does not.</summary>
-    public static async Task<bool> AppearAsync(string target, string id, int memberCount, CancellationToken cancellationToken)
+    public static async Task<bool> AppearAsync(string target, string id, int memberCount, FileSystemCalls calls, CancellationToken cancellationToken)
     {
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
@@ -91,7 +118,7 @@ internal sealed class SharedRecords
                 return true;
             }
 
-            await Task.Delay(Interval, cancellationToken).ConfigureAwait(false);
+            await calls.WaitAsync(Interval, cancellationToken).ConfigureAwait(false);
         }
 
         return false;

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using IlgpuLoader.Gpu;
 
 namespace IlgpuLoader.Hosting;
 
@@ -7,6 +8,9 @@ public interface IModelStore
 {
     /// <summary>All configured models, in the order of their names.</summary>
     IReadOnlyList<IHostedModel> Models { get; }
+
+    /// <summary>The devices that models are on, or are being loaded onto, in the order of their ids; of a group its members.</summary>
+    IReadOnlyList<Device> Devices { get; }
 
     /// <summary>A model by its name.</summary>
     /// <param name="name">The name; upper and lower case are the same.</param>

@@ -71,6 +71,13 @@ public sealed record ModelContext
         return scope;
     }
 
+    /// <summary>This context with the dtype that is asked for, or else the configuration's, or else F16: what vLLM computes with where weights are blocks and nothing is said.</summary>
+    /// <param name="asked">The dtype that is asked for; null for none.</param>
+    public ModelContext WithDType(DType? asked) =>
+        asked is { } dtype ? this with { DType = dtype }
+        : Config.TorchDType is null ? this with { DType = Formats.DType.F16 }
+        : this;
+
     /// <summary>
     /// This context with the quantisation that its configuration says. The generic layout loads stored numbers as they are, so that a model that gets it has none, and its method, known or not, is not looked at.
     /// </summary>

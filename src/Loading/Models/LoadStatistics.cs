@@ -21,6 +21,11 @@ public sealed record LoadStatistics(
     TimeSpan Placing,
     int Lanes)
 {
+    /// <summary>
+    /// What of <see cref="Placing"/> went into pieces whose dtype changes: on the host all that decoding takes; on a GPU the upload of what is decoded there, whose kernels run beside the lanes' next reads.
+    /// </summary>
+    public TimeSpan Decoding { get; init; }
+
     /// <summary>Bytes of tensors that are views of mapped files, which were neither read nor placed.</summary>
     public long BytesMapped { get; init; }
 

@@ -53,6 +53,7 @@ internal sealed class LoadSession
         Clock.Placing,
         Plan.Staging.Lanes)
     {
+        Decoding = Clock.Decoding,
         BytesMapped = Plan.MappedBytes,
         DirectBytes = Interlocked.Read(ref _directBytes),
         IsMapped = Plan.Options.ReadMode == ReadMode.Mapped,

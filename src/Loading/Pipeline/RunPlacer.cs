@@ -39,7 +39,7 @@ internal sealed class RunPlacer(LoadPlan plan, IDestinations destinations, Devic
             clock.AddFirstTouch(tensor.Memory.Populate(position, placed));
             var started = Stopwatch.GetTimestamp();
             stream.Place(bytes.Slice(placement.RunOffset, (int)staged), planned.Source.DType, tensor.Memory, position, tensor.DType);
-            clock.AddPlacing(Stopwatch.GetElapsedTime(started));
+            clock.AddPlacing(Stopwatch.GetElapsedTime(started), isDecoding: planned.Source.DType != tensor.DType);
         }
     }
 
@@ -71,6 +71,6 @@ internal sealed class RunPlacer(LoadPlan plan, IDestinations destinations, Devic
             stream.PlacePart(staged[..length], stored, segments.SkippedElements, segments.KeptElements, tensor.Memory, position, tensor.DType);
         }
 
-        clock.AddPlacing(Stopwatch.GetElapsedTime(started));
+        clock.AddPlacing(Stopwatch.GetElapsedTime(started), isDecoding: stored != tensor.DType);
     }
 }

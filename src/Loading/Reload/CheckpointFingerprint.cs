@@ -15,15 +15,17 @@ public sealed class CheckpointFingerprint : IEquatable<CheckpointFingerprint>
 
     private CheckpointFingerprint(ImmutableArray<Entry> entries) => _entries = entries;
 
-    /// <summary>Looks at a folder.</summary>
-    /// <param name="folder">The folder; links in it count as what they point to, as in a Hub cache's snapshot.</param>
-    /// <returns>Null where there is no such folder, or it changes at this very moment.</returns>
+    /// <summary>Looks at a folder, or at a single file.</summary>
+    /// <param name="folder">The folder, or the file; links count as what they point to, as in a Hub cache's snapshot.</param>
+    /// <returns>Null where there is nothing, or it changes at this very moment.</returns>
     public static CheckpointFingerprint? Of(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         try
         {
-            return new CheckpointFingerprint([.. new DirectoryInfo(folder).EnumerateFiles()
+            return File.Exists(folder)
+                ? new CheckpointFingerprint([Entry.Of(new FileInfo(folder))])
+                : new CheckpointFingerprint([.. new DirectoryInfo(folder).EnumerateFiles()
                 .Where(file => IsOfCheckpoint(file.Name))
                 .Select(Entry.Of)
                 .OrderBy(entry => entry.Name, StringComparer.Ordinal)]);

@@ -3,16 +3,19 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Waits until a folder has another checkpoint than the one that was loaded from it, and it is complete. Not safe for several threads.</summary>
-/// <param name="folder">The folder.</param>
-/// <param name="model">How what is there is opened.</param>
+/// <summary>
+/// Waits until a folder, or a single file, is another checkpoint than the one that was loaded from it, and it is complete. What <see cref="HotModel.WatchAsync"/> does with a live model, for whoever loads
+/// in another way. Not safe for several threads.
+/// </summary>
+/// <param name="folder">The folder or file; it need not be there yet.</param>
+/// <param name="model">How what is there is opened: <see cref="HotModelOptions.Open"/>, <see cref="HotModelOptions.Sharded"/> and <see cref="HotModelOptions.Rank"/> are looked at.</param>
 /// <param name="options">How it is watched.</param>
 /// <param name="time">What measures the waiting.</param>
-internal sealed class CheckpointWatcher(string folder, HotModelOptions model, CheckpointWatchOptions options, TimeProvider time)
+public sealed class CheckpointWatcher(string folder, HotModelOptions model, CheckpointWatchOptions options, TimeProvider time)
 {
     /// <summary>Gives what the folder has whenever that is another checkpoint, which has not changed for a while and is complete. Ends with the token only.</summary>
     /// <param name="loaded">What was loaded from it last, or tried; asked at each look. Null for nothing.</param>
-    /// <param name="cancellationToken">Ends the watching.</param>
+    /// <param name="cancellationToken">Ends the watching with an <see cref="OperationCanceledException"/>.</param>
     public async IAsyncEnumerable<CheckpointFingerprint> ChangesAsync(Func<CheckpointFingerprint?> loaded, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckpointFingerprint? candidate = null;
@@ -43,7 +46,7 @@ internal sealed class CheckpointWatcher(string folder, HotModelOptions model, Ch
     {
         try
         {
-            if (Directory.EnumerateFiles(folder).Any(path => RankManifest.IsFileName(Path.GetFileName(path.AsSpan()))))
+            if (Directory.Exists(folder) && Directory.EnumerateFiles(folder).Any(path => RankManifest.IsFileName(Path.GetFileName(path.AsSpan()))))
             {
                 await CheckRanksAsync(cancellationToken).ConfigureAwait(false);
             }

@@ -6,7 +6,10 @@ namespace IlgpuLoader.Loading;
 /// <summary>A layer was asked for by a name that neither a layer of the model has nor anything in one.</summary>
 public sealed class LayerNotFoundException : KeyNotFoundException
 {
-    internal LayerNotFoundException(string layer, IEnumerable<string> names)
+    /// <summary>Makes one.</summary>
+    /// <param name="layer">The name asked for.</param>
+    /// <param name="names">The names that there are.</param>
+    public LayerNotFoundException(string layer, IEnumerable<string> names)
         : this(layer, TensorNotFoundException.FindNearest(layer, names))
     {
     }

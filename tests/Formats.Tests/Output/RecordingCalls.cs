@@ -56,6 +56,18 @@ internal sealed class RecordingCalls : FileSystemCalls
     /// <summary>Called once, before the next lock.</summary>
     public Action? BeforeLock { get; set; }
 
+    /// <summary>Whether waiting takes no time.</summary>
+    public bool WaitsAtOnce { get; init; }
+
+    /// <summary>How long it was waited for others, all times together.</summary>
+    public TimeSpan Waited { get; private set; }
+
+    public override Task WaitAsync(TimeSpan time, CancellationToken cancellationToken)
+    {
+        Waited += time;
+        return WaitsAtOnce ? Task.CompletedTask : base.WaitAsync(time, cancellationToken);
+    }
+
     public override SafeFileHandle? TryOpenUnnamed(string folder)
     {
         _steps.Add("open unnamed");

@@ -312,13 +312,15 @@ public sealed class JoinedFolderTests : IDisposable
     public async Task Finish_TheSharesAreGoneAndTheTargetIsOld_SaysSo()
     {
         Assert.Empty(await Share.SaveAsync(Target, "old", 0, 1));
-        await using var folder = await JoinedFolder.JoinAsync(Target, "a", 0, 1, overwrite: true);
+        var calls = new RecordingCalls { WaitsAtOnce = true };
+        await using var folder = await JoinedFolder.JoinAsync(Target, "a", 0, 1, overwrite: true, calls, default);
         var exception = await Assert.ThrowsAsync<IOException>(() => folder.FinishAsync(Share.Record("a", 0, 1, 0).ToBytes(), (_, _) =>
         {
             Directory.Delete(_folder[".out.save-a"], recursive: true);
             throw new DirectoryNotFoundException("gone");
         }));
         Assert.StartsWith(Target + ": ", exception.Message, StringComparison.Ordinal);
+        Assert.Equal(TimeSpan.FromSeconds(5), calls.Waited);
         Assert.Equal("old", await Share.WholeAsync(Target));
     }
 

@@ -1,12 +1,17 @@
+using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 using Xunit;
 
 namespace IlgpuLoader.Gpu.Tests;
 
-/// <summary>Bit patterns at which conversions go wrong, and many at which they should not. Fixed seeds.</summary>
+/// <summary>Bit patterns at which conversions go wrong, and many at which they should not. Fixed seeds. Arrays are shared: nobody writes into them.</summary>
 internal static class HardValues
 {
     public const int RandomCount = 3_000_000;
+
+    // Made once for dozens of tests; that costs more than most of them.
+    private static readonly Lazy<ulong[]> RandomSingles = new(MakeRandomSingles);
+    private static readonly Lazy<ulong[]> AllDoubles = new(MakeDoubles);
 
     /// <summary>Every pattern of a 16-bit type.</summary>
     public static ulong[] AllOfSixteenBits() => [.. Enumerable.Range(0, 0x1_0000).Select(bits => (ulong)bits)];
@@ -22,7 +27,7 @@ internal static class HardValues
     /// </summary>
     public static ulong[] SinglesFor(DType target)
     {
-        var patterns = new List<uint>();
+        var patterns = new List<ulong>();
         foreach (var value in FloatTable.Of(target).ValuesAndMidpoints)
         {
             // BF16 goes on where F32 ends.
@@ -31,17 +36,54 @@ internal static class HardValues
         }
 
         AddBoundariesAndNaNs(patterns);
-        var random = new Random(20_261_122);
-        for (var i = 0; i < RandomCount; i++)
-        {
-            patterns.Add((uint)random.NextInt64(1L << 31));
-        }
-
-        return [.. patterns.SelectMany(bits => new ulong[] { bits, bits | 0x8000_0000 })];
+        var hard = WithBothSigns(CollectionsMarshal.AsSpan(patterns), 0x8000_0000);
+        return [.. hard, .. RandomSingles.Value];
     }
 
     /// <summary>Midpoints of float32 neighbours (all exponents) with their float64 neighbours, boundaries, NaN, random patterns.</summary>
-    public static ulong[] Doubles()
+    public static ulong[] Doubles() => AllDoubles.Value;
+
+    /// <summary>A few thousand patterns of a float type, all kinds mixed, for tests that run them many times.</summary>
+    public static ulong[] Mixed(DType dtype, int count)
+    {
+        var random = new Random(7);
+        if (dtype.BlockSize == 1)
+        {
+            return [.. Enumerable.Range(0, count).Select(_ => (ulong)random.Next(0x100))];
+        }
+
+        var format = Arithmetic.FormatOf(dtype);
+        ulong[] special = [0, 1, format.MantissaMask, format.Infinity, format.Infinity | 1, format.Infinity | format.Quiet, format.Infinity - 1];
+        var patterns = new ulong[count];
+        for (var i = 0; i < count; i++)
+        {
+            // Half of the numbers in the range of F16, so that not everything becomes zero or infinite.
+            var bits = (i % 4) switch
+            {
+                0 => special[random.Next(special.Length)],
+                1 => (ulong)random.NextInt64(),
+                _ => Arithmetic.Nearest(Math.ScaleB(1 + random.NextDouble(), random.Next(-26, 17)), format),
+            };
+            var magnitude = bits & (format.Sign - 1);
+            patterns[i] = random.Next(2) == 0 ? magnitude : magnitude | format.Sign;
+        }
+
+        return patterns;
+    }
+
+    private static ulong[] MakeRandomSingles()
+    {
+        var random = new Random(20_261_122);
+        var patterns = new ulong[RandomCount];
+        foreach (ref var pattern in patterns.AsSpan())
+        {
+            pattern = (uint)random.NextInt64(1L << 31);
+        }
+
+        return WithBothSigns(patterns, 0x8000_0000);
+    }
+
+    private static ulong[] MakeDoubles()
     {
         var patterns = new List<ulong>();
         var random = new Random(20_261_123);
@@ -75,35 +117,20 @@ internal static class HardValues
             patterns.Add((ulong)BitConverter.DoubleToInt64Bits(Math.ScaleB(1 + random.NextDouble(), random.Next(-160, 130))));
         }
 
-        return [.. patterns.Select(bits => bits & long.MaxValue).SelectMany(bits => new[] { bits, bits | (1UL << 63) })];
+        return WithBothSigns(CollectionsMarshal.AsSpan(patterns), 1UL << 63);
     }
 
-    /// <summary>A few thousand patterns of a float type, all kinds mixed, for tests that run them many times.</summary>
-    public static ulong[] Mixed(DType dtype, int count)
+    // Each without the sign, then with it.
+    private static ulong[] WithBothSigns(ReadOnlySpan<ulong> patterns, ulong sign)
     {
-        var random = new Random(7);
-        if (dtype.BlockSize == 1)
+        var both = new ulong[2 * patterns.Length];
+        for (var i = 0; i < patterns.Length; i++)
         {
-            return [.. Enumerable.Range(0, count).Select(_ => (ulong)random.Next(0x100))];
+            both[2 * i] = patterns[i] & ~sign;
+            both[(2 * i) + 1] = patterns[i] | sign;
         }
 
-        var format = Arithmetic.FormatOf(dtype);
-        ulong[] special = [0, 1, format.MantissaMask, format.Infinity, format.Infinity | 1, format.Infinity | format.Quiet, format.Infinity - 1];
-        var patterns = new ulong[count];
-        for (var i = 0; i < count; i++)
-        {
-            // Half of the numbers in the range of F16, so that not everything becomes zero or infinite.
-            var bits = (i % 4) switch
-            {
-                0 => special[random.Next(special.Length)],
-                1 => (ulong)random.NextInt64(),
-                _ => Arithmetic.Nearest(Math.ScaleB(1 + random.NextDouble(), random.Next(-26, 17)), format),
-            };
-            var magnitude = bits & (format.Sign - 1);
-            patterns[i] = random.Next(2) == 0 ? magnitude : magnitude | format.Sign;
-        }
-
-        return patterns;
+        return both;
     }
 
     private static void AddMidpoint(List<ulong> patterns, uint below)
@@ -115,7 +142,7 @@ internal static class HardValues
         patterns.AddRange([midpoint - 1, midpoint, midpoint + 1]);
     }
 
-    private static void AddBoundariesAndNaNs(List<uint> patterns)
+    private static void AddBoundariesAndNaNs(List<ulong> patterns)
     {
         for (uint exponent = 0; exponent < 256; exponent++)
         {
@@ -131,7 +158,7 @@ internal static class HardValues
         patterns.Add(0x7FFF_FFFF);
     }
 
-    private static void AddWithNeighbours(List<uint> patterns, uint bits)
+    private static void AddWithNeighbours(List<ulong> patterns, uint bits)
     {
         patterns.Add(bits);
         if (bits < 0x7FFF_FFFF)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Numerics;
 using IlgpuLoader.Formats;
 using Xunit;
@@ -7,6 +8,9 @@ namespace IlgpuLoader.Gpu.Tests;
 [Trait("Area", "Codecs")]
 public sealed class IntegerTests
 {
+    // Exact integers are slow, and what they are rounded to is the same for every target.
+    private static readonly ConcurrentDictionary<DType, (ulong[] Patterns, ulong[] Singles, ulong[] Doubles)> Rounded = new();
+
     public static TheoryData<DType, DType> Pairs()
     {
         var pairs = new TheoryData<DType, DType>();
@@ -25,8 +29,10 @@ public sealed class IntegerTests
     [MemberData(nameof(Pairs))]
     public void Integers_are_rounded_once_to_F32_or_F64_and_from_F32_to_fewer_bits(DType from, DType to)
     {
-        var patterns = PatternsOf(from.BlockSize * 8);
-        Packed.AssertEach(patterns, Packed.Decode(patterns, from, to), bits => Expected(bits, from, to));
+        var (patterns, singles, doubles) = Rounded.GetOrAdd(from, Round);
+        var expected = to == DType.F64 ? doubles : [.. singles.Select(bits => Arithmetic.Convert(bits, DType.F32, to))];
+        var index = 0;
+        Packed.AssertEach(patterns, Packed.Decode(patterns, from, to), _ => expected[index++]);
     }
 
     [Theory]
@@ -44,27 +50,27 @@ public sealed class IntegerTests
         Assert.Equal(expected, Packed.Decode([stored], from, to)[0]);
     }
 
-    private static ulong Expected(ulong bits, DType from, DType to)
+    private static (ulong[] Patterns, ulong[] Singles, ulong[] Doubles) Round(DType from)
+    {
+        var patterns = PatternsOf(from.BlockSize * 8);
+        var (singles, doubles) = (new ulong[patterns.Length], new ulong[patterns.Length]);
+        for (var i = 0; i < patterns.Length; i++)
+        {
+            var value = Value(patterns[i], from);
+            doubles[i] = BitConverter.DoubleToUInt64Bits((double)Arithmetic.RoundToBits(value, 53));
+            // The rounded integer has few enough bits that every further step is exact.
+            singles[i] = Arithmetic.Nearest((double)Arithmetic.RoundToBits(value, 24), Arithmetic.FormatOf(DType.F32));
+        }
+
+        return (patterns, singles, doubles);
+    }
+
+    private static BigInteger Value(ulong bits, DType from)
     {
         var width = from.BlockSize * 8;
-        var value = new BigInteger(bits);
-        if (from == DType.BOOL)
-        {
-            value = bits == 0 ? 0 : 1;
-        }
-        else if (from is DType.I8 or DType.I16 or DType.I32 or DType.I64 && bits >> (width - 1) != 0)
-        {
-            value -= BigInteger.One << width;
-        }
-
-        // The rounded integer has few enough bits that every further step here is exact.
-        if (to == DType.F64)
-        {
-            return BitConverter.DoubleToUInt64Bits((double)Arithmetic.RoundToBits(value, 53));
-        }
-
-        var single = (double)Arithmetic.RoundToBits(value, 24);
-        return Arithmetic.Convert(Arithmetic.Nearest(single, Arithmetic.FormatOf(DType.F32)), DType.F32, to);
+        return from == DType.BOOL ? (bits == 0 ? 0 : 1)
+            : from is DType.I8 or DType.I16 or DType.I32 or DType.I64 && bits >> (width - 1) != 0 ? new BigInteger(bits) - (BigInteger.One << width)
+            : new BigInteger(bits);
     }
 
     private static ulong[] PatternsOf(int width)

@@ -76,15 +76,28 @@ internal static class Packed
 
     private static void Write(Span<byte> bytes, ulong pattern)
     {
-        Span<byte> whole = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(whole, pattern);
-        whole[..bytes.Length].CopyTo(bytes);
+        switch (bytes.Length)
+        {
+            case 8:
+                BinaryPrimitives.WriteUInt64LittleEndian(bytes, pattern);
+                break;
+            case 4:
+                BinaryPrimitives.WriteUInt32LittleEndian(bytes, (uint)pattern);
+                break;
+            case 2:
+                BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)pattern);
+                break;
+            default:
+                bytes[0] = (byte)pattern;
+                break;
+        }
     }
 
-    private static ulong Read(ReadOnlySpan<byte> bytes)
+    private static ulong Read(ReadOnlySpan<byte> bytes) => bytes.Length switch
     {
-        Span<byte> whole = stackalloc byte[8];
-        bytes.CopyTo(whole);
-        return BinaryPrimitives.ReadUInt64LittleEndian(whole);
-    }
+        8 => BinaryPrimitives.ReadUInt64LittleEndian(bytes),
+        4 => BinaryPrimitives.ReadUInt32LittleEndian(bytes),
+        2 => BinaryPrimitives.ReadUInt16LittleEndian(bytes),
+        _ => bytes[0],
+    };
 }

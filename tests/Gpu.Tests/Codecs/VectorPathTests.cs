@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using IlgpuLoader.Formats;
 using IlgpuLoader.TestKit;
@@ -14,6 +15,9 @@ public sealed unsafe class VectorPathTests
 {
     private const byte Guard = 0xA5;
     private const int Margin = 64;
+
+    // The same for every width.
+    private static readonly ConcurrentDictionary<(DType From, DType To), Lazy<(byte[] Stored, byte[] Expected)>> Expected = new();
 
     public static TheoryData<DType, DType, int> Paths()
     {
@@ -70,21 +74,8 @@ public sealed unsafe class VectorPathTests
     [MemberData(nameof(Paths))]
     public void A_path_equals_the_scalar_body_on_every_hard_value(DType from, DType to, int width)
     {
-        var patterns = from switch
-        {
-            DType.F32 => HardValues.SinglesFor(to is DType.F64 ? DType.F16 : to),
-            DType.F64 => HardValues.Doubles(),
-            _ => HardValues.AllOf(from),
-        };
-
-        // Software vectors are slow; random patterns are at the end and add the least. What F64 becomes on its way to other
-        // types is held by F32, so that those pairs need not have all of them.
-        var most = VectorPath.HasHardware && (from != DType.F64 || to.BlockSize > 1) ? int.MaxValue : 400_000;
-        patterns = patterns[..Math.Min(patterns.Length, most)];
-        var stored = Packed.Bytes(patterns, from.BlockSize);
-        var expected = new byte[patterns.Length * to.BlockSize];
+        var (stored, expected) = Expected.GetOrAdd((from, to), pair => new(() => DecodeHardValues(pair.From, pair.To))).Value;
         var actual = new byte[expected.Length];
-        Packed.CodecOf(from).DecodeScalar(stored, expected, to);
         VectorPath.Find(from, to, width).Convert(stored, actual, bypassCache: true);
         Assert.True(actual.AsSpan().SequenceEqual(expected));
     }
@@ -142,6 +133,24 @@ public sealed unsafe class VectorPathTests
                 codec.DecodeScalar(source, destination.AsSpan(0, values * 8), DType.F64);
             }
         }
+    }
+
+    private static (byte[] Stored, byte[] Expected) DecodeHardValues(DType from, DType to)
+    {
+        var patterns = from switch
+        {
+            DType.F32 => HardValues.SinglesFor(to is DType.F64 ? DType.F16 : to),
+            DType.F64 => HardValues.Doubles(),
+            _ => HardValues.AllOf(from),
+        };
+
+        // Software vectors are slow; random patterns are at the end and add the least. What F64 becomes on its way to other
+        // types is held by F32, so that those pairs need not have all of them.
+        var most = VectorPath.HasHardware && (from != DType.F64 || to.BlockSize > 1) ? int.MaxValue : 400_000;
+        var stored = Packed.Bytes(patterns.AsSpan(0, Math.Min(patterns.Length, most)), from.BlockSize);
+        var expected = new byte[stored.Length / from.BlockSize * to.BlockSize];
+        Packed.CodecOf(from).DecodeScalar(stored, expected, to);
+        return (stored, expected);
     }
 
     /// <summary>Aligned both, each misaligned by its own values, and each by an odd byte.</summary>

@@ -1,0 +1,41 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Gpu;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Hosting;
+
+/// <summary>The short words for what can go wrong, for programs, metrics and logs.</summary>
+public static class FailureCode
+{
+    /// <summary>Nobody foresaw it.</summary>
+    public const string Unexpected = nameof(Unexpected);
+
+    /// <summary>A file is not there or cannot be read.</summary>
+    public const string Unreadable = nameof(Unreadable);
+
+    /// <summary>A device, or the host, has not enough memory.</summary>
+    public const string DeviceMemory = nameof(DeviceMemory);
+
+    /// <summary>There is no such device, or it cannot be used.</summary>
+    public const string DeviceUnavailable = nameof(DeviceUnavailable);
+
+    /// <summary>A device, or its driver, has failed.</summary>
+    public const string DeviceFailure = nameof(DeviceFailure);
+
+    /// <summary>It was cancelled.</summary>
+    public const string Cancelled = nameof(Cancelled);
+
+    /// <summary>The code of a failure: that of the <see cref="CheckpointException"/> which it is or was caused by, or one of the words here.</summary>
+    /// <param name="exception">The failure.</param>
+    public static string Of(Exception exception) => exception switch
+    {
+        CheckpointException checkpoint => checkpoint.Code.ToString(),
+        ReloadFailedException or ModelReloadException or ModelNotAvailableException when exception.InnerException is { } inner => Of(inner),
+        OperationCanceledException => Cancelled,
+        IOException or UnauthorizedAccessException => Unreadable,
+        DeviceMemoryException or OutOfMemoryException => DeviceMemory,
+        DeviceUnavailableException => DeviceUnavailable,
+        DeviceFailureException => DeviceFailure,
+        _ => Unexpected,
+    };
+}

@@ -1,0 +1,69 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Formats.Gguf;
+using IlgpuLoader.Formats.Torch;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Hosting;
+
+/// <summary>The options of a hosted model, which were validated, as the loaders want them. Immutable.</summary>
+/// <param name="Name">The model's name.</param>
+/// <param name="Options">What is configured; nobody changes it any more.</param>
+internal sealed record HostedModelSettings(string Name, HostedModelOptions Options)
+{
+    /// <summary>Whether the host is ready only when the model is loaded.</summary>
+    public bool IsRequired => Options.Required ?? Options.LoadOnStart;
+
+    /// <summary>The checkpoint or configuration.</summary>
+    public string Path => Options.Path ?? throw new InvalidOperationException($"The model {Name} has no path, which validation refuses.");
+
+    /// <summary>Where the weights are.</summary>
+    public string WeightsPath => Options.Weights ?? Path;
+
+    /// <summary>The dtype that is asked for; null keeps what is stored.</summary>
+    public DType? DType => Options.DType is { } name && Formats.DType.TryFromName(name.ToUpperInvariant(), out var dtype) ? dtype : null;
+
+    /// <summary>The ranks, where there are several; null for one.</summary>
+    public TensorParallel? Parallel => Options.WorldSize == 1 ? null
+        : Options.Rank is { } rank ? new TensorParallel(Options.WorldSize, rank)
+        : RankInfo.From(new RankInfoOptions { WorldSize = Options.WorldSize }).TensorParallel;
+
+    /// <summary>How files are opened.</summary>
+    public CheckpointOptions Open => new()
+    {
+        Variant = Options.Variant,
+        Index = Options.Index,
+        Root = Options.Root,
+        Gguf = new GgufLimits { Lenient = Options.Lenient },
+        Torch = new TorchLimits { AllowUnknownGlobals = Options.AllowUnknownGlobals },
+    };
+
+    /// <summary>How files are read, but for the device, the dtype and the ranks.</summary>
+    public LoadOptions Load => new()
+    {
+        Lanes = Options.Lanes,
+        StagingBytes = Options.StagingBytes,
+        ReadMode = Options.ReadMode,
+        Include = [.. Options.Include],
+        Exclude = [.. Options.Exclude],
+    };
+
+    /// <summary>How a live model treats its readers.</summary>
+    /// <param name="time">What measures time.</param>
+    public HotModelOptions Hot(TimeProvider time) => new()
+    {
+        LeaseTimeout = Options.LeaseTimeout,
+        Open = Open,
+        Sharded = Options.Layout == HostedLayout.Sharded ? new ShardedStateLoader() : null,
+        Rank = Parallel?.Rank ?? 0,
+        TimeProvider = time,
+    };
+
+    /// <summary>How the folder is watched.</summary>
+    /// <param name="warnings">Where it is said why a changed folder is not loaded yet.</param>
+    public CheckpointWatchOptions Watch(WarningLog? warnings) => new()
+    {
+        Interval = Options.WatchInterval,
+        Debounce = Options.WatchDebounce,
+        Warnings = warnings,
+    };
+}
