@@ -70,11 +70,7 @@ internal sealed class ServeScenario : IScenario
         {
             await client.LoadAsync(Model, "load", cancellationToken);
             await client.UnloadAsync(Model, cancellationToken);
-            if (await client.LiveBytesAsync(cancellationToken) is not 0 and var live)
-            {
-                throw new InvalidOperationException(FormattableString.Invariant($"After unload {i + 1} the devices still have {live} bytes."));
-            }
-
+            await client.UntilDevicesAreEmptyAsync(cancellationToken);
             left.Add(service.ResidentBytes() - start);
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Text.Json;
 
@@ -8,6 +9,9 @@ internal sealed class ServiceClient : IDisposable
 {
     // Seldom enough that the asking is not what is measured: what a load takes is what the service says.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(10);
+
+    // Four times the service's own interval.
+    private static readonly TimeSpan LongestLook = TimeSpan.FromSeconds(1);
 
     private readonly HttpClient _client;
 
@@ -32,6 +36,22 @@ internal sealed class ServiceClient : IDisposable
     {
         using var document = JsonDocument.Parse(await _client.GetStringAsync("/api/models", cancellationToken));
         return document.RootElement.GetProperty("devices").EnumerateArray().Sum(device => device.GetProperty("liveBytes").GetInt64());
+    }
+
+    /// <summary>Waits until no tensor takes memory of any device: the service looks at its devices only now and then.</summary>
+    /// <exception cref="InvalidOperationException">Some is still taken after a second.</exception>
+    public async Task UntilDevicesAreEmptyAsync(CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (await LiveBytesAsync(cancellationToken) is not 0 and var live)
+        {
+            if (Stopwatch.GetElapsedTime(started) > LongestLook)
+            {
+                throw new InvalidOperationException(FormattableString.Invariant($"Nothing is loaded, and the devices still have {live} bytes."));
+            }
+
+            await Task.Delay(Interval, cancellationToken);
+        }
     }
 
     /// <summary>Asks for something, and does not wait for it.</summary>

@@ -54,6 +54,21 @@ public sealed class ServiceClientTests
     }
 
     [Fact]
+    public async Task Devices_that_are_not_emptied_are_a_failure_and_those_that_are_after_some_looks_are_not()
+    {
+        var looks = 0;
+        using var service = new StandInService(_ => (200, $$"""{"devices":[{"liveBytes":{{(++looks < 3 ? 5 : 0)}}}]}"""));
+        using var client = new ServiceClient(service.Address, "secret");
+        await client.UntilDevicesAreEmptyAsync(CancellationToken.None);
+        Assert.Equal(3, looks);
+
+        using var full = new StandInService(_ => (200, """{"devices":[{"liveBytes":5}]}"""));
+        using var other = new ServiceClient(full.Address, "secret");
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => other.UntilDevicesAreEmptyAsync(CancellationToken.None));
+        Assert.Equal("Nothing is loaded, and the devices still have 5 bytes.", exception.Message);
+    }
+
+    [Fact]
     public void A_model_that_was_never_loaded_has_neither_progress_nor_load()
     {
         using var document = JsonDocument.Parse("""{"state":"Unloaded"}""");
