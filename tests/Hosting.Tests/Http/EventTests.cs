@@ -42,7 +42,7 @@ public sealed class EventTests
         await using var server = await RunningServer.StartAsync(services: services => services.AddSingleton<TimeProvider>(time));
         await using var events = await EventReader.OpenAsync(server);
         _ = await events.NextAsync();
-        server.Store.Devices = [MetaDevice.Instance];
+        server.Store.Devices = [MetaDevice.Shared];
         time.Advance(TimeSpan.FromSeconds(1));
         server.Store["llama"].Become(ModelState.Loading);
         Assert.Equal("model", (await events.NextAsync()).Name);

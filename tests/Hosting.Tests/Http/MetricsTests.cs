@@ -165,7 +165,7 @@ public sealed partial class MetricsTests
         {
             if (Type().Match(line) is { Success: true } type)
             {
-                types.Add(type.Groups[1].Value, type.Groups[2].Value);
+                types.Add(type.Groups["name"].Value, type.Groups["type"].Value);
             }
             else if (!line.StartsWith("# HELP ", StringComparison.Ordinal))
             {
@@ -180,13 +180,13 @@ public sealed partial class MetricsTests
         return samples;
     }
 
-    [GeneratedRegex("^# TYPE ([a-zA-Z_][a-zA-Z0-9_]*) (counter|gauge|histogram)$")]
+    [GeneratedRegex("^# TYPE (?<name>[a-zA-Z_][a-zA-Z0-9_]*) (?<type>counter|gauge|histogram)$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Type();
 
-    [GeneratedRegex("""^(?<series>(?<name>[a-zA-Z_][a-zA-Z0-9_]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\"n])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\"n])*")*\})?) (?<value>[^ ]+)$""", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("""^(?<series>(?<name>[a-zA-Z_][a-zA-Z0-9_]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\"n])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\[\\"n])*")*\})?) (?<value>[^ ]+)$""", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Sample();
 
-    [GeneratedRegex("_(bucket|sum|count)$")]
+    [GeneratedRegex("_(bucket|sum|count)$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Suffix();
 
     private sealed class Bed : IDisposable
@@ -215,6 +215,6 @@ public sealed partial class MetricsTests
         }
     }
 
-    [GeneratedRegex("^(# (HELP|TYPE) )?dotnet_.*\n", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("^(# (HELP|TYPE) )?dotnet_.*\n", RegexOptions.Multiline | RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex RuntimeLines();
 }

@@ -14,7 +14,7 @@ public sealed class ModelEndpointTests
     public async Task Models_have_all_that_their_status_has()
     {
         await using var server = await RunningServer.StartAsync(new StandInStore("llama", "bert"));
-        server.Store.Devices = [HostDevice.Instance];
+        server.Store.Devices = [HostDevice.Shared];
         server.Store["llama"].Become(status => status with
         {
             State = ModelState.Reloading,
@@ -54,8 +54,8 @@ public sealed class ModelEndpointTests
             """.ReplaceLineEndings(""),
             document.GetProperty("models")[1].GetRawText());
         var device = document.GetProperty("devices")[0];
-        Assert.Equal(("host", "Host", HostDevice.Instance.Name), (device.GetProperty("id").GetString(), device.GetProperty("kind").GetString(), device.GetProperty("name").GetString()));
-        Assert.Equal(HostDevice.Instance.TotalMemory, device.GetProperty("totalBytes").GetInt64());
+        Assert.Equal(("host", "Host", HostDevice.Shared.Name), (device.GetProperty("id").GetString(), device.GetProperty("kind").GetString(), device.GetProperty("name").GetString()));
+        Assert.Equal(HostDevice.Shared.TotalMemory, device.GetProperty("totalBytes").GetInt64());
         Assert.All(["liveBytes", "liveAllocations", "freeBytes"], name => Assert.True(device.GetProperty(name).GetInt64() >= 0));
     }
 

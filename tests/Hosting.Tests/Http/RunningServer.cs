@@ -2,7 +2,6 @@ using System.Collections;
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using IlgpuLoader.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
@@ -57,10 +56,10 @@ internal sealed class RunningServer : IAsyncDisposable
             (collection, _) =>
             {
                 // Nothing on the console of the tests.
-                _ = collection.AddLogging(logging => logging.AddFilter<Microsoft.Extensions.Logging.Console.ConsoleLoggerProvider>(null, LogLevel.None));
-                _ = collection.AddSingleton<IModelStore>(store);
-                _ = collection.AddSingleton(new PageFiles(Page));
-                _ = collection.AddHealthChecks()
+                collection.AddLogging(logging => logging.AddFilter<Microsoft.Extensions.Logging.Console.ConsoleLoggerProvider>(null, LogLevel.None));
+                collection.AddSingleton<IModelStore>(store);
+                collection.AddSingleton(new PageFiles(Page));
+                collection.AddHealthChecks()
                     .AddCheck("models", () => new HealthCheckResult(store.Models.All(model => model.Status.IsAvailable) ? HealthStatus.Healthy : HealthStatus.Unhealthy), ["ready"])
                     .AddCheck("loading-service", () => new HealthCheckResult(store.Models.Any(model => model.Status.Failure is { Code: "Dead" }) ? HealthStatus.Unhealthy : HealthStatus.Healthy), ["live"]);
                 services?.Invoke(collection);

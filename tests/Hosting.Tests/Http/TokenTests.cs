@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.Versioning;
 using IlgpuLoader.TestKit;
 using Microsoft.Extensions.Logging;
 using Xunit;
@@ -112,6 +113,7 @@ public sealed class TokenTests
     }
 
     [LinuxTheory]
+    [SupportedOSPlatform("linux")]
     [InlineData("\n")]
     [InlineData("\r\n")]
     [InlineData("")]

@@ -54,19 +54,27 @@ public sealed class ModelServer : IAsyncDisposable
         var services = builder.Services;
         var section = builder.Configuration.GetSection(IlgpuLoaderOptions.SectionName);
         addLoader(services, section);
-        _ = services.AddIlgpuLoaderHttp(builder.Configuration.GetSection(HttpOptions.SectionName));
+        var httpSection = builder.Configuration.GetSection(HttpOptions.SectionName);
+        _ = services.AddIlgpuLoaderHttp(httpSection);
+        var reader = new HttpOptionsReader(httpSection);
+        var http = new HttpOptions();
+        reader.Configure(http);
         _ = services.Configure<HostOptions>(host => host.ServicesStopConcurrently = true);
         // Signals are the caller's business.
         _ = services.AddSingleton<IHostLifetime, NoLifetime>();
         _ = builder.WebHost.UseKestrelCore();
         _ = builder.WebHost.UseKestrelHttpsConfiguration();
-        _ = services.AddOptions<KestrelServerOptions>().Configure<IOptions<HttpOptions>>((kestrel, http) => Configure(kestrel, http.Value));
+        if (reader.Validate(null, http).Succeeded)
+        {
+            // Else Kestrel would say what is wrong, before everything else is looked at.
+            _ = services.Configure<KestrelServerOptions>(kestrel => Configure(kestrel, http));
+        }
 
         var application = builder.Build();
         try
         {
-            Validate(application.Services);
-            foreach (var url in ServerAddresses.Split(application.Services.GetRequiredService<IOptions<HttpOptions>>().Value.Urls))
+            Validate(application.Services, http);
+            foreach (var url in ServerAddresses.Split(http.Urls))
             {
                 application.Urls.Add(url);
             }
@@ -140,7 +148,7 @@ public sealed class ModelServer : IAsyncDisposable
     public ValueTask DisposeAsync() => _application.DisposeAsync();
 
     // All problems of all options at once, before anything is opened.
-    private static void Validate(IServiceProvider services)
+    private static void Validate(IServiceProvider services, HttpOptions http)
     {
         var problems = new List<string>();
         try
@@ -156,12 +164,6 @@ public sealed class ModelServer : IAsyncDisposable
             problems.AddRange(exception.InnerExceptions.SelectMany(inner => inner is OptionsValidationException options ? options.Failures : [inner.Message]));
         }
 
-        var http = new HttpOptions();
-        foreach (var configure in services.GetServices<IConfigureOptions<HttpOptions>>())
-        {
-            configure.Configure(http);
-        }
-
         problems.AddRange(ServerAddresses.Problems(http, hasToken: TokenFile.Read(http, out var tokenProblem) is not null || tokenProblem is not null));
         if (problems.Count > 0)
         {
@@ -174,15 +176,15 @@ public sealed class ModelServer : IAsyncDisposable
     {
         kestrel.AddServerHeader = false;
         kestrel.ConfigureEndpointDefaults(listen => listen.Protocols = HttpProtocols.Http1);
-        kestrel.Limits.MaxRequestBodySize = options.MaximumBodyBytes;
+        // What the endpoints hold bodies against, which are chunked in the worst case: Kestrel counts the frames of chunks, six bytes of a byte.
+        kestrel.Limits.MaxRequestBodySize = 8L * options.MaximumBodyBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaximumHeaderBytes;
         kestrel.Limits.MaxRequestLineSize = Math.Min(kestrel.Limits.MaxRequestLineSize, options.MaximumHeaderBytes);
         kestrel.Limits.MaxRequestBufferSize = Math.Max(kestrel.Limits.MaxRequestLineSize, options.MaximumHeaderBytes) + options.MaximumBodyBytes;
         kestrel.Limits.RequestHeadersTimeout = options.HeaderTimeout;
         if (options.CertificateFile is not null)
         {
-            var certificate = HttpOptionsReader.ReadCertificate(options);
-            kestrel.ConfigureHttpsDefaults((HttpsConnectionAdapterOptions https) => https.ServerCertificate = certificate);
+            kestrel.ConfigureHttpsDefaults((HttpsConnectionAdapterOptions https) => https.ServerCertificate = HttpOptionsReader.ReadCertificate(options));
         }
     }
 

@@ -83,7 +83,7 @@ internal static class ServerConfiguration
         catch (InvalidDataException exception)
         {
             throw new OptionsValidationException(
-                Section, typeof(ModelServerOptions), [$"{file} is no JSON that can be read: {Quoted.Plain((exception.InnerException ?? exception).Message)}"]);
+                Section, typeof(ModelServerOptions), [$"{file} is no JSON that can be read: {Quoted.Plain(exception.GetBaseException().Message)}"]);
         }
     }
 
