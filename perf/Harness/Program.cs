@@ -20,6 +20,12 @@ if (args is [ReloadChild.Argument, var reloaded])
     return 0;
 }
 
+if (args is [TrafficChild.Argument, .. var traffic])
+{
+    await TrafficChild.RunAsync(traffic);
+    return 0;
+}
+
 var scenarios = AllScenarios.List;
 var (line, error) = HarnessCommandLine.Parse(args, [.. scenarios.Select(scenario => scenario.Name)]);
 if (line is null)

@@ -11,18 +11,20 @@ internal static class ToolProcess
     /// <exception cref="DirectoryNotFoundException">This program is not below it.</exception>
     public static string Root { get; } = FindRoot();
 
+    /// <summary>The tool that was built with this program.</summary>
+    public static string Tool { get; } = Path.Combine(
+        Root, "src", "Cli", "bin", Configuration, Path.GetFileName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar)), "ilgpu-loader");
+
+    /// <summary>This program.</summary>
+    public static string Self { get; } = Path.Combine(AppContext.BaseDirectory, "IlgpuLoader.Harness" + (OperatingSystem.IsWindows() ? ".exe" : ""));
+
     /// <summary>Runs the tool that was built with this program.</summary>
     /// <returns>What it wrote to standard output.</returns>
-    public static Task<string> RunAsync(string[] arguments, CancellationToken cancellationToken)
-    {
-        var tool = Path.Combine(
-            Root, "src", "Cli", "bin", Configuration, Path.GetFileName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar)), "ilgpu-loader");
-        return StartAsync(tool, arguments, cancellationToken);
-    }
+    public static Task<string> RunAsync(string[] arguments, CancellationToken cancellationToken) => StartAsync(Tool, arguments, cancellationToken);
 
     /// <summary>Runs this program again.</summary>
     public static Task<string> RunSelfAsync(string[] arguments, CancellationToken cancellationToken) =>
-        StartAsync(Path.Combine(AppContext.BaseDirectory, "IlgpuLoader.Harness" + (OperatingSystem.IsWindows() ? ".exe" : "")), arguments, cancellationToken);
+        StartAsync(Self, arguments, cancellationToken);
 
     /// <summary>Runs a program.</summary>
     /// <returns>What it wrote to standard output.</returns>

@@ -22,6 +22,12 @@ public static class FailureCode
     /// <summary>A device, or its driver, has failed.</summary>
     public const string DeviceFailure = nameof(DeviceFailure);
 
+    /// <summary>A reload has found every layer leased for longer than it waits.</summary>
+    public const string Busy = nameof(Busy);
+
+    /// <summary>The weights do not fit the model: some are missing, or go nowhere.</summary>
+    public const string Mismatch = nameof(Mismatch);
+
     /// <summary>It was cancelled.</summary>
     public const string Cancelled = nameof(Cancelled);
 
@@ -31,6 +37,7 @@ public static class FailureCode
     {
         CheckpointException checkpoint => checkpoint.Code.ToString(),
         ReloadFailedException or ModelReloadException or ModelNotAvailableException when exception.InnerException is { } inner => Of(inner),
+        NothingReplacedException nothing => nothing.IsBusy ? Busy : Mismatch,
         OperationCanceledException => Cancelled,
         IOException or UnauthorizedAccessException => Unreadable,
         DeviceMemoryException or OutOfMemoryException => DeviceMemory,

@@ -105,7 +105,8 @@ internal sealed partial class HostedModel
         }
         catch (ModelNotAvailableException exception) when (onFailure == FailureBehavior.Stop)
         {
-            _telemetry.HostStops(Name, FailureCode.Of(exception));
+            var code = FailureCode.Of(exception);
+            _telemetry.HostStops(Name, code);
             throw;
         }
         catch (ModelNotAvailableException)
@@ -152,7 +153,7 @@ internal sealed partial class HostedModel
     }
 
     /// <summary>Ends what is under way and frees the model, for good. Safe to call again.</summary>
-    public async ValueTask DisposeAsync()
+    public async Task EndAsync()
     {
         lock (_lock)
         {
@@ -173,7 +174,7 @@ internal sealed partial class HostedModel
         }
     }
 
-    /// <summary>Ends what is under way, at once, and lets nothing begin; <see cref="DisposeAsync"/> waits for it.</summary>
+    /// <summary>Ends what is under way, at once, and lets nothing begin; <see cref="EndAsync"/> waits for it.</summary>
     public void BeginEnd()
     {
         lock (_lock)
@@ -282,7 +283,7 @@ internal sealed partial class HostedModel
         Change(() => Enter(ModelState.Queued));
         if (_turns.CurrentCount == 0)
         {
-            _telemetry.LoadQueued(Name, LoadTelemetry.KindOf(isReload: false));
+            _telemetry.LoadQueued(Name);
         }
 
         try

@@ -6,7 +6,8 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>A configured model: what is in memory of it, and what is being done with it. What is done lies beside, in <c>HostedModel.Operations</c>.</summary>
-internal sealed partial class HostedModel : IHostedModel, IAsyncDisposable
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A container would dispose what it hands out as a keyed service: the store ends it (EndAsync). Semaphores and sources have no handles that were asked for.")]
+internal sealed partial class HostedModel : IHostedModel
 {
     private readonly HostedModelSettings _settings;
     private readonly ResidentLoader _loader;

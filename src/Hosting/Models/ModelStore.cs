@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>The models of a host, made of its options when it starts.</summary>
-internal sealed class ModelStore : IModelStore, IAsyncDisposable
+internal sealed class ModelStore : IModelStore, IAsyncDisposable, IDisposable
 {
     private readonly FrozenDictionary<string, HostedModel> _byName;
     private readonly StatusFeed _feed = new();
@@ -115,8 +115,11 @@ internal sealed class ModelStore : IModelStore, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         BeginEnd();
-        await Task.WhenAll(Hosted.Select(model => model.DisposeAsync().AsTask())).ConfigureAwait(false);
+        await Task.WhenAll(Hosted.Select(model => model.EndAsync())).ConfigureAwait(false);
     }
+
+    /// <summary>As <see cref="DisposeAsync"/>, for containers that are disposed synchronously.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     private static Device OpenDevice(NamedDevices devices, LoadTelemetry telemetry, HostedModelSettings settings)
     {

@@ -170,7 +170,7 @@ internal sealed partial class ModelOptionsCheck
         {
             RefuseIf(_model.Implementation != default, nameof(_model.Implementation), "chooses a layout of the architecture", HostedLayout.Model, HostedLayout.Sharded);
             RefuseIf(_model.Map is not null, nameof(_model.Map), "changes names for a layout", HostedLayout.Model);
-            RefuseIf(_model.Weights is not null, nameof(_model.Weights), "is for a layout, whose configuration is elsewhere", HostedLayout.Model);
+            RefuseIf(_model.Weights is not null, nameof(_model.Weights), "is for a layout, whose configuration is elsewhere", HostedLayout.Model, HostedLayout.Sharded);
             RefuseIf(!_model.Strict, nameof(_model.Strict), "is about the parameters of a layout", HostedLayout.Model);
         }
         else
@@ -184,7 +184,6 @@ internal sealed partial class ModelOptionsCheck
             RefuseIf(_model.Include.Count > 0, nameof(_model.Include), "chooses among tensors, and of what a rank has saved all is loaded", HostedLayout.Checkpoint, HostedLayout.Model);
             RefuseIf(_model.Exclude.Count > 0, nameof(_model.Exclude), "chooses among tensors, and of what a rank has saved all is loaded", HostedLayout.Checkpoint, HostedLayout.Model);
             RefuseIf(_model.Map is not null, nameof(_model.Map), "changes names, and what a rank has saved has the layout's", HostedLayout.Model);
-            RefuseIf(_model.Weights is not null, nameof(_model.Weights), "says that weights are elsewhere, and what ranks have saved is in one folder with its configuration", HostedLayout.Model);
             RefuseIf(!_model.Strict, nameof(_model.Strict), "accepts a part of a model, and what a rank has saved is all of its share", HostedLayout.Model);
             RefuseIf(_model.Variant is not null, nameof(_model.Variant), "chooses among the files of a checkpoint", HostedLayout.Checkpoint, HostedLayout.Model);
             RefuseIf(_model.Index is not null, nameof(_model.Index), "chooses among the files of a checkpoint", HostedLayout.Checkpoint, HostedLayout.Model);

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 
 namespace IlgpuLoader.Hosting;
 
@@ -6,5 +8,10 @@ namespace IlgpuLoader.Hosting;
 internal static class StoreRegistration
 {
     /// <summary>Adds them, once however often it is called.</summary>
-    public static void AddModelStore(IServiceCollection services) => ArgumentNullException.ThrowIfNull(services);
+    public static void AddModelStore(IServiceCollection services)
+    {
+        services.TryAddSingleton<ModelStore>();
+        services.TryAddSingleton<IModelStore>(provider => provider.GetRequiredService<ModelStore>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ModelLoadingService>());
+    }
 }

@@ -32,6 +32,8 @@ internal abstract class ResidentLoader
     /// <param name="run">Is told of stages and progress.</param>
     /// <param name="model">What <see cref="LoadAsync"/> has made.</param>
     /// <param name="cancellationToken">Ends the reload; no layer is left half done.</param>
+    /// <returns>How many layers kept their old weights.</returns>
+    /// <exception cref="NothingReplacedException">All layers did.</exception>
     /// <exception cref="ReloadFailedException">It ended early.</exception>
     /// <exception cref="ReloadCanceledException">It was cancelled.</exception>
     public virtual async Task<int> ReloadAsync(LoadRun run, ResidentModel model, CancellationToken cancellationToken)
@@ -41,7 +43,9 @@ internal abstract class ResidentLoader
         {
             var report = await ((HotResident)model).Model.ReloadAsync(WeightsPath, options, run, cancellationToken).ConfigureAwait(false);
             run.Read(report.BytesRead);
-            return report.Layers.Count(layer => layer.Outcome != LayerOutcome.New);
+            return report.NewLayers.Any() || report.Layers.IsEmpty
+                ? report.Layers.Count(layer => layer.Outcome != LayerOutcome.New)
+                : throw new NothingReplacedException(WeightsPath, report);
         }
     }
 

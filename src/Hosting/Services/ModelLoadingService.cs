@@ -27,12 +27,14 @@ internal sealed class ModelLoadingService(
         var started = time.GetTimestamp();
         await _stopping.DisposeAsync().ConfigureAwait(false);
         var devices = store.Devices;
-        telemetry.ServiceStopping(
-            store.Hosted.Count(model => model.Status.State is ModelState.Loading or ModelState.Reloading), store.Hosted.Count(model => model.Status.IsAvailable));
+        var running = store.Hosted.Count(model => model.Status.State is ModelState.Loading or ModelState.Reloading);
+        var loaded = store.Hosted.Count(model => model.Status.IsAvailable);
+        telemetry.ServiceStopping(running, loaded);
         store.BeginEnd();
         await base.StopAsync(cancellationToken).ConfigureAwait(false);
         await store.DisposeAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
-        telemetry.ServiceStopped(time.GetElapsedTime(started), devices.Sum(device => device.LiveBytes));
+        var (elapsed, live) = (time.GetElapsedTime(started), devices.Sum(device => device.LiveBytes));
+        telemetry.ServiceStopped(elapsed, live);
     }
 
     /// <inheritdoc/>
@@ -46,7 +48,8 @@ internal sealed class ModelLoadingService(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var given = options.Value;
-        telemetry.ServiceStarted(store.Hosted.Count, store.Hosted.Count(model => model.Settings.Options.LoadOnStart));
+        var loadedOnStart = store.Hosted.Count(model => model.Settings.Options.LoadOnStart);
+        telemetry.ServiceStarted(store.Hosted.Count, loadedOnStart);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, lifetime.ApplicationStopping);
         var token = stop.Token;
         var running = store.Hosted

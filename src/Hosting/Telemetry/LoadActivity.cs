@@ -10,6 +10,9 @@ namespace IlgpuLoader.Hosting;
 /// </summary>
 internal sealed class LoadActivity : IDisposable
 {
+    // The code of what is a fault of ours rather than of a file or a device (ModelFailure.Code).
+    private const string Unexpected = "Unexpected";
+
     private readonly LoadTelemetry _telemetry;
     private readonly LoadInstruments _instruments;
     private readonly ActivitySource _source;
@@ -91,7 +94,7 @@ internal sealed class LoadActivity : IDisposable
 
     /// <summary>Ends the load with a failure.</summary>
     /// <param name="failure">What the model's status says of it.</param>
-    /// <param name="exception">What was thrown; logged whole at Debug, and its text alone at Error.</param>
+    /// <param name="exception">What was thrown; logged whole at Debug, and at Error what the failure says of it; whole there too where it is unexpected.</param>
     public void Failed(ModelFailure failure, Exception exception)
     {
         if (!TryEnd())
@@ -105,8 +108,13 @@ internal sealed class LoadActivity : IDisposable
         _instruments.LoadsFailed.Add(1, tags);
         _ = _activity?.SetTag(ErrorTypeTag, failure.Code).SetStatus(ActivityStatusCode.Error, failure.Message);
         _activity?.Dispose();
-        _telemetry.LoadFailed(_model, _kind, failure.Code, failure.Attempt, failure.Message);
-        _telemetry.LoadFailureDetails(exception, _model, _kind);
+        // What nobody foresaw is of no use without its stack.
+        var isForeseen = failure.Code != Unexpected;
+        _telemetry.LoadFailed(isForeseen ? null : exception, _model, _kind, failure.Code, failure.Attempt, failure.Message);
+        if (isForeseen)
+        {
+            _telemetry.LoadFailureDetails(exception, _model, _kind);
+        }
     }
 
     /// <summary>Ends the load early, as somebody asked for: neither a success nor a failure, and no duration.</summary>

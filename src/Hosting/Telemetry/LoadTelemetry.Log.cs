@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace IlgpuLoader.Hosting;
 
-// Ids 5000 to 5099 are the service's; the highest is 5021. Paths and models' names may be logged at any level. Names of tensors come from files and are many: at Information and above they
+// Ids 5000 to 5099 are the service's; the highest is 5022. Paths and models' names may be logged at any level. Names of tensors come from files and are many: at Information and above they
 // are only where the text of an error has one, at Error. Nothing here has a token or another secret.
 internal sealed partial class LoadTelemetry
 {
@@ -52,8 +52,12 @@ internal sealed partial class LoadTelemetry
     public partial void ServiceStopped(TimeSpan elapsed, long liveBytes);
 
     /// <summary>A model is freed although leases are not over.</summary>
-    [LoggerMessage(EventId = 5011, EventName = nameof(LeasesOutstanding), Level = LogLevel.Warning, Message = "{Model}: {Leases} leases are not over after {Waited}; its memory is freed with the last of them")]
-    public partial void LeasesOutstanding(string model, int leases, TimeSpan waited);
+    [LoggerMessage(EventId = 5011, EventName = nameof(LeasesOutstanding), Level = LogLevel.Warning, Message = "{Model}: leases are not over after {Waited}; its memory is freed with the last of them")]
+    public partial void LeasesOutstanding(string model, TimeSpan waited);
+
+    /// <summary>A reader's fence, or a driver, has failed while a model was freed.</summary>
+    [LoggerMessage(EventId = 5022, EventName = nameof(FreeingFailed), Level = LogLevel.Warning, Message = "{Model} was freed, and something has failed meanwhile")]
+    public partial void FreeingFailed(string model, Exception exception);
 
     /// <summary>Says which device a model gets, and what was passed over for it.</summary>
     /// <param name="model">The configured name.</param>
@@ -95,7 +99,7 @@ internal sealed partial class LoadTelemetry
     internal partial void ReloadIncomplete(string model, int oldLayers);
 
     [LoggerMessage(EventId = 5018, EventName = nameof(LoadFailed), Level = LogLevel.Error, Message = "{Model}: the {Kind} has failed ({Code}, try {Attempt}): {Error}")]
-    internal partial void LoadFailed(string model, string kind, string code, int attempt, string error);
+    internal partial void LoadFailed(Exception? exception, string model, string kind, string code, int attempt, string error);
 
     [LoggerMessage(EventId = 5019, EventName = nameof(LoadFailureDetails), Level = LogLevel.Debug, Message = "{Model}: what the {Kind} has failed with")]
     internal partial void LoadFailureDetails(Exception exception, string model, string kind);

@@ -74,5 +74,5 @@ internal sealed partial class LoadTelemetry
     public void Observe(Func<IReadOnlyList<ModelStatus>> statuses, Func<IReadOnlyList<Device>> devices) => _observed.Observe(statuses, devices);
 
     /// <summary>The name of the activity, the value of <see cref="IlgpuLoaderTelemetry.LoadKindTag"/>, and what logs say.</summary>
-    private static string KindOf(bool isReload) => isReload ? IlgpuLoaderTelemetry.ReloadActivityName : IlgpuLoaderTelemetry.LoadActivityName;
+    public static string KindOf(bool isReload) => isReload ? IlgpuLoaderTelemetry.ReloadActivityName : IlgpuLoaderTelemetry.LoadActivityName;
 }

@@ -87,9 +87,11 @@ internal static class Packed
             case 2:
                 BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)pattern);
                 break;
-            default:
+            case 1:
                 bytes[0] = (byte)pattern;
                 break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(bytes), bytes.Length, "No element has this size.");
         }
     }
 
@@ -98,6 +100,7 @@ internal static class Packed
         8 => BinaryPrimitives.ReadUInt64LittleEndian(bytes),
         4 => BinaryPrimitives.ReadUInt32LittleEndian(bytes),
         2 => BinaryPrimitives.ReadUInt16LittleEndian(bytes),
-        _ => bytes[0],
+        1 => bytes[0],
+        _ => throw new ArgumentOutOfRangeException(nameof(bytes), bytes.Length, "No element has this size."),
     };
 }

@@ -20,7 +20,7 @@ public sealed class HostedModelTests : IAsyncDisposable
     {
         foreach (var model in _models)
         {
-            await model.DisposeAsync();
+            await model.EndAsync();
         }
 
         Assert.Equal(0, _loader.Live);
@@ -415,13 +415,13 @@ public sealed class HostedModelTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Dispose_WhileItIsLoaded_FreesEverythingAndRefusesWhatComes()
+    public async Task End_WhileItIsLoaded_FreesEverythingAndRefusesWhatComes()
     {
         _loader.IsOpen = false;
         var loading = Model.LoadAsync();
         await _loader.BegunAsync();
         var leasing = Model.LeaseAsync().AsTask();
-        await Model.DisposeAsync();
+        await Model.EndAsync();
 
         await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
         await Assert.ThrowsAsync<ObjectDisposedException>(() => leasing);

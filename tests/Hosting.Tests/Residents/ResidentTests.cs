@@ -199,7 +199,7 @@ public sealed class ResidentTests : IAsyncDisposable
             var context = new ModelContext { Config = checkpoint.Config!, Parallel = new TensorParallel(2, rank) };
             using var module = ModelInitializer.Initialize(context);
             await new ModuleLoader().LoadAsync(new ModuleLoader().Plan(module, checkpoint));
-            await new ShardedStateLoader().SaveModelAsync(module, _bed.Folder["saved"], new ShardedStateSaveOptions { Parallel = context.Parallel, SaveId = "one", Config = checkpoint.Config });
+            await new ShardedStateLoader().SaveModelAsync(module, _bed.Folder["saved"], new ShardedStateSaveOptions { Parallel = context.Parallel, SaveId = "one" });
         }
 
         File.Copy(Path.Combine(TinyLlama, "config.json"), Path.Combine(_bed.Folder["saved"], "config.json"), overwrite: true);
@@ -220,7 +220,7 @@ public sealed class ResidentTests : IAsyncDisposable
         await using (var checkpoint = await Checkpoint.OpenAsync(folder))
         {
             var tensor = checkpoint.Tensors.Single(tensor => tensor.Name == name);
-            (file, offset, length) = (checkpoint.Files[tensor.File].Path, tensor.DataOffset, tensor.DataByteLength);
+            (file, offset, length) = (tensor.File.Path, tensor.DataOffset, tensor.DataByteLength);
         }
 
         var bytes = File.ReadAllBytes(file);

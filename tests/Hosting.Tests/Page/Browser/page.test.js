@@ -1,0 +1,12 @@
+// The page as people see and use it, against a host that says what the case tells it to say.
+
+import { after, before } from 'node:test';
+import { close, open } from './stage.js';
+
+before(open);
+after(close);
+
+await import('./cases/live.js');
+await import('./cases/tree.js');
+await import('./cases/control.js');
+await import('./cases/looks.js');
