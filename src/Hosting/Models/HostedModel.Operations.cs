@@ -1,177 +1,73 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
-using Polly;
-using Polly.Retry;
 
 namespace IlgpuLoader.Hosting;
 
-/// <content>What is done with the model: one thing at a time.</content>
+/// <content>What is done with the model: one thing at a time, in the order in which it was asked for.</content>
 internal sealed partial class HostedModel
 {
+    // What frees at the end of the host waits for readers no longer than this: requests under way end within it, and what is still leased then goes with the process.
+    private static readonly TimeSpan EndGrace = TimeSpan.FromMilliseconds(500);
+
     // As many loads of all models as are allowed; taken inside the model's own turn.
     private readonly SemaphoreSlim _turns;
-    private readonly SemaphoreSlim _one = new(1);
+    private readonly OperationQueue _operations = new();
     private readonly CancellationTokenSource _ended = new();
 
     // Under the lock. Cancelled when the model is unloaded, and made anew then.
     private CancellationTokenSource _until = new();
-    private Task? _loading;
-    private Task? _unloading;
+    // The load that everybody joins: until it has ended, or an unload is asked for.
+    private Task? _load;
+    private long _loads;
+    private int _unloadsAhead;
+    private Task? _ending;
 
     /// <inheritdoc/>
-    public Task LoadAsync(CancellationToken cancellationToken = default) => LoadSharedAsync(attempt: 1, isTriedAgain: false).WaitAsync(cancellationToken);
+    public Task LoadAsync(CancellationToken cancellationToken = default) => LoadSharedAsync(attempt: 1).WaitAsync(cancellationToken);
 
     /// <inheritdoc/>
     public async Task<ModelReload> ReloadAsync(CancellationToken cancellationToken = default)
     {
-        CancellationToken until;
-        bool isLoaded;
+        Task<ModelReload>? reloading = null;
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isEnded, this);
-            (until, isLoaded) = (_until.Token, _resident is not null || _status.State == ModelState.Reloading);
-        }
-
-        if (!isLoaded)
-        {
-            await LoadAsync(cancellationToken).ConfigureAwait(false);
-            var loaded = Status;
-            return loaded.LastLoad is { } load ? new ModelReload(loaded.Version, load) : throw Unloaded();
-        }
-
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, until, _ended.Token);
-        try
-        {
-            await _one.WaitAsync(either.Token).ConfigureAwait(false);
-            try
+            var until = _until.Token;
+            if ((_resident is not null || _isReplacing) && _unloadsAhead == 0)
             {
-                return await ReloadInTurnAsync(either.Token).ConfigureAwait(false);
-            }
-            finally
-            {
-                _one.Release();
+                reloading = _operations.Add(() => ReloadOnceAsync(until, cancellationToken));
             }
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+
+        if (reloading is not null)
         {
-            throw Unloaded();
+            return await reloading.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
+
+        await LoadAsync(cancellationToken).ConfigureAwait(false);
+        var loaded = Status;
+        return loaded.LastLoad is { } load ? new ModelReload(loaded.Version, load) : throw Unloaded();
     }
 
     /// <inheritdoc/>
     public Task UnloadAsync(CancellationToken cancellationToken = default)
     {
+        CancellationTokenSource until;
         Task unloading;
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isEnded, this);
-            unloading = _unloading is { IsCompleted: false } running ? running : _unloading = Task.Run(UnloadOnceAsync, CancellationToken.None);
+            // All that was asked for before it ends; what is asked for from now on comes behind it.
+            (until, _until) = (_until, new CancellationTokenSource());
+            (_isStarting, _load) = (false, null);
+            _unloadsAhead++;
+            unloading = _operations.Add(UnloadOnceAsync);
         }
 
-        return unloading.WaitAsync(cancellationToken);
-    }
-
-    /// <summary>Loads the model as the host starts, and does about failures what the options say.</summary>
-    /// <param name="onFailure">What becomes of the host.</param>
-    /// <param name="retry">How it is tried again.</param>
-    /// <param name="cancellationToken">Ends the waiting and the tries.</param>
-    /// <exception cref="ModelNotAvailableException">It has failed, and the host is to stop.</exception>
-    public async Task StartAsync(FailureBehavior onFailure, RetryOptions retry, CancellationToken cancellationToken)
-    {
-        CancellationToken until;
-        lock (_lock)
-        {
-            until = _until.Token;
-        }
-
-        try
-        {
-            if (onFailure == FailureBehavior.Retry)
-            {
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, until);
-                await LoadWithRetriesAsync(retry, either.Token).ConfigureAwait(false);
-            }
-            else
-            {
-                await LoadAsync(cancellationToken).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Unloaded by a call between two tries.
-        }
-        catch (ModelNotAvailableException exception) when (exception.InnerException is null)
-        {
-            // Unloaded by a call while it was loaded.
-        }
-        catch (ModelNotAvailableException exception) when (onFailure == FailureBehavior.Stop)
-        {
-            var code = FailureCode.Of(exception);
-            _telemetry.HostStops(Name, code);
-            throw;
-        }
-        catch (ModelNotAvailableException)
-        {
-            // It stays failed, which its status and health say too.
-            if (onFailure == FailureBehavior.Retry && Status.Failure is { } last)
-            {
-                _telemetry.LoadGivenUp(Name, last.Attempt);
-            }
-
-            _telemetry.HostDegraded(Name);
-        }
-    }
-
-    /// <summary>Reloads the model whenever its path has another complete checkpoint, until it is cancelled.</summary>
-    /// <param name="warnings">Where it is said why what is there is not loaded yet.</param>
-    /// <param name="cancellationToken">Ends the watching, and a reload that it has begun, with an <see cref="OperationCanceledException"/>.</param>
-    public async Task WatchAsync(WarningLog warnings, CancellationToken cancellationToken)
-    {
-        _telemetry.WatchStarted(Name, _settings.WeightsPath, _settings.Options.WatchInterval);
-        var watcher = new CheckpointWatcher(_settings.WeightsPath, _settings.Hot(_time), _settings.Watch(warnings), _time);
-        await foreach (var seen in watcher.ChangesAsync(() => _tried, cancellationToken).ConfigureAwait(false))
-        {
-            // Before the first load there is nothing to replace, and what was unloaded by a call stays so.
-            var state = Status.State;
-            if (state is ModelState.Loaded or ModelState.Reloading or ModelState.Failed)
-            {
-                _telemetry.ChangeSeen(Name, _settings.WeightsPath);
-                try
-                {
-                    _ = await ReloadAsync(cancellationToken).ConfigureAwait(false);
-                }
-                catch (Exception exception) when (exception is ModelReloadException or ModelNotAvailableException)
-                {
-                    // Its status and its log say it; the folder is looked at again when it changes.
-                    _tried = seen;
-                }
-            }
-            else if (state == ModelState.Unloaded)
-            {
-                _tried = seen;
-            }
-        }
-    }
-
-    /// <summary>Ends what is under way and frees the model, for good. Safe to call again.</summary>
-    public async Task EndAsync()
-    {
-        lock (_lock)
-        {
-            _isEnded = true;
-            _isExpected = false;
-        }
-
-        await _ended.CancelAsync().ConfigureAwait(false);
+        until.Cancel();
+        // Those who wait for a lease see that nobody loads it any more.
         Announce();
-        await _one.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-        try
-        {
-            await FreeAsync().ConfigureAwait(false);
-        }
-        finally
-        {
-            _one.Release();
-        }
+        return unloading.WaitAsync(cancellationToken);
     }
 
     /// <summary>Ends what is under way, at once, and lets nothing begin; <see cref="EndAsync"/> waits for it.</summary>
@@ -179,115 +75,81 @@ internal sealed partial class HostedModel
     {
         lock (_lock)
         {
-            _isEnded = true;
-            _isExpected = false;
+            (_isEnded, _isStarting) = (true, false);
         }
 
         _ended.Cancel();
         Announce();
     }
 
-    private async Task LoadWithRetriesAsync(RetryOptions retry, CancellationToken cancellationToken)
+    /// <summary>Ends what is under way and frees the model, for good; readers are waited for a moment only. Safe to call again.</summary>
+    public Task EndAsync()
     {
-        var attempt = 0;
-        var pipeline = new ResiliencePipelineBuilder { TimeProvider = _time }
-            .AddRetry(new RetryStrategyOptions
-            {
-                ShouldHandle = new PredicateBuilder().Handle<ModelNotAvailableException>(exception => exception.InnerException is not null),
-                BackoffType = DelayBackoffType.Exponential,
-                UseJitter = true,
-                Delay = retry.FirstDelay,
-                MaxDelay = retry.MaximumDelay,
-                MaxRetryAttempts = retry.MaximumRetries ?? int.MaxValue,
-                OnRetry = next =>
-                {
-                    NoteRetry(next.RetryDelay);
-                    return ValueTask.CompletedTask;
-                },
-            })
-            .Build();
-        await pipeline.ExecuteAsync(
-            async token =>
-            {
-                attempt++;
-                await LoadSharedAsync(attempt, isTriedAgain: retry.MaximumRetries is not { } most || attempt <= most).WaitAsync(token).ConfigureAwait(false);
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    private void NoteRetry(TimeSpan delay)
-    {
-        var at = _time.GetUtcNow() + delay;
-        ModelFailure? failure = null;
-        Change(() =>
+        BeginEnd();
+        lock (_lock)
         {
-            if (_status is { State: ModelState.Failed, Failure: { } failed })
-            {
-                _status = _status with { Failure = failure = failed with { NextAttemptAt = at } };
-            }
-        });
-        if (failure is not null)
-        {
-            _telemetry.LoadRetried(Name, delay, failure.Attempt + 1);
+            return _ending ??= _operations.Add(() => FreeAsync(isEnd: true));
         }
     }
 
     // One load for all who want it.
-    private Task LoadSharedAsync(int attempt, bool isTriedAgain)
+    private Task LoadSharedAsync(int attempt)
     {
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isEnded, this);
-            if (_resident is not null)
+            if (_load is not null)
+            {
+                return _load;
+            }
+
+            if (_resident is not null && _unloadsAhead == 0)
             {
                 return Task.CompletedTask;
             }
 
-            _isExpected = true;
-            if (_loading is not { IsCompleted: false } || _until.IsCancellationRequested)
-            {
-                var until = _until.Token;
-                _loading = Task.Run(() => LoadOnceAsync(attempt, isTriedAgain, until), CancellationToken.None);
-            }
-
-            return _loading;
+            var (until, number) = (_until.Token, ++_loads);
+            return _load = _operations.Add(() => LoadOnceAsync(attempt, number, until));
         }
     }
 
-    private async Task LoadOnceAsync(int attempt, bool isTriedAgain, CancellationToken until)
+    private async Task LoadOnceAsync(int attempt, long number, CancellationToken until)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(until, _ended.Token);
         try
         {
-            await _one.WaitAsync(either.Token).ConfigureAwait(false);
-            try
+            either.Token.ThrowIfCancellationRequested();
+            if (_resident is null)
             {
-                if (_resident is null)
-                {
-                    await LoadInTurnAsync(attempt, isTriedAgain, either.Token).ConfigureAwait(false);
-                }
-            }
-            finally
-            {
-                _one.Release();
+                await LoadInTurnAsync(attempt, number, either.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (either.IsCancellationRequested)
         {
             throw Unloaded();
         }
+        finally
+        {
+            lock (_lock)
+            {
+                EndLoad(number);
+            }
+        }
     }
 
-    private async Task LoadInTurnAsync(int attempt, bool isTriedAgain, CancellationToken cancellationToken)
+    // Under the lock: the load is nobody's to join any more; another may have its place already.
+    private void EndLoad(long number) => _load = number == _loads ? null : _load;
+
+    private async Task LoadInTurnAsync(int attempt, long number, CancellationToken cancellationToken)
     {
         Change(() => Enter(ModelState.Queued));
-        if (_turns.CurrentCount == 0)
-        {
-            _telemetry.LoadQueued(Name);
-        }
-
         try
         {
+            if (_turns.CurrentCount == 0)
+            {
+                _telemetry.LoadQueued(Name);
+            }
+
             await _turns.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -298,7 +160,7 @@ internal sealed partial class HostedModel
 
         try
         {
-            await LoadNowAsync(attempt, isTriedAgain, cancellationToken).ConfigureAwait(false);
+            await LoadNowAsync(attempt, number, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -306,12 +168,12 @@ internal sealed partial class HostedModel
         }
     }
 
-    private async Task LoadNowAsync(int attempt, bool isTriedAgain, CancellationToken cancellationToken)
+    private async Task LoadNowAsync(int attempt, long number, CancellationToken cancellationToken)
     {
         using var activity = _telemetry.StartLoad(Name, isReload: false);
-        var run = Begin(activity, ModelState.Loading);
         try
         {
+            var run = Begin(activity, ModelState.Loading);
             await TakeAsync(run, activity, isReload: false, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -330,7 +192,8 @@ internal sealed partial class HostedModel
             Change(() =>
             {
                 EndRun();
-                (_failure, _isExpected) = (exception, isTriedAgain && _isExpected);
+                EndLoad(number);
+                _failure = exception;
                 _status = _status with { Failure = failure };
                 Enter(ModelState.Failed);
             });
@@ -355,28 +218,20 @@ internal sealed partial class HostedModel
 
     private async Task UnloadOnceAsync()
     {
-        CancellationTokenSource until;
-        lock (_lock)
-        {
-            _isExpected = false;
-            (until, _until) = (_until, new CancellationTokenSource());
-        }
-
-        await until.CancelAsync().ConfigureAwait(false);
-        // Those who wait for a lease see that nobody loads it any more.
-        Announce();
-        await _one.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
-            await FreeAsync().ConfigureAwait(false);
+            await FreeAsync(isEnd: false).ConfigureAwait(false);
         }
         finally
         {
-            _one.Release();
+            lock (_lock)
+            {
+                _unloadsAhead--;
+            }
         }
     }
 
-    private async Task FreeAsync()
+    private async Task FreeAsync(bool isEnd)
     {
         ResidentModel? resident = null;
         Change(() =>
@@ -392,9 +247,37 @@ internal sealed partial class HostedModel
             return;
         }
 
+        await FreeResidentAsync(resident, isEnd ? EndGrace : Timeout.InfiniteTimeSpan, isEnd ? CancellationToken.None : _ended.Token).ConfigureAwait(false);
+        Change(() => Enter(ModelState.Unloaded));
+    }
+
+    // Nobody can lease it any more; waits for its readers as long as the options say, or less.
+    private async Task FreeResidentAsync(ResidentModel resident, TimeSpan atMost, CancellationToken cancellationToken)
+    {
+        var timeout = _settings.Options.LeaseTimeout;
+        timeout = timeout == Timeout.InfiniteTimeSpan || (atMost != Timeout.InfiniteTimeSpan && atMost < timeout) ? atMost : timeout;
+        // Giving gigabytes back takes a while.
+        var freeing = Task.Run(resident.FreeAsync, CancellationToken.None);
+        var said = SayWhenFreedAsync(resident, freeing);
         try
         {
-            await resident.DisposeAsync().ConfigureAwait(false);
+            await said.WaitAsync(timeout, _time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
+        {
+            // Freed by the last reader.
+            if (!said.IsCompleted)
+            {
+                _telemetry.LeasesOutstanding(Name, timeout);
+            }
+        }
+    }
+
+    private async Task SayWhenFreedAsync(ResidentModel resident, Task freeing)
+    {
+        try
+        {
+            await freeing.ConfigureAwait(false);
         }
         catch (Exception exception)
         {
@@ -402,12 +285,6 @@ internal sealed partial class HostedModel
             _telemetry.FreeingFailed(Name, exception);
         }
 
-        if (!resident.IsFreed)
-        {
-            _telemetry.LeasesOutstanding(Name, _settings.Options.LeaseTimeout);
-        }
-
-        Change(() => Enter(ModelState.Unloaded));
         _telemetry.ModelUnloaded(Name, resident.MemoryBytes);
     }
 
@@ -428,6 +305,7 @@ internal sealed partial class HostedModel
     {
         lock (_lock)
         {
+            _lastDevice = run.Device ?? _lastDevice;
             if (_resident is null && ReferenceEquals(_run, run) && !run.Tensors.IsDefault)
             {
                 SetTensors(run.Tensors);
@@ -450,5 +328,5 @@ internal sealed partial class HostedModel
         Enter(ModelState.Loaded);
     }
 
-    private ModelNotAvailableException Unloaded() => new(Name, $"The model {Name} was unloaded meanwhile.");
+    private ModelNotAvailableException Unloaded() => new(Name, $"The model {Quoted.Plain(Name)} was unloaded meanwhile.");
 }

@@ -24,8 +24,13 @@ internal sealed partial class HostedModel : IHostedModel
     private ImmutableArray<DTypeTotal> _totals = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Exception? _failure;
-    // Whether somebody loads it, or is going to: then a lease is worth waiting for.
-    private bool _isExpected;
+    // The device that it was last on, or went to: what its readers hold shows there, also when the model is unloaded.
+    private Device? _lastDevice;
+    // Whether the host loads it as it starts, and has not done with that: it tries again, or has not begun.
+    private bool _isStarting;
+    // Whether the old tensors are gone and the new ones not there yet.
+    private bool _isReplacing;
+    private DateTimeOffset? _nextAttemptAt;
     private bool _isEnded;
     private long _sequence;
 
@@ -39,7 +44,7 @@ internal sealed partial class HostedModel : IHostedModel
     public HostedModel(HostedModelSettings settings, ResidentLoader loader, SemaphoreSlim turns, StatusFeed feed, LoadTelemetry telemetry, TimeProvider time)
     {
         (_settings, _loader, _turns, _feed, _telemetry, _time) = (settings, loader, turns, feed, telemetry, time);
-        _isExpected = settings.Options.LoadOnStart;
+        _isStarting = settings.Options.LoadOnStart;
         _status = new ModelStatus
         {
             Name = settings.Name,
@@ -61,14 +66,14 @@ internal sealed partial class HostedModel : IHostedModel
     /// <summary>The number of its last change.</summary>
     public long Sequence => Volatile.Read(ref _sequence);
 
-    /// <summary>The device that its tensors are on, or go to; null where there are none.</summary>
+    /// <summary>The device that its tensors are on, go to, or were on last; null where they never were on any.</summary>
     public Device? Device
     {
         get
         {
             lock (_lock)
             {
-                return _resident?.Device ?? _run?.Device;
+                return _lastDevice;
             }
         }
     }
@@ -85,6 +90,7 @@ internal sealed partial class HostedModel : IHostedModel
                     IsAvailable = _resident is not null,
                     Device = _resident?.Device.Id ?? _run?.Device?.Id ?? _status.Device,
                     Format = _resident?.Format ?? _run?.Format ?? _status.Format,
+                    Failure = _status.Failure is { IsReload: false } failed && _nextAttemptAt is { } next ? failed with { NextAttemptAt = next } : _status.Failure,
                     Progress = _run?.Progress,
                     BytesPerSecond = _run?.BytesPerSecond ?? 0,
                     TensorCount = _tensors.Length,
@@ -132,21 +138,15 @@ internal sealed partial class HostedModel : IHostedModel
 
     private async ValueTask<IModelLease> LeaseAnyAsync(string? layer, CancellationToken cancellationToken)
     {
-        if (TryBegin(out var resident, out var changed) && await resident.LeaseAsync(layer, cancellationToken).ConfigureAwait(false) is { } first)
-        {
-            return first;
-        }
-
         var started = _time.GetTimestamp();
         while (true)
         {
-            if (resident is null)
+            // Where the one that was there is being freed, the change that takes it away has come, or another has its place.
+            if (!TryBegin(out var resident, out var changed))
             {
                 await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
-
-            // Where the one that was there is being freed, the change that takes it away has come, or another has its place.
-            if (TryBegin(out resident, out changed) && await resident.LeaseAsync(layer, cancellationToken).ConfigureAwait(false) is { } lease)
+            else if (await resident.LeaseAsync(layer, cancellationToken).ConfigureAwait(false) is { } lease)
             {
                 _telemetry.LeaseWaited(Name, _time.GetElapsedTime(started));
                 return lease;
@@ -161,19 +161,21 @@ internal sealed partial class HostedModel : IHostedModel
         {
             ObjectDisposedException.ThrowIf(_isEnded, this);
             (resident, changed) = (_resident, _changed.Task);
-            return resident is not null || _isExpected ? resident is not null : throw NotAvailable();
+            // Somebody loads it, or is going to: then it is worth waiting for.
+            return resident is not null || _isStarting || _isReplacing || _load is not null ? resident is not null : throw NotAvailable();
         }
     }
 
     private ModelNotAvailableException NotAvailable() =>
         _failure is { } failure
-            ? new ModelNotAvailableException(Name, $"The model {Name} is not loaded: {failure.Message}", failure)
-            : new ModelNotAvailableException(Name, $"The model {Name} is not loaded, and nobody loads it.");
+            ? new ModelNotAvailableException(Name, $"The model {Quoted.Plain(Name)} is not loaded: {failure.Message}", failure)
+            : new ModelNotAvailableException(Name, $"The model {Quoted.Plain(Name)} is not loaded, and nobody loads it.");
 
     // Under the lock: what is there, and what its tensors are.
     private void SetResident(ResidentModel? resident)
     {
         _resident = resident;
+        _lastDevice = resident?.Device ?? _lastDevice;
         SetTensors(resident?.Tensors ?? []);
     }
 
@@ -207,7 +209,12 @@ internal sealed partial class HostedModel : IHostedModel
         AnnounceProgress();
     }
 
-    private void AnnounceProgress() => Volatile.Write(ref _sequence, _feed.Announce());
+    // The model's own number first: whoever is woken by the feed finds it.
+    private void AnnounceProgress()
+    {
+        Interlocked.Increment(ref _sequence);
+        _feed.Announce();
+    }
 
     private void Change(Action change)
     {

@@ -34,7 +34,10 @@ public interface IHostedModel
     /// <inheritdoc cref="LeaseAsync" path="/exception"/>
     ValueTask<IModelLease> LeaseLayerAsync(string layer, CancellationToken cancellationToken = default);
 
-    /// <summary>Leases the model where that is possible at once.</summary>
+    /// <summary>
+    /// Leases the model where that is possible at once. Of a layout, all of which a reload replaces in place, it is not while a reload writes, and not where one has left layers their old weights; layers can be leased
+    /// one by one then (<see cref="LeaseLayerAsync"/>).
+    /// </summary>
     /// <param name="lease">The lease, which the caller disposes; null where the model is not there.</param>
     bool TryLease([NotNullWhen(true)] out IModelLease? lease);
 

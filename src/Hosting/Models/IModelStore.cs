@@ -9,7 +9,7 @@ public interface IModelStore
     /// <summary>All configured models, in the order of their names.</summary>
     IReadOnlyList<IHostedModel> Models { get; }
 
-    /// <summary>The devices that models are on, or are being loaded onto, in the order of their ids; of a group its members.</summary>
+    /// <summary>The devices that models are on, are being loaded onto, or were on, in the order of their ids; of a group its members.</summary>
     IReadOnlyList<Device> Devices { get; }
 
     /// <summary>A model by its name.</summary>

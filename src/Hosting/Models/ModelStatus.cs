@@ -18,7 +18,10 @@ public sealed record ModelStatus
     /// <summary>Whether the host is ready only when it is loaded.</summary>
     public bool IsRequired { get; init; }
 
-    /// <summary>Whether it is in memory and can be leased: also during a reload, but for one that frees the old tensors first.</summary>
+    /// <summary>
+    /// Whether it is in memory: also during a reload, but for one that frees the old tensors first. Leases of a whole layout wait until a reload that writes has ended, and need all layers to be of one version
+    /// (<see cref="CompletedLoad.OldLayers"/> is 0); those of a layer do not.
+    /// </summary>
     public bool IsAvailable { get; init; }
 
     /// <summary>The path that is configured.</summary>

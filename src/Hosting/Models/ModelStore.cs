@@ -111,7 +111,7 @@ internal sealed class ModelStore : IModelStore, IAsyncDisposable, IDisposable
         _feed.End();
     }
 
-    /// <summary>Ends what is under way and frees all models; waits for their readers as long as each model's options say. Safe to call again.</summary>
+    /// <summary>Ends what is under way and frees all models; their readers are waited for a moment only. Safe to call again.</summary>
     public async ValueTask DisposeAsync()
     {
         BeginEnd();

@@ -12,19 +12,16 @@ internal sealed class StatusFeed
     public long Sequence => Volatile.Read(ref _sequence);
 
     /// <summary>Says that something has changed.</summary>
-    /// <returns>The number of the change.</returns>
-    public long Announce()
+    public void Announce()
     {
         TaskCompletionSource<bool>? waiting;
-        long sequence;
         lock (_lock)
         {
-            sequence = ++_sequence;
+            _sequence++;
             (waiting, _next) = (_next, null);
         }
 
         waiting?.TrySetResult(true);
-        return sequence;
     }
 
     /// <summary>Says that there will be no more changes.</summary>

@@ -56,10 +56,10 @@ public sealed class HostedModelOptions
     public int? Rank { get; set; }
 
     /// <summary>Names of the checkpoint's tensors to load, with <c>*</c> and <c>?</c>; empty for all.</summary>
-    public IList<string> Include { get; } = [];
+    public IList<string> Include { get; private set; } = [];
 
     /// <summary>Names to leave out; wins over <see cref="Include"/>.</summary>
-    public IList<string> Exclude { get; } = [];
+    public IList<string> Exclude { get; private set; } = [];
 
     /// <inheritdoc cref="LoadOptions.Lanes"/>
     public int? Lanes { get; set; }
@@ -99,4 +99,12 @@ public sealed class HostedModelOptions
 
     /// <summary>Whether PyTorch files are read that name foreign classes, as inert records; nothing is ever executed.</summary>
     public bool AllowUnknownGlobals { get; set; }
+
+    /// <summary>Another with the same values.</summary>
+    internal HostedModelOptions Copy()
+    {
+        var copy = (HostedModelOptions)MemberwiseClone();
+        (copy.Include, copy.Exclude) = ([.. Include], [.. Exclude]);
+        return copy;
+    }
 }

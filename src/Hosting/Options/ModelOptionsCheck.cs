@@ -52,7 +52,11 @@ internal sealed partial class ModelOptionsCheck
                 (nameof(_model.Path), _model.Path), (nameof(_model.Manifest), _model.Manifest), (nameof(_model.Weights), _model.Weights), (nameof(_model.Map), _model.Map),
             ])
         {
-            if (path?.Contains('\0', StringComparison.Ordinal) is true)
+            if (key != nameof(_model.Path) && path is not null && string.IsNullOrWhiteSpace(path))
+            {
+                Report(key, "is empty; leave it out where there is none");
+            }
+            else if (path?.Contains('\0', StringComparison.Ordinal) is true)
             {
                 Report(key, $"{Quoted.Name(path)} is no path: it has a zero character");
             }

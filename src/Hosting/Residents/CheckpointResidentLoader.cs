@@ -5,7 +5,7 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>Loads a checkpoint's own tensors; a reload makes others, so that what is leased stays as it is.</summary>
-internal sealed class CheckpointResidentLoader(HostedModelSettings settings, Func<Device> device, WarningLog warnings, TimeProvider time) : ResidentLoader
+internal sealed class CheckpointResidentLoader(HostedModelSettings settings, Func<Device> device, WarningLog warnings) : ResidentLoader
 {
     private readonly CheckpointLoader _loader = new();
 
@@ -54,7 +54,7 @@ internal sealed class CheckpointResidentLoader(HostedModelSettings settings, Fun
         }
 
         run.Read(model.Statistics);
-        return new CheckpointResident(settings.Name, model, versionsBefore + 1, settings.Options.LeaseTimeout, time)
+        return new CheckpointResident(settings.Name, model, versionsBefore + 1)
         {
             Tensors = run.Tensors,
             // Ties, blocks and slabs are one memory under several names.

@@ -6,10 +6,24 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>The options of a hosted model, which were validated, as the loaders want them. Immutable.</summary>
-/// <param name="Name">The model's name.</param>
-/// <param name="Options">What is configured; nobody changes it any more.</param>
-internal sealed record HostedModelSettings(string Name, HostedModelOptions Options)
+internal sealed class HostedModelSettings
 {
+    /// <summary>Takes what is configured.</summary>
+    /// <param name="name">The model's name.</param>
+    /// <param name="options">What is configured; copied.</param>
+    public HostedModelSettings(string name, HostedModelOptions options)
+    {
+        (Name, Options) = (name, options.Copy());
+        DType = ModelDType.TryParse(options.DType, out var dtype) ? dtype : throw new ArgumentException($"{options.DType} is none of {ModelDType.Names}.", nameof(options));
+        Parallel = ModelRank.Of(options) is { WorldSize: > 1 } parallel ? parallel : null;
+    }
+
+    /// <summary>The model's name.</summary>
+    public string Name { get; }
+
+    /// <summary>What is configured; nobody changes it.</summary>
+    public HostedModelOptions Options { get; }
+
     /// <summary>Whether the host is ready only when the model is loaded.</summary>
     public bool IsRequired => Options.Required ?? Options.LoadOnStart;
 
@@ -20,12 +34,10 @@ internal sealed record HostedModelSettings(string Name, HostedModelOptions Optio
     public string WeightsPath => Options.Weights ?? Path;
 
     /// <summary>The dtype that is asked for; null keeps what is stored.</summary>
-    public DType? DType => Options.DType is { } name && Formats.DType.TryFromName(name.ToUpperInvariant(), out var dtype) ? dtype : null;
+    public DType? DType { get; }
 
     /// <summary>The ranks, where there are several; null for one.</summary>
-    public TensorParallel? Parallel => Options.WorldSize == 1 ? null
-        : Options.Rank is { } rank ? new TensorParallel(Options.WorldSize, rank)
-        : RankInfo.From(new RankInfoOptions { WorldSize = Options.WorldSize }).TensorParallel;
+    public TensorParallel? Parallel { get; }
 
     /// <summary>How files are opened.</summary>
     public CheckpointOptions Open => new()

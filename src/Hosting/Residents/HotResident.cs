@@ -15,9 +15,6 @@ internal sealed class HotResident(string name, HotModel model, long versionsBefo
     public HotModel Model => model;
 
     /// <inheritdoc/>
-    public override bool IsFreed => model.Layers.All(layer => layer.Tensors.Values.All(tensor => tensor.IsDisposed));
-
-    /// <inheritdoc/>
     public override async ValueTask<IModelLease?> LeaseAsync(string? layer, CancellationToken cancellationToken)
     {
         try
@@ -51,7 +48,17 @@ internal sealed class HotResident(string name, HotModel model, long versionsBefo
     }
 
     /// <inheritdoc/>
-    public override ValueTask DisposeAsync() => model.DisposeAsync();
+    protected override async Task CloseAndFreeAsync()
+    {
+        // Each call waits for the readers as long as the options say.
+        do
+        {
+            await model.DisposeAsync().ConfigureAwait(false);
+        }
+        while (!IsFreed);
+    }
+
+    private bool IsFreed => model.Layers.All(layer => layer.Tensors.Values.All(tensor => tensor.IsDisposed));
 
     private WholeModelLease Of(ModelLease lease) => new(name, lease, this, versionsBefore);
 }

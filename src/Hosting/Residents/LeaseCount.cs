@@ -40,7 +40,7 @@ internal sealed class LeaseCount
     {
         lock (_lock)
         {
-            if (!fence.HasPassed)
+            if (fence != Fence.Passed)
             {
                 _fences.Add(fence);
             }
@@ -48,7 +48,7 @@ internal sealed class LeaseCount
             if (_fences.Count >= _pruneAt)
             {
                 // Without it a model that is never freed would keep every fence of its life.
-                _fences.RemoveAll(old => old.HasPassed);
+                _fences.RemoveAll(HasPassed);
                 _pruneAt = Math.Max(FencesToPrune, 2 * _fences.Count);
             }
 
@@ -72,6 +72,19 @@ internal sealed class LeaseCount
         await _empty.Task.ConfigureAwait(false);
         // Nobody adds any more.
         await Task.WhenAll(_fences.Select(fence => fence.WaitAsync(CancellationToken.None).AsTask())).ConfigureAwait(false);
+    }
+
+    // One that fails is kept: whoever closes is told.
+    private static bool HasPassed(Fence fence)
+    {
+        try
+        {
+            return fence.HasPassed;
+        }
+        catch (Exception)
+        {
+            return false;
+        }
     }
 
     private void EndOne()

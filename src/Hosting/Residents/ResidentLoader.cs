@@ -13,7 +13,7 @@ internal abstract class ResidentLoader
     /// <param name="time">What measures time.</param>
     public static ResidentLoader Of(HostedModelSettings settings, Func<Device> device, WarningLog warnings, TimeProvider time) => settings.Options.Layout switch
     {
-        HostedLayout.Checkpoint => new CheckpointResidentLoader(settings, device, warnings, time),
+        HostedLayout.Checkpoint => new CheckpointResidentLoader(settings, device, warnings),
         HostedLayout.Model => new ModelResidentLoader(settings, device, warnings, time),
         HostedLayout.Sharded => new ShardedResidentLoader(settings, device, warnings, time),
         var other => throw new ArgumentOutOfRangeException(nameof(settings), other, "There is no such layout."),
@@ -39,15 +39,26 @@ internal abstract class ResidentLoader
     public virtual async Task<int> ReloadAsync(LoadRun run, ResidentModel model, CancellationToken cancellationToken)
     {
         var options = await ReloadOptionsAsync(cancellationToken).ConfigureAwait(false);
+        // What is loaded is what is there, as far as anybody knows; how many bytes that takes shows with the progress.
+        run.Planned(model.Tensors, model.Device, model.Format, model.Tensors.Sum(tensor => tensor.Bytes));
         using (run.Stage(LoadStage.Reload))
         {
-            var report = await ((HotResident)model).Model.ReloadAsync(WeightsPath, options, run, cancellationToken).ConfigureAwait(false);
+            var report = await ReloadAsync(((HotResident)model).Model, options, run, cancellationToken).ConfigureAwait(false);
             run.Read(report.BytesRead);
             return report.NewLayers.Any() || report.Layers.IsEmpty
                 ? report.Layers.Count(layer => layer.Outcome != LayerOutcome.New)
                 : throw new NothingReplacedException(WeightsPath, report);
         }
     }
+
+    /// <summary>Replaces the weights of a live model.</summary>
+    /// <inheritdoc cref="ReloadAsync(LoadRun, ResidentModel, CancellationToken)"/>
+    /// <param name="model">The live model.</param>
+    /// <param name="options">How.</param>
+    /// <param name="progress">Is told of progress.</param>
+    /// <param name="cancellationToken">Ends the reload; no layer is left half done.</param>
+    protected virtual Task<ReloadReport> ReloadAsync(HotModel model, ReloadOptions options, IProgress<LoadProgress> progress, CancellationToken cancellationToken) =>
+        model.ReloadAsync(WeightsPath, options, progress, cancellationToken);
 
     /// <summary>Where the weights are.</summary>
     protected abstract string WeightsPath { get; }

@@ -4,8 +4,11 @@ using IlgpuLoader.Gpu;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>What a hosted model has in memory. Safe for any thread.</summary>
-internal abstract class ResidentModel : IAsyncDisposable
+internal abstract class ResidentModel
 {
+    private readonly Lock _lock = new();
+    private Task? _freeing;
+
     /// <summary>The model's tensors, in its order.</summary>
     public required ImmutableArray<HostedTensor> Tensors { get; init; }
 
@@ -31,9 +34,16 @@ internal abstract class ResidentModel : IAsyncDisposable
     /// <returns>Null where it is not.</returns>
     public abstract IModelLease? TryLease();
 
-    /// <summary>Whether its memory is given back.</summary>
-    public abstract bool IsFreed { get; }
+    /// <summary>Lets nobody lease it any more, at once, and frees it when the last lease is over. Each call gives the same end.</summary>
+    /// <returns>Ends when it is freed; with what a reader's fence or the freeing has thrown, and freed all the same.</returns>
+    public Task FreeAsync()
+    {
+        lock (_lock)
+        {
+            return _freeing ??= CloseAndFreeAsync();
+        }
+    }
 
-    /// <summary>Lets nobody lease it any more, and frees it when the last lease is over, for which it waits as long as the options say.</summary>
-    public abstract ValueTask DisposeAsync();
+    /// <summary>Does what <see cref="FreeAsync"/> says, once.</summary>
+    protected abstract Task CloseAndFreeAsync();
 }

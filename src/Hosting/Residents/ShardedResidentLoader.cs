@@ -53,4 +53,12 @@ internal sealed class ShardedResidentLoader(HostedModelSettings settings, Func<D
     /// <inheritdoc/>
     protected override Task<ReloadOptions> ReloadOptionsAsync(CancellationToken cancellationToken) =>
         Task.FromResult(new ReloadOptions { Load = Settings.Load, Warnings = Warnings });
+
+    /// <inheritdoc/>
+    protected override async Task<ReloadReport> ReloadAsync(HotModel model, ReloadOptions options, IProgress<LoadProgress> progress, CancellationToken cancellationToken)
+    {
+        var state = await _loader.OpenAsync(WeightsPath, Settings.Parallel?.Rank ?? 0, cancellationToken).ConfigureAwait(false);
+        await using var close = state.ConfigureAwait(false);
+        return await model.ReloadAsync(state, options, Settings.Options.Verify, progress, cancellationToken).ConfigureAwait(false);
+    }
 }

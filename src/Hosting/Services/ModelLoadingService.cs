@@ -12,12 +12,13 @@ internal sealed class ModelLoadingService(
     ModelStore store, IOptions<IlgpuLoaderOptions> options, ServiceLiveness liveness, LoadTelemetry telemetry, IHostApplicationLifetime lifetime, TimeProvider time) : BackgroundService
 {
     private CancellationTokenRegistration _stopping;
+    private int _isEnding;
 
     /// <inheritdoc/>
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         // Services are stopped one after the other, and requests may be waited for before it is this one's turn: what is under way ends as soon as the host is asked to stop.
-        _stopping = lifetime.ApplicationStopping.Register(store.BeginEnd);
+        _stopping = lifetime.ApplicationStopping.Register(BeginEnd);
         return base.StartAsync(cancellationToken);
     }
 
@@ -26,15 +27,24 @@ internal sealed class ModelLoadingService(
     {
         var started = time.GetTimestamp();
         await _stopping.DisposeAsync().ConfigureAwait(false);
-        var devices = store.Devices;
-        var running = store.Hosted.Count(model => model.Status.State is ModelState.Loading or ModelState.Reloading);
-        var loaded = store.Hosted.Count(model => model.Status.IsAvailable);
-        telemetry.ServiceStopping(running, loaded);
-        store.BeginEnd();
+        BeginEnd();
         await base.StopAsync(cancellationToken).ConfigureAwait(false);
         await store.DisposeAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
-        var (elapsed, live) = (time.GetElapsedTime(started), devices.Sum(device => device.LiveBytes));
+        var (elapsed, live) = (time.GetElapsedTime(started), store.Devices.Sum(device => device.LiveBytes));
         telemetry.ServiceStopped(elapsed, live);
+    }
+
+    // Once, before anything ends: what is said is what there was.
+    private void BeginEnd()
+    {
+        if (Interlocked.Exchange(ref _isEnding, 1) == 0)
+        {
+            var running = store.Hosted.Count(model => model.Status.State is ModelState.Loading or ModelState.Reloading);
+            var loaded = store.Hosted.Count(model => model.Status.IsAvailable);
+            telemetry.ServiceStopping(running, loaded);
+        }
+
+        store.BeginEnd();
     }
 
     /// <inheritdoc/>

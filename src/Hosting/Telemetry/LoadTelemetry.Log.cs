@@ -31,10 +31,6 @@ internal sealed partial class LoadTelemetry
     [LoggerMessage(EventId = 5005, EventName = nameof(ChangeSeen), Level = LogLevel.Information, Message = "{Model}: another complete checkpoint is at {Path}")]
     public partial void ChangeSeen(string model, string path);
 
-    /// <summary>A watched folder has changed, and is not complete yet.</summary>
-    [LoggerMessage(EventId = 5006, EventName = nameof(ChangeWaits), Level = LogLevel.Information, Message = "{Model}: what is at {Path} has changed, and is waited for until it is complete")]
-    public partial void ChangeWaits(string model, string path);
-
     /// <summary>Watching began.</summary>
     [LoggerMessage(EventId = 5007, EventName = nameof(WatchStarted), Level = LogLevel.Debug, Message = "{Model}: {Path} is looked at every {Interval}")]
     public partial void WatchStarted(string model, string path, TimeSpan interval);

@@ -23,6 +23,12 @@ public sealed class CheckpointFingerprint : IEquatable<CheckpointFingerprint>
         ArgumentException.ThrowIfNullOrEmpty(folder);
         try
         {
+            // What an index lists, and the parts that a first part has others beside, lie in its folder.
+            if (File.Exists(folder) && IsOfSeveral(Path.GetFileName(folder)))
+            {
+                folder = Path.GetDirectoryName(Path.GetFullPath(folder))!;
+            }
+
             return File.Exists(folder)
                 ? new CheckpointFingerprint([Entry.Of(new FileInfo(folder))])
                 : new CheckpointFingerprint([.. new DirectoryInfo(folder).EnumerateFiles()
@@ -57,6 +63,8 @@ public sealed class CheckpointFingerprint : IEquatable<CheckpointFingerprint>
 
     /// <summary>How many files there are, and their bytes.</summary>
     public override string ToString() => $"{_entries.Length} files, {_entries.Sum(entry => entry.Length)} bytes";
+
+    private static bool IsOfSeveral(string name) => CheckpointFolder.IsIndexName(name) || name.Contains("-of-", StringComparison.Ordinal);
 
     // Hidden files are no checkpoint's: what somebody has not finished writing.
     private static bool IsOfCheckpoint(string name) =>

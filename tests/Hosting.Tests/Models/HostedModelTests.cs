@@ -108,9 +108,10 @@ public sealed class HostedModelTests : IAsyncDisposable
     public async Task Lease_BeforeTheFirstLoad_WaitsForIt()
     {
         _loader.IsOpen = false;
-        var leasing = Model.LeaseAsync().AsTask();
+        var model = Make(_loader, options => options.LoadOnStart = true);
+        var leasing = model.LeaseAsync().AsTask();
         Assert.False(leasing.IsCompleted);
-        var loading = Model.LoadAsync();
+        var loading = model.LoadAsync();
         await _loader.BegunAsync();
         Assert.False(leasing.IsCompleted);
         _loader.Go();
@@ -123,9 +124,7 @@ public sealed class HostedModelTests : IAsyncDisposable
     [Fact]
     public async Task Lease_OfAModelThatNobodyLoads_Throws()
     {
-        var model = Make(_loader, options => options.LoadOnStart = false);
-
-        var thrown = await Assert.ThrowsAsync<ModelNotAvailableException>(() => model.LeaseAsync().AsTask());
+        var thrown = await Assert.ThrowsAsync<ModelNotAvailableException>(() => Model.LeaseAsync().AsTask());
         Assert.Contains("nobody loads it", thrown.Message, StringComparison.Ordinal);
     }
 
@@ -430,9 +429,175 @@ public sealed class HostedModelTests : IAsyncDisposable
         await Assert.ThrowsAsync<ObjectDisposedException>(() => Model.UnloadAsync());
     }
 
+    [Fact]
+    public async Task Load_WhileAnUnloadedLoadWindsDown_IsAnotherLoad()
+    {
+        (_loader.IsOpen, _loader.IsSlowToEnd) = (false, true);
+        var first = Model.LoadAsync();
+        await _loader.BegunAsync();
+        var unloading = Model.UnloadAsync();
+        var second = Model.LoadAsync();
+        var leasing = Model.LeaseAsync().AsTask();
+        _loader.Go();
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => first);
+        await unloading;
+        await _loader.BegunAsync();
+        _loader.Go();
+        await second;
+
+        using var lease = await leasing;
+        Assert.Equal((2, ModelState.Loaded), (_loader.Loads, Model.Status.State));
+    }
+
+    [Fact]
+    public async Task Lease_AfterAnUnloadThatEndedTheLoad_Throws()
+    {
+        _loader.IsOpen = false;
+        var loading = Model.LoadAsync();
+        await _loader.BegunAsync();
+        var leasing = Model.LeaseAsync().AsTask();
+        await Model.UnloadAsync();
+
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => leasing);
+    }
+
+    [Fact]
+    public async Task Unload_BehindALoadBehindAnUnload_IsTheLastWord()
+    {
+        await Model.LoadAsync();
+        await _loader.BegunAsync();
+        var lease = await Model.LeaseAsync();
+        _loader.IsOpen = false;
+        var first = Model.UnloadAsync();
+        var loading = Model.LoadAsync();
+        var second = Model.UnloadAsync();
+        lease.Dispose();
+        await first;
+        await second;
+
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
+        Assert.Equal((ModelState.Unloaded, 0), (Model.Status.State, _loader.Live));
+    }
+
+    [Fact]
+    public async Task Load_BehindAnUnloadThatWaits_DoesNotTakeTheOldForLoaded()
+    {
+        await Model.LoadAsync();
+        var lease = await Model.LeaseAsync();
+        var unloading = Model.UnloadAsync();
+        var loading = Model.LoadAsync();
+        Assert.False(loading.IsCompleted);
+        lease.Dispose();
+        await unloading;
+        await loading;
+
+        Assert.Equal((2, ModelState.Loaded), (_loader.Loads, Model.Status.State));
+    }
+
+    [Fact]
+    public async Task Unload_LeaseThatIsNotEnded_IsWaitedForUntilTheTimeout()
+    {
+        await Model.LoadAsync();
+        var lease = await Model.LeaseAsync();
+        var unloading = Model.UnloadAsync();
+        await _time.WaitForTimersAsync();
+        _time.Advance(Model.Settings.Options.LeaseTimeout);
+        await unloading;
+
+        Assert.Equal((ModelState.Unloaded, 1), (Model.Status.State, _loader.Live));
+        lease.Dispose();
+        await LiveAsync(0);
+    }
+
+    [Fact]
+    public async Task Reload_BesideWithAnOldLease_KeepsNoOtherModelWaiting()
+    {
+        var other = Make(new ScriptedLoader());
+        await Model.LoadAsync();
+        var old = await Model.LeaseAsync();
+        var reloading = Model.ReloadAsync();
+        while (Model.Status.Version == 1)
+        {
+            await Task.Yield();
+        }
+
+        await other.LoadAsync();
+        Assert.False(reloading.IsCompleted);
+        await Model.UnloadAsync();
+        Assert.True((await reloading).IsWhole);
+        old.Dispose();
+        await LiveAsync(0);
+    }
+
+    [Fact]
+    public async Task Reload_OldReadersFenceThatFails_IsAReloadAllTheSame()
+    {
+        await Model.LoadAsync();
+        (await Model.LeaseAsync()).EndBehind(new FailingFence());
+        var reload = await Model.ReloadAsync();
+
+        Assert.Equal((2L, ModelState.Loaded, null), (reload.Version, Model.Status.State, Model.Status.Failure));
+        await LiveAsync(1);
+    }
+
+    [Fact]
+    public async Task Load_ByACallThatFailsBetweenTwoTries_LeavesTheTries()
+    {
+        _loader.Failure = new IOException("not mounted");
+        var starting = Model.StartAsync(FailureBehavior.Retry, new RetryOptions(), CancellationToken.None);
+        await _time.WaitForTimersAsync();
+        var leasing = Model.LeaseAsync().AsTask();
+        _loader.Failure = new IOException("still not");
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => Model.LoadAsync());
+
+        Assert.False(leasing.IsCompleted);
+        Assert.NotNull(Model.Status.Failure!.NextAttemptAt);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        await starting;
+        (await leasing).Dispose();
+        Assert.Null(Model.Status.Failure);
+    }
+
+    [Fact]
+    public async Task End_LeaseThatIsNotEnded_IsWaitedForForAMomentOnly()
+    {
+        var model = Make(_loader, options => options.LeaseTimeout = Timeout.InfiniteTimeSpan);
+        await model.LoadAsync();
+        var lease = await model.LeaseAsync();
+        var ending = model.EndAsync();
+        await _time.WaitForTimersAsync();
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await ending;
+
+        lease.Dispose();
+        await LiveAsync(0);
+    }
+
+    [Fact]
+    public async Task Reload_AfterAnUnload_LoadsIt()
+    {
+        await Model.LoadAsync();
+        var unloading = Model.UnloadAsync();
+        var reload = await Model.ReloadAsync();
+        await unloading;
+
+        Assert.Equal((2L, false), (reload.Version, reload.Load.IsReload));
+    }
+
+    private async Task LiveAsync(int live)
+    {
+        for (var i = 0; i < 1000 && _loader.Live != live; i++)
+        {
+            await Task.Delay(5);
+        }
+
+        Assert.Equal(live, _loader.Live);
+    }
+
     private HostedModel Make(ScriptedLoader loader, Action<HostedModelOptions>? configure = null)
     {
-        var options = new HostedModelOptions { Path = Path.Combine(Path.GetTempPath(), "is", "not", "there"), Device = "host" };
+        var options = new HostedModelOptions { Path = Path.Combine(Path.GetTempPath(), "is", "not", "there"), Device = "host", LoadOnStart = false };
         configure?.Invoke(options);
         var model = new HostedModel(new HostedModelSettings("scripted", options), loader, _turns, _feed, Telemetries.None(), _time);
         _models.Add(model);
@@ -452,5 +617,12 @@ public sealed class HostedModelTests : IAsyncDisposable
 
             await _feed.WaitAsync(sequence, giveUp.Token);
         }
+    }
+
+    private sealed class FailingFence : Fence
+    {
+        public override bool HasPassed => throw new IOException("device");
+
+        public override ValueTask WaitAsync(CancellationToken cancellationToken = default) => ValueTask.FromException(new IOException("device"));
     }
 }

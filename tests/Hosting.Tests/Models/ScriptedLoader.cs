@@ -25,6 +25,9 @@ internal sealed class ScriptedLoader(bool makesAnother = true) : ResidentLoader
 
     public int OldLayers { get; set; }
 
+    /// <summary>Whether a cancelled load goes on until it is told to end, as one does for the time of a slot.</summary>
+    public bool IsSlowToEnd { get; set; }
+
     /// <summary>Whether loads end without being told to.</summary>
     public bool IsOpen { get; set; } = true;
 
@@ -70,7 +73,8 @@ internal sealed class ScriptedLoader(bool makesAnother = true) : ResidentLoader
         _begun.Writer.TryWrite(true);
         if (!IsOpen)
         {
-            await go.WaitAsync(cancellationToken);
+            await go.WaitAsync(IsSlowToEnd ? CancellationToken.None : cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested();
         }
 
         if (Failure is { } failure)
@@ -86,23 +90,24 @@ internal sealed class ScriptedLoader(bool makesAnother = true) : ResidentLoader
     private sealed class Resident(ScriptedLoader loader, long version) : ResidentModel
     {
         private readonly LeaseCount _leases = new();
-        private bool _isFreed;
-
         public long Now { get; set; } = version;
 
         public override long Version => Now;
-
-        public override bool IsFreed => _isFreed;
 
         public override ValueTask<IModelLease?> LeaseAsync(string? layer, CancellationToken cancellationToken) => new(TryLease());
 
         public override IModelLease? TryLease() => _leases.TryEnter() ? new Lease(this, _leases) : null;
 
-        public override async ValueTask DisposeAsync()
+        protected override async Task CloseAndFreeAsync()
         {
-            await _leases.CloseAsync();
-            loader.Live--;
-            _isFreed = true;
+            try
+            {
+                await _leases.CloseAsync();
+            }
+            finally
+            {
+                loader.Live--;
+            }
         }
     }
 

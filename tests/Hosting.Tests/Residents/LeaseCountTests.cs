@@ -66,12 +66,26 @@ public sealed class LeaseCountTests
         await Assert.ThrowsAsync<IOException>(() => closing);
     }
 
+    [Fact]
+    public async Task LeaveBehind_FenceThatThrowsWhenItIsAsked_EndsTheLease()
+    {
+        for (var i = 0; i < 40; i++)
+        {
+            _leases.TryEnter();
+            _leases.LeaveBehind(new FenceOfTest { Failure = new IOException("device") });
+        }
+
+        await Assert.ThrowsAsync<IOException>(() => _leases.CloseAsync().WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
     private sealed class FenceOfTest : Fence
     {
         public new TaskCompletionSource Passed { get; } = new();
 
-        public override bool HasPassed => Passed.Task.IsCompletedSuccessfully;
+        public Exception? Failure { get; init; }
 
-        public override ValueTask WaitAsync(CancellationToken cancellationToken = default) => new(Passed.Task);
+        public override bool HasPassed => Failure is null ? Passed.Task.IsCompletedSuccessfully : throw Failure;
+
+        public override ValueTask WaitAsync(CancellationToken cancellationToken = default) => Failure is null ? new(Passed.Task) : ValueTask.FromException(Failure);
     }
 }

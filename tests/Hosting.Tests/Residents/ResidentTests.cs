@@ -73,9 +73,9 @@ public sealed class ResidentTests : IAsyncDisposable
         var old = await model.LeaseAsync();
         _bed.Write(2);
         var reloading = model.ReloadAsync();
-        while (model.Status.Version == 1)
+        for (var i = 0; i < 1000 && model.Status.Version == 1; i++)
         {
-            await Task.Yield();
+            await Task.Delay(5);
         }
 
         using (var lease = await model.LeaseAsync())
@@ -110,6 +110,11 @@ public sealed class ResidentTests : IAsyncDisposable
         var lease = await model.LeaseAsync();
         lease.EndBehind(fence);
         var unloading = model.UnloadAsync();
+        for (var i = 0; i < 1000 && model.Status.State != ModelState.Unloading; i++)
+        {
+            await Task.Delay(5);
+        }
+
         Assert.False(unloading.IsCompleted);
         Assert.Equal(32, _bed.Device.LiveBytes);
 
