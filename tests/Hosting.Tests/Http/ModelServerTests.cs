@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace IlgpuLoader.Hosting.Tests.Http;
@@ -67,6 +68,42 @@ public sealed class ModelServerTests
         });
         Assert.Contains("llama", await client.GetStringAsync(new Uri("http://localhost/api/models")), StringComparison.Ordinal);
         await server.WaitAsync(new CancellationToken(canceled: true));
+    }
+
+    [LinuxTheory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Systemd_is_told_that_the_server_listens_and_that_it_stops(bool isAbstract)
+    {
+        using var folder = new TemporaryFolder();
+        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 30_000 };
+        manager.Bind(new UnixDomainSocketEndPoint(isAbstract ? "\0" + folder["s"] : folder["s"]));
+        var environment = RunningServer.Environment();
+        environment["NOTIFY_SOCKET"] = isAbstract ? "@" + folder["s"] : folder["s"];
+        await using var server = ModelServer.Create(
+            new ModelServerOptions { Urls = "http://127.0.0.1:0" }, environment, (services, _) => services.AddSingleton<IModelStore>(new StandInStore()));
+        await server.StartAsync();
+        Assert.Equal("READY=1", Received());
+        await server.WaitAsync(new CancellationToken(canceled: true));
+        Assert.Equal("STOPPING=1", Received());
+
+        string Received()
+        {
+            var buffer = new byte[100];
+            return System.Text.Encoding.ASCII.GetString(buffer, 0, manager.Receive(buffer));
+        }
+    }
+
+    [Fact]
+    public async Task Systemd_that_cannot_be_told_is_no_reason_to_end()
+    {
+        using var folder = new TemporaryFolder();
+        using var log = new RecordedLog();
+        var manager = new ServiceManager(folder["none"], new LoggerFactory([log]).CreateLogger<ServiceManager>());
+        manager.Ready();
+        Assert.Equal(OperatingSystem.IsLinux(), log.Entries.Any(entry => entry.Id.Name == "NotTold"));
+        await using var server = await RunningServer.StartAsync();
+        Assert.DoesNotContain(server.Log.Entries, entry => entry.Id.Name == "NotTold");
     }
 
     [Fact]

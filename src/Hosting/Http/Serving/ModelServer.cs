@@ -19,9 +19,13 @@ namespace IlgpuLoader.Hosting;
 /// </summary>
 public sealed class ModelServer : IAsyncDisposable
 {
-    private readonly WebApplication _application;
+    // More than loads that run side by side by default keep busy, and nothing where they are idle.
+    private const int SpareThreads = 16;
 
-    private ModelServer(WebApplication application) => _application = application;
+    private readonly WebApplication _application;
+    private readonly ServiceManager _manager;
+
+    private ModelServer(WebApplication application, ServiceManager manager) => (_application, _manager) = (application, manager);
 
     /// <summary>The addresses that it listens on, with the ports that the system has chosen where 0 was asked for; empty until it has started.</summary>
     public IReadOnlyList<string> Addresses => [.. _application.Urls];
@@ -82,7 +86,7 @@ public sealed class ModelServer : IAsyncDisposable
             var face = application.Services.GetRequiredService<HttpFace>();
             _ = face.Map(application, openReads: false);
             face.MapRest(application);
-            return new ModelServer(application);
+            return new ModelServer(application, ServiceManager.Of(environment, application.Services.GetRequiredService<ILogger<ServiceManager>>()));
         }
         catch
         {
@@ -96,9 +100,11 @@ public sealed class ModelServer : IAsyncDisposable
     /// <exception cref="IOException">An address cannot be listened on.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
+        KeepThreadsForRequests();
         try
         {
             await _application.StartAsync(cancellationToken).ConfigureAwait(false);
+            _manager.Ready();
         }
         catch (Exception exception) when (exception is IOException or SocketException)
         {
@@ -121,6 +127,7 @@ public sealed class ModelServer : IAsyncDisposable
             await stopping.Task.ConfigureAwait(false);
         }
 
+        _manager.Stopping();
         ExceptionDispatchInfo? stopFailed = null;
         try
         {
@@ -146,6 +153,13 @@ public sealed class ModelServer : IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _application.DisposeAsync();
+
+    // Files are opened and loads planned on threads of the pool, which has as many as processors at first, and two more a second at best: requests would wait behind them. The process is the server's.
+    private static void KeepThreadsForRequests()
+    {
+        ThreadPool.GetMinThreads(out var workers, out var completions);
+        _ = ThreadPool.SetMinThreads(Math.Max(workers, Environment.ProcessorCount + SpareThreads), completions);
+    }
 
     // All problems of all options at once, before anything is opened.
     private static void Validate(IServiceProvider services, HttpOptions http)
