@@ -20,8 +20,9 @@ namespace IlgpuLoader.Hosting;
 public sealed class ModelServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
+    private readonly ServiceManager _manager;
 
-    private ModelServer(WebApplication application) => _application = application;
+    private ModelServer(WebApplication application, ServiceManager manager) => (_application, _manager) = (application, manager);
 
     /// <summary>The addresses that it listens on, with the ports that the system has chosen where 0 was asked for; empty until it has started.</summary>
     public IReadOnlyList<string> Addresses => [.. _application.Urls];
@@ -82,7 +83,7 @@ public sealed class ModelServer : IAsyncDisposable
             var face = application.Services.GetRequiredService<HttpFace>();
             _ = face.Map(application, openReads: false);
             face.MapRest(application);
-            return new ModelServer(application);
+            return new ModelServer(application, new ServiceManager(environment));
         }
         catch
         {
@@ -106,6 +107,9 @@ public sealed class ModelServer : IAsyncDisposable
             await _application.StopAsync(CancellationToken.None).ConfigureAwait(false);
             throw new IOException($"{exception.Message.TrimEnd('.')}: is another server there? Choose another address ({HttpOptions.SectionName}:{nameof(HttpOptions.Urls)}, --urls).", exception);
         }
+
+        var count = Models.Models.Count;
+        _manager.Ready($"serving {count} {(count == 1 ? "model" : "models")} on {string.Join(", ", Addresses)}");
     }
 
     /// <summary>Serves until it is asked to stop or a service has failed, and frees what is loaded.</summary>
@@ -121,6 +125,7 @@ public sealed class ModelServer : IAsyncDisposable
             await stopping.Task.ConfigureAwait(false);
         }
 
+        _manager.Stopping();
         ExceptionDispatchInfo? stopFailed = null;
         try
         {
