@@ -115,6 +115,9 @@ internal sealed class ServeScenario : IScenario
 
         options.Log.WriteLine($"a load and {Reloads} reloads under traffic");
         await traffic.GoAsync();
+        await Task.Delay(LeastTraffic, cancellationToken);
+        var idle = (await traffic.PauseAsync(cancellationToken)).All;
+        await traffic.GoAsync();
         var least = Task.Delay(LeastTraffic, cancellationToken);
         await client.LoadAsync(Model, "load", cancellationToken);
         for (var i = 0; i < Reloads; i++)
@@ -128,7 +131,13 @@ internal sealed class ServeScenario : IScenario
         var (all, name) = (result.All, $"of {Connections} connections during a load and {Reloads} reloads");
         return
         [
-            Measurement.Of($"99 of 100 answers, {name}", MeasuredQuantity.Seconds, [all.P99]) with { Budget = MostSeconds, Note = result.Describe() },
+            Measurement.Of($"99 of 100 answers, {name}", MeasuredQuantity.Seconds, [all.P99]) with
+            {
+                Budget = MostSeconds,
+                Note = result.Describe(),
+                // What the machine and the asking process take for themselves.
+                Comparisons = [new MeasuredComparison("the same while nothing is loaded", MeasuredAgainst.Baseline, [new MeasuredPair(all.P99, idle.P99)])],
+            },
             .. result.Seconds.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair =>
                 Measurement.Of($"99 of 100 answers, {pair.Key}", MeasuredQuantity.Seconds, [Latencies.Of(pair.Value).P99]) with { Budget = MostSeconds }),
             Measurement.Of($"half of the answers, {name}", MeasuredQuantity.Seconds, [all.Median]).Because("see the 99th"),

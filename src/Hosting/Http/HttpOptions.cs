@@ -24,7 +24,7 @@ public sealed class HttpOptions
     public string? TokenFile { get; set; }
 
     /// <summary>
-    /// The names that a request's <c>Host</c> may have where an address is not a loopback, such as <c>models.example.org</c> or <c>*.example.org</c>; empty for all. On loopbacks alone
+    /// The names that a request's <c>Host</c> may have where an address is not a loopback, such as <c>models.example.org</c> or <c>*.example.org</c>; empty for all. Addresses as numbers are always answered to, as health checks have them. On loopbacks alone
     /// it is always <c>localhost</c>, <c>127.0.0.1</c> or <c>[::1]</c>, so that no page of another site reaches the host by a name that it owns (DNS rebinding).
     /// </summary>
     public IList<string> AllowedHosts { get; } = [];

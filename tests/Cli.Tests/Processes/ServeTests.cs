@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
+using System.Text;
 using System.Text.Json;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -29,6 +30,7 @@ public sealed class ServeTests
 
         using var client = new HttpClient { BaseAddress = new Uri(document.GetProperty("addresses")[0].GetString()!) };
         await UntilReadyAsync(client);
+        Assert.Equal(0, (await ToolRun.OfAsync("health", client.BaseAddress.ToString(), "--ready")).ExitCode);
         var model = await GetAsync(client, "/api/models/tiny-llama");
         Assert.Equal("Loaded", model.GetProperty("model").GetProperty("state").GetString());
         Assert.Equal("F32", Assert.Single(model.GetProperty("model").GetProperty("dtypes").EnumerateArray()).GetProperty("dtype").GetString());
@@ -58,11 +60,17 @@ public sealed class ServeTests
     }
 
     [LinuxFact]
-    public async Task Ctrl_C_ends_a_service_well_and_people_are_told_where_it_listens()
+    public async Task Ctrl_C_ends_a_service_well_and_people_and_the_service_manager_are_told_where_it_listens()
     {
-        using var tool = ToolProcess.Start("serve", Model, Model, "--urls", "http://127.0.0.1:0", "--device", "host", "-q");
-        Assert.Matches("^serving 2 models on http://127.0.0.1:[0-9]+$", await tool.Out.ReadLineAsync().WaitAsync(Bound));
+        using var folder = new TemporaryFolder();
+        using var manager = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        manager.Bind(new UnixDomainSocketEndPoint(folder["notify"]));
+        using var tool = ToolProcess.StartWith([$"NOTIFY_SOCKET={folder["notify"]}"], "serve", Model, Model, "--urls", "http://127.0.0.1:0", "--device", "host", "-q");
+        var said = await tool.Out.ReadLineAsync().WaitAsync(Bound);
+        Assert.Matches("^serving 2 models on http://127.0.0.1:[0-9]+$", said);
+        Assert.Equal($"READY=1\nSTATUS={said}", await ReceiveAsync(manager));
         tool.Interrupt();
+        Assert.Equal("STOPPING=1", await ReceiveAsync(manager));
         var run = await tool.EndAsync(Bound);
         Assert.Equal((0, "", ""), (run.ExitCode, run.Out, run.Error));
     }
@@ -130,4 +138,10 @@ public sealed class ServeTests
 
     private static async Task<JsonElement> GetAsync(HttpClient client, string path) =>
         JsonDocument.Parse(await client.GetByteArrayAsync(new Uri(path, UriKind.Relative))).RootElement;
+
+    private static async Task<string> ReceiveAsync(Socket socket)
+    {
+        var buffer = new byte[512];
+        return Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer).WaitAsync(Bound));
+    }
 }

@@ -40,6 +40,9 @@ public sealed class HostTests
     [InlineData("example.com", false)]
     [InlineData("aexample.com", false)]
     [InlineData("localhost", false)]
+    [InlineData("10.1.2.3:5070", true)]
+    [InlineData("[fd00::1]:5070", true)]
+    [InlineData("10.1.2.3.example.net", false)]
     public async Task Elsewhere_it_answers_to_the_names_of_the_option(string host, bool answers)
     {
         await using var server = await RunningServer.StartAsync(

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Http;
 
 namespace IlgpuLoader.Hosting;
@@ -18,7 +19,8 @@ internal sealed class HostGuard(ListenAddresses addresses, IEnumerable<string> a
             return host is "127.0.0.1" or "[::1]" || string.Equals(host, "localhost", StringComparison.OrdinalIgnoreCase);
         }
 
-        return _allowed.Length == 0 || Array.Exists(_allowed, name => Fits(name, host));
+        // A number is no name that another site could own, and what asks a container for its health has no other.
+        return _allowed.Length == 0 || IPAddress.TryParse(host, out _) || Array.Exists(_allowed, name => Fits(name, host));
     }
 
     private static bool Fits(string allowed, string host) => allowed.StartsWith("*.", StringComparison.Ordinal)
