@@ -1,6 +1,6 @@
 namespace IlgpuLoader.Hosting;
 
-/// <summary>The ids of what the HTTP face logs: 5200 to 5299. Highest in use: 5205.</summary>
+/// <summary>The ids of what the HTTP face logs: 5200 to 5299. Highest in use: 5207.</summary>
 internal static class HttpEventIds
 {
     public const int RequestFailed = 5200;
@@ -9,4 +9,6 @@ internal static class HttpEventIds
     public const int TokenFileReadByOthers = 5203;
     public const int SeriesLeftOut = 5204;
     public const int NotTold = 5205;
+    public const int ShortToken = 5206;
+    public const int ObservationFailed = 5207;
 }

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -19,8 +18,8 @@ internal sealed partial class HttpFace : IDisposable
     private readonly HealthEndpoints _health;
     private readonly MetricsEndpoint _metrics;
     private readonly PageEndpoints _page;
-    private readonly bool _hasPage;
-    private bool _areReadsOpen;
+    private readonly ListenAddresses _addresses;
+    private readonly HttpOptions _options;
 
     public HttpFace(
         IOptions<HttpOptions> options,
@@ -28,29 +27,34 @@ internal sealed partial class HttpFace : IDisposable
         HealthCheckService checks,
         PrometheusMetrics metrics,
         PageFiles page,
-        IServer server,
+        ListenAddresses addresses,
         IHostApplicationLifetime lifetime,
         TimeProvider time,
         ILoggerFactory loggers)
     {
         var given = options.Value;
-        var token = new TokenGuard(TokenFile.Read(given, out _));
+        var text = TokenFile.Read(given, out _);
+        var token = new TokenGuard(text);
+        var logger = loggers.CreateLogger<HttpFace>();
         if (given.TokenFile is { } file && TokenFile.IsReadByOthers(file))
         {
-            TokenFileReadByOthers(loggers.CreateLogger<HttpFace>(), file);
+            TokenFileReadByOthers(logger, file);
         }
 
-        var addresses = new ListenAddresses(server);
-        bool NeedToken() => !_areReadsOpen && !addresses.IsLoopbackOnly;
-        _gate = new EndpointGate(given, new HostGuard(addresses, given.AllowedHosts), token, NeedToken, lifetime, loggers.CreateLogger<EndpointGate>());
-        var documents = new StatusDocuments(store, new DeviceNumbers(store, given.EventInterval, time), token.IsConfigured, NeedToken);
+        if (text?.Length < TokenFile.ShortestToken)
+        {
+            ShortToken(logger, TokenFile.ShortestToken);
+        }
+
+        (_addresses, _options) = (addresses, given);
+        _gate = new EndpointGate(given, new HostGuard(addresses, given.AllowedHosts), token, lifetime, loggers.CreateLogger<EndpointGate>());
+        var documents = new StatusDocuments(store, new DeviceNumbers(store, given.EventInterval, time), token.IsConfigured);
         _models = new ModelEndpoints(store, documents, new ModelControl(lifetime, loggers.CreateLogger<ModelControl>()), given);
         _tensors = new TensorEndpoints(store, given);
         _events = new EventStreams(store, documents, given, time);
         _health = new HealthEndpoints(checks, store);
         _metrics = new MetricsEndpoint(metrics);
         _page = new PageEndpoints(page);
-        _hasPage = given.Page;
     }
 
     /// <summary>Maps the endpoints.</summary>
@@ -59,24 +63,30 @@ internal sealed partial class HttpFace : IDisposable
     /// <returns>The endpoints, for conventions.</returns>
     public RouteGroupBuilder Map(IEndpointRouteBuilder endpoints, bool openReads)
     {
-        _areReadsOpen = openReads;
         var group = endpoints.MapGroup("");
-        Get(group, "/healthz", Access.Anonymous, _health.LiveAsync, limited: false);
-        Get(group, "/readyz", Access.Anonymous, _health.ReadyAsync, limited: false);
-        Get(group, "/metrics", Access.Read, _metrics.ScrapeAsync);
-        Get(group, "/api/models", Access.Read, _models.ListAsync);
-        Get(group, "/api/models/{name}", Access.Read, _models.ShowAsync);
-        Get(group, "/api/models/{name}/tensors", Access.Read, _tensors.ListAsync);
-        Get(group, "/api/events", Access.Read, _events.FollowAsync, limited: false);
+        // Each mapping's own: an application may have one that it guards and another that it does not.
+        bool ReadsNeedToken() => _options.RequireTokenForReads || (!openReads && !_addresses.IsLoopbackOnly);
+        void Get(string pattern, Access access, RequestHandler handler, bool limited = true) => Map(pattern, access, HttpMethods.Get, limited, handler);
+        // All methods: those that are wrong get a problem of ours, also among the endpoints of an application.
+        void Map(string pattern, Access access, string method, bool limited, RequestHandler handler) =>
+            _ = group.Map(pattern, _gate.Before(access, method, limited, ReadsNeedToken, handler));
+
+        Get("/healthz", Access.Health, _health.LiveAsync, limited: false);
+        Get("/readyz", Access.Health, _health.ReadyAsync, limited: false);
+        Get("/metrics", Access.Read, _metrics.ScrapeAsync);
+        Get("/api/models", Access.Read, _models.List(ReadsNeedToken));
+        Get("/api/models/{name}", Access.Read, _models.ShowAsync);
+        Get("/api/models/{name}/tensors", Access.Read, _tensors.ListAsync);
+        Get("/api/events", Access.Read, _events.Follow(ReadsNeedToken), limited: false);
         foreach (var action in Enum.GetValues<ModelAction>())
         {
-            _ = group.Map($"/api/models/{{name}}/{ModelControl.NameOf(action)}", _gate.Before(Access.Control, HttpMethods.Post, limited: true, _models.Begin(action)));
+            Map($"/api/models/{{name}}/{ModelControl.NameOf(action)}", Access.Control, HttpMethods.Post, limited: true, _models.Begin(action));
         }
 
-        if (_hasPage)
+        if (_options.Page)
         {
-            Get(group, "/", Access.Anonymous, _page.IndexAsync);
-            Get(group, "/page/{**file}", Access.Anonymous, _page.FileAsync);
+            Get("/", Access.Anonymous, _page.IndexAsync);
+            Get("/page/{**file}", Access.Anonymous, _page.FileAsync);
         }
 
         return group;
@@ -87,18 +97,18 @@ internal sealed partial class HttpFace : IDisposable
     {
         var gate = _gate;
         _ = endpoints.Map("/{**path}", context =>
-            gate.Before(Access.Anonymous, context.Request.Method, limited: true, static (_, _) => ValueTask.FromResult<Problem?>(Problem.NotFound()))(context))
+            gate.Before(Access.Anonymous, context.Request.Method, limited: true, static () => true, static (_, _) => ValueTask.FromResult<Problem?>(Problem.NotFound()))(context))
             .WithOrder(int.MaxValue);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _gate.Dispose();
 
-    // All methods: those that are wrong get a problem of ours, also among the endpoints of an application.
-    private void Get(RouteGroupBuilder group, string pattern, Access access, RequestHandler handler, bool limited = true) =>
-        _ = group.Map(pattern, _gate.Before(access, HttpMethods.Get, limited, handler));
-
     [LoggerMessage(
         EventId = HttpEventIds.TokenFileReadByOthers, EventName = nameof(TokenFileReadByOthers), Level = LogLevel.Warning, Message = "Every user of this machine can read the token in {File}: chmod 600 it.")]
     private static partial void TokenFileReadByOthers(ILogger logger, string file);
+
+    [LoggerMessage(
+        EventId = HttpEventIds.ShortToken, EventName = nameof(ShortToken), Level = LogLevel.Warning, Message = "The token has fewer than {Shortest} characters: who tries many finds it. Take a longer one (openssl rand -hex 32).")]
+    private static partial void ShortToken(ILogger logger, int shortest);
 }

@@ -24,8 +24,15 @@ public sealed class HttpOptions
     public string? TokenFile { get; set; }
 
     /// <summary>
-    /// The names that a request's <c>Host</c> may have where an address is not a loopback, such as <c>models.example.org</c> or <c>*.example.org</c>; empty for all. Addresses as numbers are always answered to, as health checks have them. On loopbacks alone
-    /// it is always <c>localhost</c>, <c>127.0.0.1</c> or <c>[::1]</c>, so that no page of another site reaches the host by a name that it owns (DNS rebinding).
+    /// Whether what is read needs the token also where all addresses are loopbacks, and also where an application says that it guards it: behind a proxy on this machine, which others reach, every
+    /// request comes from a loopback. Default: false.
+    /// </summary>
+    public bool RequireTokenForReads { get; set; }
+
+    /// <summary>
+    /// The names that a request's <c>Host</c> may have where an address is not a loopback, without a port: <c>models.example.org</c>, <c>*.example.org</c>, <c>10.0.0.7</c>, <c>[fd00::7]</c>; empty, or
+    /// <c>*</c>, for all. Health (<c>/healthz</c>, <c>/readyz</c>) is answered under any name there, as probes ask by address. On loopbacks alone it is always <c>localhost</c> or a loopback's number, so
+    /// that no page of another site reaches the host by a name that it owns (DNS rebinding).
     /// </summary>
     public IList<string> AllowedHosts { get; } = [];
 
@@ -38,7 +45,7 @@ public sealed class HttpOptions
     /// <summary>Whether the page at <c>/</c> is served. Default: true.</summary>
     public bool Page { get; set; } = true;
 
-    /// <summary>The largest page of tensors that a request may ask for. Default: 1000, about 150 KB of JSON with names as long as those of large models.</summary>
+    /// <summary>The largest page of tensors that a request may ask for. Default: 1000, about 150 KB of JSON with names as long as those of large models; a page of longer ones ends early, at 1 MiB.</summary>
     [Range(1, 100_000)]
     public int MaximumPageSize { get; set; } = 1000;
 
@@ -56,6 +63,13 @@ public sealed class HttpOptions
     /// <summary>How many event streams there are at a time. Default: 64; each is a connection that stays.</summary>
     [Range(0, 10_000)]
     public int MaximumEventStreams { get; set; } = 64;
+
+    /// <summary>
+    /// How many connections there are at a time; further ones are closed at once. Default: 2048, those of all requests that are answered (100) and wait (1000) and of the event streams (64), and nearly
+    /// as many that clients keep for later. Each takes some 10 KB and a file descriptor.
+    /// </summary>
+    [Range(1, 1_000_000)]
+    public int MaximumConnections { get; set; } = 2048;
 
     /// <summary>The largest body of a request in bytes; none is needed, and what is sent is not looked at. Default: 1 KiB, for clients that send an empty JSON object.</summary>
     [Range(0, 1 << 20)]

@@ -17,6 +17,14 @@ internal sealed class HttpOptionsReader(IConfigurationSection? section) : IConfi
     /// <summary>Reads the certificate with its key.</summary>
     public static X509Certificate2 ReadCertificate(HttpOptions options) => X509Certificate2.CreateFromPemFile(options.CertificateFile!, options.CertificateKeyFile);
 
+    /// <summary>Reads what stands in the certificate's file: itself, and what is between it and its root, which clients that know the root alone have to be sent.</summary>
+    public static X509Certificate2Collection ReadCertificateChain(HttpOptions options)
+    {
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPemFile(options.CertificateFile!);
+        return chain;
+    }
+
     /// <inheritdoc/>
     public void Configure(HttpOptions options)
     {
@@ -39,7 +47,20 @@ internal sealed class HttpOptionsReader(IConfigurationSection? section) : IConfi
             }
         }
 
-        _ = TokenFile.Read(options, out var tokenProblem);
+        for (var i = 0; i < options.AllowedHosts.Count; i++)
+        {
+            if (!HostGuard.IsName(options.AllowedHosts[i]))
+            {
+                problems.Add($"{At(nameof(HttpOptions.AllowedHosts))}:{i}: {Quoted.Name(options.AllowedHosts[i])} is no host such as models.example.org, *.example.org, 10.0.0.7, [fd00::7] or *; ports are left out, and other letters are written as xn--");
+            }
+        }
+
+        var token = TokenFile.Read(options, out var tokenProblem);
+        if (options.RequireTokenForReads && token is null && tokenProblem is null)
+        {
+            problems.Add($"{At(nameof(HttpOptions.RequireTokenForReads))}: there is no token that reads could need: set {nameof(HttpOptions.TokenFile)}, or the variable {ServerConfiguration.TokenVariable}");
+        }
+
         if (tokenProblem is not null)
         {
             problems.Add($"{At(options.TokenFile is null ? nameof(HttpOptions.Token) : nameof(HttpOptions.TokenFile))}: {tokenProblem}");
@@ -62,6 +83,10 @@ internal sealed class HttpOptionsReader(IConfigurationSection? section) : IConfi
         try
         {
             ReadCertificate(options).Dispose();
+            foreach (var certificate in ReadCertificateChain(options))
+            {
+                certificate.Dispose();
+            }
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {

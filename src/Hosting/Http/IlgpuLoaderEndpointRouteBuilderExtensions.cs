@@ -14,7 +14,7 @@ public static class IlgpuLoaderEndpointRouteBuilderExtensions
     /// <param name="endpoints">The application's endpoints, or a group of them.</param>
     /// <param name="openReads">
     /// Whether what is read needs no token although others than this machine reach it: for applications that guard the endpoints themselves (<c>.RequireAuthorization()</c>). Loads, reloads and unloads
-    /// need the token in any case. Default: false.
+    /// need the token in any case, and with <see cref="HttpOptions.RequireTokenForReads"/> what is read does too. Default: false.
     /// </param>
     /// <returns>The endpoints, for conventions of the application.</returns>
     /// <exception cref="InvalidOperationException">The services are not registered.</exception>

@@ -1,6 +1,8 @@
+using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace IlgpuLoader.Hosting;
@@ -36,6 +38,7 @@ public static class IlgpuLoaderHttpServiceCollectionExtensions
         _ = services.AddHealthChecks();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<PrometheusMetrics>();
+        services.TryAddSingleton(provider => ListenAddresses.Of(provider.GetRequiredService<IServer>(), provider.GetRequiredService<IHostApplicationLifetime>()));
         services.TryAddSingleton<HttpFace>();
         services.TryAddSingleton(_ => new PageFiles(typeof(HttpFace).Assembly));
         if (!services.Any(service => service.ServiceType == typeof(HttpOptionsReader)))

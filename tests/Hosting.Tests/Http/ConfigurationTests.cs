@@ -76,6 +76,67 @@ public sealed class ConfigurationTests
     }
 
     [Fact]
+    public void Variables_of_Kubernetes_about_a_service_of_our_name_are_none_of_ours()
+    {
+        var configuration = Read(
+            new ModelServerOptions(),
+            "SERVICE_HOST=10.0.0.1",
+            "SERVICE_PORT=80",
+            "SERVICE_PORT_HTTP=80",
+            "PORT=tcp://10.0.0.1:80",
+            "PORT_80_TCP=tcp://10.0.0.1:80",
+            "PORT_80_TCP_PROTO=tcp",
+            "PORT_80_TCP_PORT=80",
+            "PORT_80_TCP_ADDR=10.0.0.1",
+            "PORT_53_UDP=udp://10.0.0.1:53",
+            "GPU_SERVICE_HOST=10.0.0.2",
+            "GPU_PORT_80_TCP_ADDR=10.0.0.2");
+        Assert.Empty(configuration.GetSection(IlgpuLoaderOptions.SectionName).GetChildren());
+    }
+
+    [Theory]
+    [InlineData("Port=1", "Port")]
+    [InlineData("Models__A_PORT=1", "Models:A_PORT")]
+    [InlineData("HTTP__PORT=1", "HTTP:PORT")]
+    [InlineData("PORT_80=1", "PORT_80")]
+    [InlineData("SERVICE_HOSTS=1", "SERVICE_HOSTS")]
+    [InlineData("ONFAILURE=Retry", "OnFailure")]
+    public void Variables_of_other_forms_are_ours(string variable, string key) => Assert.NotNull(Read(new ModelServerOptions(), variable)[$"IlgpuLoader:{key}"]);
+
+    [Theory]
+    [InlineData("http://0.0.0.0:0", "fifteen-letters", "IlgpuLoader:Http:Token: the token has fewer than 16 characters")]
+    [InlineData("http://127.0.0.1:0;http://0.0.0.0:0", "fifteen-letters", "IlgpuLoader:Http:Token: the token has fewer than 16 characters")]
+    [InlineData("http://0.0.0.0:0", "sixteen-letters!", null)]
+    [InlineData("http://127.0.0.1:0", "fifteen-letters", null)]
+    public async Task Short_token_is_refused_where_others_may_try_and_warned_of_elsewhere(string urls, string token, string? problem)
+    {
+        if (problem is not null)
+        {
+            var exception = Assert.Throws<OptionsValidationException>(() => RunningServer.Create(new StandInStore(), [$"TOKEN={token}"], urls));
+            Assert.StartsWith(problem, Assert.Single(exception.Failures), StringComparison.Ordinal);
+            Assert.DoesNotContain(token, exception.Message, StringComparison.Ordinal);
+            return;
+        }
+
+        await using var server = await RunningServer.StartAsync(variables: [$"TOKEN={token}"], urls: urls);
+        Assert.Equal(token.Length < 16, server.Log.Entries.Any(entry => entry.Id.Name == "ShortToken"));
+    }
+
+    [Fact]
+    public void Reads_cannot_need_a_token_that_there_is_not()
+    {
+        var exception = Assert.Throws<OptionsValidationException>(() => RunningServer.Create(new StandInStore(), ["Http__RequireTokenForReads=true"], null));
+        Assert.StartsWith("IlgpuLoader:Http:RequireTokenForReads: there is no token", Assert.Single(exception.Failures), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Socket_has_a_path_of_107_bytes_at_most()
+    {
+        Assert.Empty(ServerAddresses.Problems(new HttpOptions { Urls = $"http://unix:/{new string('x', 106)}" }, hasToken: false));
+        Assert.Contains("107 bytes", Assert.Single(ServerAddresses.Problems(new HttpOptions { Urls = $"http://unix:/{new string('x', 107)}" }, hasToken: false)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Missing_file_is_not_found_and_one_that_is_no_JSON_says_where()
     {
         using var folder = new TemporaryFolder();
@@ -139,6 +200,7 @@ public sealed class ConfigurationTests
     [InlineData("http://127.0.0.1:5070/models", "has a path")]
     [InlineData("127.0.0.1:5070", "is no address")]
     [InlineData("http://", "is no address")]
+    [InlineData("http://localhost:0", "has two addresses")]
     [InlineData(" ; ", "there is no address")]
     [InlineData("http://127.0.0.1:5070", null)]
     [InlineData("http://127.1.2.3:5070", null)]

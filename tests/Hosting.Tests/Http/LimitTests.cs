@@ -47,10 +47,45 @@ public sealed class LimitTests
     [Fact]
     public async Task Limits_of_the_options_are_the_servers()
     {
-        await using var server = await RunningServer.StartAsync(variables: ["Http__MaximumBodyBytes=77", "Http__MaximumHeaderBytes=2048", "Http__HeaderTimeout=00:00:03"]);
+        await using var server = await RunningServer.StartAsync(variables: ["Http__MaximumBodyBytes=77", "Http__MaximumHeaderBytes=2048", "Http__HeaderTimeout=00:00:03", "Http__MaximumConnections=9"]);
         var kestrel = server.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value;
         Assert.False(kestrel.AddServerHeader);
+        Assert.Equal(9, kestrel.Limits.MaxConcurrentConnections);
         Assert.Equal((8 * 77, 2048, TimeSpan.FromSeconds(3)), (kestrel.Limits.MaxRequestBodySize, kestrel.Limits.MaxRequestHeadersTotalSize, kestrel.Limits.RequestHeadersTimeout));
+    }
+
+    [Fact]
+    public async Task Connection_beyond_those_at_a_time_is_closed()
+    {
+        await using var server = await RunningServer.StartAsync(variables: ["Http__MaximumConnections=1"]);
+        // The client keeps its connection.
+        _ = await server.GetAsync("/healthz");
+        using var second = new TcpClient();
+        await second.ConnectAsync(IPAddress.Loopback, server.Address.Port);
+        Assert.Equal(0, await second.GetStream().ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(30)));
+        _ = await server.GetAsync("/healthz");
+    }
+
+    [Fact]
+    public async Task Chunk_that_is_none_is_the_clients_mistake()
+    {
+        await using var server = await RunningServer.StartAsync(variables: [$"TOKEN={RunningServer.Token}"]);
+        var answer = await SendRawAsync(server, "Transfer-Encoding: chunked\r\n\r\nno chunk\r\n", isAnswered: true);
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"InvalidRequest\"", answer, StringComparison.Ordinal);
+        Assert.Empty(server.Store["llama"].Calls);
+        Assert.DoesNotContain(server.Log.Entries, entry => entry.Id.Name == "RequestFailed");
+    }
+
+    [Fact]
+    public async Task Client_that_goes_away_within_a_body_is_nothing_to_tell()
+    {
+        await using var server = await RunningServer.StartAsync(variables: [$"TOKEN={RunningServer.Token}"]);
+        _ = await SendRawAsync(server, "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", isAnswered: false);
+        // All connections are at their end, and so is what was logged of them.
+        await server.StopAsync();
+        Assert.Empty(server.Store["llama"].Calls);
+        Assert.DoesNotContain(server.Log.Entries, entry => entry.Id.Name == "RequestFailed" || entry.Level >= Microsoft.Extensions.Logging.LogLevel.Error);
     }
 
     [Fact]
@@ -184,6 +219,24 @@ public sealed class LimitTests
         await server.StopAsync();
         await Assert.ThrowsAnyAsync<IOException>(async () => Assert.NotNull(await reader.ReadLineAsync() ?? throw new IOException("closed")));
         Assert.Empty(server.Store["llama"].Calls);
+    }
+
+    private static async Task<string> SendRawAsync(RunningServer server, string rest, bool isAnswered)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, server.Address.Port);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /api/models/llama/load HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {RunningServer.Token}\r\n{rest}"));
+        using var reader = new StreamReader(stream);
+        if (isAnswered)
+        {
+            return await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        }
+
+        // The server waits for the body, and the client resets the connection.
+        Assert.Equal("HTTP/1.1 100 Continue", await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(30)));
+        client.Client.LingerState = new LingerOption(enable: true, 0);
+        return "";
     }
 
     // No length is announced.

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -189,15 +190,29 @@ public sealed partial class MetricsTests
     [GeneratedRegex("_(bucket|sum|count)$", RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
     private static partial Regex Suffix();
 
+    [Fact]
+    public void Instrument_that_cannot_be_observed_is_logged_and_the_others_are_written()
+    {
+        using var log = new RecordedLog();
+        using var loggers = new LoggerFactory([log]);
+        using var bed = new Bed(loggers.CreateLogger<PrometheusMetrics>());
+        _ = bed.Meter.CreateObservableGauge("bad", Unlucky);
+        _ = bed.Meter.CreateObservableGauge("good", static () => 7L);
+        Assert.Equal("# TYPE good gauge\ngood 7\n", bed.Scrape());
+        Assert.Contains("no such luck", Assert.Single(log.Entries, entry => entry.Id.Name == "ObservationFailed").Text, StringComparison.Ordinal);
+
+        static long Unlucky() => throw new InvalidOperationException("no such luck");
+    }
+
     private sealed class Bed : IDisposable
     {
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         private readonly PrometheusMetrics _metrics;
 
-        public Bed()
+        public Bed(ILogger<PrometheusMetrics>? logger = null)
         {
             Factory = _services.GetRequiredService<IMeterFactory>();
-            _metrics = new PrometheusMetrics(Factory, NullLogger<PrometheusMetrics>.Instance);
+            _metrics = new PrometheusMetrics(Factory, logger ?? NullLogger<PrometheusMetrics>.Instance);
             Meter = Factory.Create(IlgpuLoaderTelemetry.MeterName);
         }
 

@@ -178,13 +178,15 @@ public sealed class ModelEndpointTests
     public void Documents_are_kept_until_a_status_is_another()
     {
         var store = new StandInStore("a", "b");
-        var documents = new StatusDocuments(store, new DeviceNumbers(store, TimeSpan.Zero, TimeProvider.System), canControl: true, () => true);
-        var first = documents.OfAll();
-        Assert.Same(first, documents.OfAll());
+        var documents = new StatusDocuments(store, new DeviceNumbers(store, TimeSpan.Zero, TimeProvider.System), canControl: true);
+        var first = documents.OfAll(needsToken: true);
+        Assert.Same(first, documents.OfAll(needsToken: true));
+        Assert.Contains("\"needsToken\":false", System.Text.Encoding.UTF8.GetString(documents.OfAll(needsToken: false)), StringComparison.Ordinal);
+        Assert.Same(first, documents.OfAll(needsToken: true));
         var b = documents.OfModel(store["b"].Status);
         store["a"].Become(ModelState.Loading);
-        Assert.NotSame(first, documents.OfAll());
-        Assert.Contains("Loading", System.Text.Encoding.UTF8.GetString(documents.OfAll()), StringComparison.Ordinal);
+        Assert.NotSame(first, documents.OfAll(needsToken: true));
+        Assert.Contains("Loading", System.Text.Encoding.UTF8.GetString(documents.OfAll(needsToken: true)), StringComparison.Ordinal);
         Assert.Same(b, documents.OfModel(store["b"].Status));
     }
 }

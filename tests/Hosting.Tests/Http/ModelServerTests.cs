@@ -123,6 +123,85 @@ public sealed class ModelServerTests
     }
 
     [Fact]
+    public async Task Https_sends_what_stands_between_the_certificate_and_its_root()
+    {
+        using var folder = new TemporaryFolder();
+        using var rootKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var middleKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var (from, until) = (DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var root = Authority("CN=root", rootKey).CreateSelfSigned(from, until);
+        using var middle = Authority("CN=middle", middleKey).Create(root, from, until, [1]).CopyWithPrivateKey(middleKey);
+        var request = new CertificateRequest("CN=models", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        using var certificate = request.Create(middle, from, until, [2]);
+        await File.WriteAllTextAsync(folder["cert.pem"], $"{certificate.ExportCertificatePem()}\n{middle.ExportCertificatePem()}\n{key.ExportPkcs8PrivateKeyPem()}\n");
+        await using var server = await RunningServer.StartAsync(variables: [$"Http__CertificateFile={folder["cert.pem"]}"], urls: "https://127.0.0.1:0");
+        // A client that knows the root alone.
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+        _ = policy.CustomTrustStore.Add(root);
+        using var client = new HttpClient(new SocketsHttpHandler { SslOptions = { CertificateChainPolicy = policy } });
+        Assert.Contains("llama", await client.GetStringAsync(new Uri(server.Address, "/api/models")), StringComparison.Ordinal);
+
+        static CertificateRequest Authority(string name, ECDsa key)
+        {
+            var request = new CertificateRequest(name, key, HashAlgorithmName.SHA256);
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+            return request;
+        }
+    }
+
+    [Theory]
+    [InlineData("/models-host", "./models-host/")]
+    [InlineData("/models-host?a=b%20c", "./models-host/?a=b%20c")]
+    public async Task Page_below_a_prefix_is_asked_for_with_a_slash_so_that_its_relative_addresses_are_right(string path, string location)
+    {
+        await using var application = await ApplicationAsync(new StandInStore("llama"), "http://127.0.0.1:0", _ => { }, openReads: false);
+        using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(application.Urls.First()) };
+        using var response = await client.GetAsync(new Uri(path, UriKind.Relative));
+        Assert.Equal((HttpStatusCode.PermanentRedirect, location), (response.StatusCode, response.Headers.Location!.OriginalString));
+        using var page = await client.GetAsync(new Uri(new Uri(client.BaseAddress!, path), response.Headers.Location));
+        Assert.Equal((HttpStatusCode.OK, "text/html"), (page.StatusCode, page.Content.Headers.ContentType!.MediaType));
+    }
+
+    [Fact]
+    public async Task Mappings_of_one_application_have_reads_of_their_own()
+    {
+        await using var application = await ApplicationAsync(new StandInStore("llama"), "http://0.0.0.0:0", options => options.Token = RunningServer.Token, openReads: true, "/guarded");
+        using var client = new HttpClient { BaseAddress = new Uri(application.Urls.First().Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)) };
+        Assert.Contains("\"needsToken\":false", await client.GetStringAsync(new Uri("/models-host/api/models", UriKind.Relative)), StringComparison.Ordinal);
+        using var closed = await client.GetAsync(new Uri("/guarded/api/models", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.Unauthorized, closed.StatusCode);
+        client.DefaultRequestHeaders.Authorization = new("Bearer", RunningServer.Token);
+        Assert.Contains("\"needsToken\":true", await client.GetStringAsync(new Uri("/guarded/api/models", UriKind.Relative)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(SocketError.AccessDenied, "CAP_NET_BIND_SERVICE")]
+    [InlineData(SocketError.AddressNotAvailable, "no network interface")]
+    [InlineData(SocketError.AddressFamilyNotSupported, "IPv6")]
+    public void Address_that_cannot_be_listened_on_is_said_with_why_and_what_to_do(SocketError error, string advice)
+    {
+        var exception = ListenFailure.Of(new SocketException((int)error), "http://10.9.8.7:80");
+        Assert.StartsWith("Cannot listen on http://10.9.8.7:80: ", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(advice, exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("another server", exception.Message, StringComparison.Ordinal);
+        Assert.EndsWith("Choose another address (IlgpuLoader:Http:Urls, --urls).", exception.Message, StringComparison.Ordinal);
+    }
+
+    [LinuxFact]
+    public async Task Address_of_another_machine_is_no_matter_of_another_server()
+    {
+        // TEST-NET-1 (RFC 5737): nobody has it.
+        await using var server = RunningServer.Create(new StandInStore(), [$"TOKEN={RunningServer.Token}"], "http://192.0.2.1:5070");
+        var exception = await Assert.ThrowsAsync<IOException>(() => server.StartAsync());
+        Assert.Contains("http://192.0.2.1:5070", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("no network interface", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Application_mounts_the_endpoints_among_its_own()
     {
         var store = new StandInStore("llama");
@@ -160,7 +239,7 @@ public sealed class ModelServerTests
         Assert.Contains("AddIlgpuLoaderHttp", Assert.Throws<InvalidOperationException>(() => application.MapIlgpuLoader()).Message, StringComparison.Ordinal);
     }
 
-    private static async Task<WebApplication> ApplicationAsync(StandInStore store, string urls, Action<HttpOptions> configure, bool openReads)
+    private static async Task<WebApplication> ApplicationAsync(StandInStore store, string urls, Action<HttpOptions> configure, bool openReads, string? other = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         _ = builder.WebHost.UseKestrelCore().UseUrls(urls);
@@ -168,6 +247,11 @@ public sealed class ModelServerTests
         var application = builder.Build();
         _ = application.MapGet("/mine", () => "mine");
         _ = application.MapGroup("/models-host").MapIlgpuLoader(openReads);
+        if (other is not null)
+        {
+            _ = application.MapGroup(other).MapIlgpuLoader();
+        }
+
         await application.StartAsync();
         return application;
     }

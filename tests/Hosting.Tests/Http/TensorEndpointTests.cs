@@ -88,6 +88,34 @@ public sealed class TensorEndpointTests
         Assert.EndsWith("at most 256 characters.", detail, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Page_ends_early_where_names_are_long_and_goes_on_behind_it()
+    {
+        // Six bytes a character in JSON.
+        var names = Enumerable.Range(0, 20).Select(i => $"{i}{new string('<', 30_000)}").ToArray();
+        await using var server = await StartAsync(names);
+        var read = new List<string>();
+        while (read.Count < names.Length)
+        {
+            using var response = await server.SendAsync(HttpMethod.Get, $"{Path}?limit=1000&offset={read.Count}");
+            Assert.InRange(response.Content.Headers.ContentLength!.Value, 1, (1 << 20) + 1000);
+            var document = await RunningServer.ReadAsync(response);
+            Assert.Equal((20, 20, 1000), (document.GetProperty("total").GetInt32(), document.GetProperty("matched").GetInt32(), document.GetProperty("limit").GetInt32()));
+            Assert.Equal(Math.Min(5, names.Length - read.Count), Names(document).Length);
+            read.AddRange(Names(document));
+        }
+
+        Assert.Equal(names, read);
+    }
+
+    [Fact]
+    public async Task Page_has_a_tensor_however_long_its_name_is()
+    {
+        await using var server = await StartAsync([new string('x', 2_000_000), "y"]);
+        Assert.Equal(2_000_000, Assert.Single(Names(await server.GetAsync(Path))).Length);
+        Assert.Equal(["y"], Names(await server.GetAsync($"{Path}?offset=1")));
+    }
+
     private static Task<RunningServer> StartAsync(IEnumerable<string> tensors, params string[] variables)
     {
         var store = new StandInStore("llama");

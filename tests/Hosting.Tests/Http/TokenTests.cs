@@ -92,6 +92,20 @@ public sealed class TokenTests
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
+    [Theory]
+    [MemberData(nameof(Reads))]
+    public async Task Reads_need_the_token_on_a_loopback_too_where_the_option_says_so(string path)
+    {
+        await using var server = await RunningServer.StartAsync(variables: [$"TOKEN={RunningServer.Token}", "Http__RequireTokenForReads=true"]);
+        _ = await RunningServer.ProblemAsync(server.SendAsync(HttpMethod.Get, path), 401, "TokenNeeded");
+        using var response = await server.SendAsync(HttpMethod.Get, path, $"Bearer {RunningServer.Token}");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        if (path == "/api/models")
+        {
+            Assert.True((await RunningServer.ReadAsync(response)).GetProperty("needsToken").GetBoolean());
+        }
+    }
+
     [Fact]
     public async Task Health_and_the_page_need_none_anywhere()
     {

@@ -5,6 +5,9 @@ namespace IlgpuLoader.Hosting;
 /// <summary>Finds the configured token.</summary>
 internal static class TokenFile
 {
+    /// <summary>The fewest characters of a token that others may try: 64 bits where they are hexadecimal digits, which nobody goes through over a network.</summary>
+    public const int ShortestToken = 16;
+
     // What a header of the largest size still holds; a file beyond it is something else.
     private const int LongestToken = 4096;
 

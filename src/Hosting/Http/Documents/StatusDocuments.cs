@@ -12,13 +12,13 @@ namespace IlgpuLoader.Hosting;
 /// <param name="store">The models.</param>
 /// <param name="devices">The devices.</param>
 /// <param name="canControl">Whether a token is configured.</param>
-/// <param name="needsToken">Whether reads need it.</param>
-internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, bool canControl, Func<bool> needsToken)
+internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, bool canControl)
 {
     private static readonly string Version = (typeof(StatusDocuments).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0").Split('+')[0];
 
     private readonly ConcurrentDictionary<string, KeptModel> _models = new(StringComparer.OrdinalIgnoreCase);
-    private volatile KeptAll? _all;
+    // Where reads need no token, and where they do.
+    private readonly KeptAll?[] _all = new KeptAll?[2];
 
     /// <summary>The devices alone.</summary>
     public byte[] Devices => devices.Json;
@@ -45,11 +45,13 @@ internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, 
     });
 
     /// <summary>The document of all models and devices.</summary>
-    public byte[] OfAll()
+    /// <param name="needsToken">Whether reads need the token where it is asked for.</param>
+    public byte[] OfAll(bool needsToken)
     {
+        ref var last = ref _all[needsToken ? 1 : 0];
         var statuses = store.Models.Select(model => model.Status).ToArray();
         var numbers = devices.Json;
-        if (_all is { } kept && ReferenceEquals(kept.Devices, numbers) && kept.Statuses.SequenceEqual(statuses, ReferenceEqualityComparer.Instance))
+        if (Volatile.Read(ref last) is { } kept && ReferenceEquals(kept.Devices, numbers) && kept.Statuses.SequenceEqual(statuses, ReferenceEqualityComparer.Instance))
         {
             return kept.Json;
         }
@@ -59,7 +61,7 @@ internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, 
             json.WriteString("schema"u8, "ilgpu-loader/models/1"u8);
             json.WriteString("version"u8, Version);
             json.WriteBoolean("canControl"u8, canControl);
-            json.WriteBoolean("needsToken"u8, needsToken());
+            json.WriteBoolean("needsToken"u8, needsToken);
             json.WriteStartArray("models"u8);
             foreach (var status in statuses)
             {
@@ -70,7 +72,7 @@ internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, 
             json.WritePropertyName("devices"u8);
             json.WriteRawValue(numbers, skipInputValidation: true);
         });
-        _all = new KeptAll(statuses, numbers, json);
+        Volatile.Write(ref last, new KeptAll(statuses, numbers, json));
         return json;
     }
 

@@ -1,4 +1,5 @@
 using System.Threading.RateLimiting;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Hosting;
@@ -18,17 +19,15 @@ internal sealed partial class EndpointGate : IDisposable
     private readonly HttpOptions _options;
     private readonly HostGuard _hosts;
     private readonly TokenGuard _token;
-    private readonly Func<bool> _readsNeedToken;
     private readonly IHostApplicationLifetime _lifetime;
     private readonly ILogger _logger;
     private readonly ConcurrencyLimiter _limiter;
 
-    public EndpointGate(HttpOptions options, HostGuard hosts, TokenGuard token, Func<bool> readsNeedToken, IHostApplicationLifetime lifetime, ILogger<EndpointGate> logger)
+    public EndpointGate(HttpOptions options, HostGuard hosts, TokenGuard token, IHostApplicationLifetime lifetime, ILogger<EndpointGate> logger)
     {
         _options = options;
         _hosts = hosts;
         _token = token;
-        _readsNeedToken = readsNeedToken;
         _lifetime = lifetime;
         _logger = logger;
         _limiter = new ConcurrencyLimiter(new ConcurrencyLimiterOptions
@@ -43,11 +42,12 @@ internal sealed partial class EndpointGate : IDisposable
     /// <param name="access">Who may pass.</param>
     /// <param name="method">The method, GET with HEAD beside it.</param>
     /// <param name="limited">Whether it counts among the requests at a time: not what stays open, and not health, which a host that is busy is asked for too.</param>
+    /// <param name="readsNeedToken">Whether reads need the token where it is mapped.</param>
     /// <param name="handler">What is behind the gate; gets a token that ends with the request and with the host.</param>
-    public RequestDelegate Before(Access access, string method, bool limited, RequestHandler handler) => async context =>
+    public RequestDelegate Before(Access access, string method, bool limited, Func<bool> readsNeedToken, RequestHandler handler) => async context =>
     {
         SetHeaders(context.Response.Headers);
-        if (Refuse(context.Request, access, method) is { } refusal)
+        if (Refuse(context.Request, access, method, readsNeedToken) is { } refusal)
         {
             await refusal.WriteAsync(context, context.RequestAborted).ConfigureAwait(false);
             return;
@@ -77,6 +77,16 @@ internal sealed partial class EndpointGate : IDisposable
 
             problem = Problem.Stopping();
         }
+        catch (Exception exception) when (exception is ConnectionResetException or ConnectionAbortedException)
+        {
+            // Gone too, and found out by what was read or written.
+            return;
+        }
+        catch (BadHttpRequestException exception)
+        {
+            // The client's mistake, of which Kestrel says what it is: a chunk that is none, a body that ends early or comes too slowly.
+            problem = Problem.InvalidRequest(exception.StatusCode, exception.Message);
+        }
 #pragma warning disable CA1031 // Whatever it is: the client gets a problem without its text, the log all of it.
         catch (Exception exception)
 #pragma warning restore CA1031
@@ -101,9 +111,9 @@ internal sealed partial class EndpointGate : IDisposable
         headers["Referrer-Policy"] = "no-referrer";
     }
 
-    private Problem? Refuse(HttpRequest request, Access access, string method)
+    private Problem? Refuse(HttpRequest request, Access access, string method, Func<bool> readsNeedToken)
     {
-        if (!_hosts.Allows(request))
+        if (!_hosts.Allows(request, access))
         {
             return Problem.HostNotAllowed(request.Host.Value ?? "");
         }
@@ -115,12 +125,12 @@ internal sealed partial class EndpointGate : IDisposable
         }
 
         // The size after the token: whoever has none learns only that.
-        return RefuseByToken(request, access) ?? (request.ContentLength > _options.MaximumBodyBytes ? Problem.BodyTooLong(_options.MaximumBodyBytes) : null);
+        return RefuseByToken(request, access, readsNeedToken) ?? (request.ContentLength > _options.MaximumBodyBytes ? Problem.BodyTooLong(_options.MaximumBodyBytes) : null);
     }
 
-    private Problem? RefuseByToken(HttpRequest request, Access access)
+    private Problem? RefuseByToken(HttpRequest request, Access access, Func<bool> readsNeedToken)
     {
-        if (access == Access.Anonymous || (access == Access.Read && !_readsNeedToken()) || _token.Allows(request))
+        if (access is Access.Anonymous or Access.Health || (access == Access.Read && !readsNeedToken()) || _token.Allows(request))
         {
             return null;
         }

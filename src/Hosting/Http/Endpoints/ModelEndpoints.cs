@@ -11,11 +11,12 @@ namespace IlgpuLoader.Hosting;
 internal sealed class ModelEndpoints(IModelStore store, StatusDocuments documents, ModelControl control, HttpOptions options)
 {
     /// <summary><c>GET /api/models</c>.</summary>
-    public async ValueTask<Problem?> ListAsync(HttpContext context, CancellationToken cancellationToken)
+    /// <param name="readsNeedToken">Whether reads need the token where it is mapped.</param>
+    public RequestHandler List(Func<bool> readsNeedToken) => async (context, cancellationToken) =>
     {
-        await Json.WriteAsync(context, documents.OfAll(), cancellationToken).ConfigureAwait(false);
+        await Json.WriteAsync(context, documents.OfAll(readsNeedToken()), cancellationToken).ConfigureAwait(false);
         return null;
-    }
+    };
 
     /// <summary><c>GET /api/models/{name}</c>.</summary>
     public async ValueTask<Problem?> ShowAsync(HttpContext context, CancellationToken cancellationToken)

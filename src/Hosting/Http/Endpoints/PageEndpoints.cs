@@ -10,7 +10,20 @@ internal sealed class PageEndpoints(PageFiles files)
     private const string Policy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    public ValueTask<Problem?> IndexAsync(HttpContext context, CancellationToken cancellationToken) => WriteAsync(context, "index.html", cancellationToken);
+    public ValueTask<Problem?> IndexAsync(HttpContext context, CancellationToken cancellationToken)
+    {
+        var request = context.Request;
+        var path = $"{request.PathBase.ToUriComponent()}{request.Path.ToUriComponent()}";
+        if (path.Length == 0 || path[^1] == '/')
+        {
+            return WriteAsync(context, "index.html", cancellationToken);
+        }
+
+        // The page's addresses are relative, to the folder that its own is in. This one too: a proxy may have put more before it.
+        context.Response.StatusCode = StatusCodes.Status308PermanentRedirect;
+        context.Response.Headers.Location = $"./{path[(path.LastIndexOf('/') + 1)..]}/{request.QueryString.ToUriComponent()}";
+        return ValueTask.FromResult<Problem?>(null);
+    }
 
     public ValueTask<Problem?> FileAsync(HttpContext context, CancellationToken cancellationToken) =>
         WriteAsync(context, context.Request.RouteValues["file"] as string ?? "", cancellationToken);

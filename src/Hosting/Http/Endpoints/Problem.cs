@@ -31,7 +31,7 @@ internal sealed record Problem(int Status, string Code, string Detail)
     public static Problem HostNotAllowed(string host) => new(
         StatusCodes.Status400BadRequest,
         "HostNotAllowed",
-        $"The host {Quoted.Name(host)} is not answered to: a loopback address is localhost, 127.0.0.1 or [::1], others are in {HttpOptions.SectionName}:{nameof(HttpOptions.AllowedHosts)}.");
+        $"The host {Quoted.Name(host)} is not answered to: a loopback address is localhost or its number (127.0.0.1, [::1]), others are in {HttpOptions.SectionName}:{nameof(HttpOptions.AllowedHosts)}.");
 
     public static Problem TokenNeeded() =>
         new(StatusCodes.Status401Unauthorized, "TokenNeeded", "This needs the header 'Authorization: Bearer TOKEN' with the configured token.") { AsksForToken = true };
@@ -46,6 +46,8 @@ internal sealed record Problem(int Status, string Code, string Detail)
         StatusCodes.Status403Forbidden,
         "ControlOff",
         $"Load, unload and reload are off until a token is configured ({HttpOptions.SectionName}:{nameof(HttpOptions.TokenFile)}, or the variable {ServerConfiguration.TokenVariable}).");
+
+    public static Problem InvalidRequest(int status, string detail) => new(status, status == StatusCodes.Status413PayloadTooLarge ? "TooMuch" : "InvalidRequest", detail);
 
     public static Problem Conflict(string detail) => new(StatusCodes.Status409Conflict, "Conflict", detail);
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using IlgpuLoader.Formats;
 using Microsoft.AspNetCore.Http;
 
@@ -11,6 +12,15 @@ internal sealed class TensorEndpoints(IModelStore store, HttpOptions options)
 {
     // What a tree shows at once.
     private const int DefaultPageSize = 100;
+
+    // A thousand tensors with names of six hundred characters, which no published model has; files may have names of any length, and a page is made in memory.
+    private const int MaximumPageBytes = 1 << 20;
+
+    // Of {"name":"","dtype":"","shape":[],"bytes":} and its comma, with the longest number of bytes.
+    private const int FixedBytes = 64;
+
+    // The longest number of a dimension, and its comma.
+    private const int DimensionBytes = 21;
 
     public async ValueTask<Problem?> ListAsync(HttpContext context, CancellationToken cancellationToken)
     {
@@ -31,12 +41,19 @@ internal sealed class TensorEndpoints(IModelStore store, HttpOptions options)
 
         // Together: a load that begins between the two would give the one's tensors and the other's number.
         var (version, tensors) = (model.Status.Version, model.Tensors);
-        var matched = 0;
+        var (matched, bytes, isFull) = (0, 0L, false);
         var page = new List<TensorDescription>(Math.Min(limit, DefaultPageSize));
         foreach (var tensor in tensors)
         {
-            if (filter.Matches(tensor.Name) && matched++ >= offset && page.Count < limit)
+            if (filter.Matches(tensor.Name) && matched++ >= offset && !isFull)
             {
+                bytes += LengthOf(tensor);
+                isFull = page.Count == limit || (page.Count > 0 && bytes > MaximumPageBytes);
+                if (isFull)
+                {
+                    continue;
+                }
+
                 page.Add(new TensorDescription(tensor.Name, tensor.DType.Name, tensor.Shape, tensor.Bytes));
             }
         }
@@ -45,6 +62,10 @@ internal sealed class TensorEndpoints(IModelStore store, HttpOptions options)
         await Json.WriteAsync(context, document, ApiJsonContext.Default.TensorsDocument, cancellationToken).ConfigureAwait(false);
         return null;
     }
+
+    // Names may have what JSON escapes, six bytes a character.
+    private static long LengthOf(HostedTensor tensor) =>
+        FixedBytes + JavaScriptEncoder.Default.Encode(tensor.Name).Length + tensor.DType.Name.Length + (DimensionBytes * tensor.Shape.Rank);
 
     private static int ReadNumber(IQueryCollection query, string name, int byDefault, int minimum, int maximum, List<Problem> problems)
     {

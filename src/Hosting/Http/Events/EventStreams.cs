@@ -21,7 +21,11 @@ internal sealed class EventStreams(IModelStore store, StatusDocuments documents,
     /// <summary>The streams that there are.</summary>
     public int Count => Volatile.Read(ref _streams);
 
-    public async ValueTask<Problem?> FollowAsync(HttpContext context, CancellationToken cancellationToken)
+    /// <summary>A stream.</summary>
+    /// <param name="readsNeedToken">Whether reads need the token where it is mapped.</param>
+    public RequestHandler Follow(Func<bool> readsNeedToken) => (context, cancellationToken) => FollowAsync(context, readsNeedToken, cancellationToken);
+
+    private async ValueTask<Problem?> FollowAsync(HttpContext context, Func<bool> readsNeedToken, CancellationToken cancellationToken)
     {
         if (Interlocked.Increment(ref _streams) > options.MaximumEventStreams)
         {
@@ -37,7 +41,7 @@ internal sealed class EventStreams(IModelStore store, StatusDocuments documents,
             context.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
             if (!HttpMethods.IsHead(context.Request.Method))
             {
-                await SendAsync(context.Response.BodyWriter, cancellationToken).ConfigureAwait(false);
+                await SendAsync(context.Response.BodyWriter, readsNeedToken, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested && cancellationToken.IsCancellationRequested)
@@ -52,7 +56,7 @@ internal sealed class EventStreams(IModelStore store, StatusDocuments documents,
         return null;
     }
 
-    private async Task SendAsync(PipeWriter output, CancellationToken cancellationToken)
+    private async Task SendAsync(PipeWriter output, Func<bool> readsNeedToken, CancellationToken cancellationToken)
     {
         // Ends what still waits when the store has no more to say.
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -66,7 +70,7 @@ internal sealed class EventStreams(IModelStore store, StatusDocuments documents,
 
         var id = 0L;
         var devices = documents.Devices;
-        WriteEvent(output, "models"u8, ++id, documents.OfAll());
+        WriteEvent(output, "models"u8, ++id, documents.OfAll(readsNeedToken()));
         _ = await output.FlushAsync(cancellationToken).ConfigureAwait(false);
 
         var changes = store.WatchAsync(options.EventInterval, over.Token).GetAsyncEnumerator(over.Token);

@@ -55,7 +55,16 @@ internal sealed partial class PrometheusMetrics : IDisposable
                 family.ForgetObserved();
             }
 
-            _listener.RecordObservableInstruments();
+            try
+            {
+                _listener.RecordObservableInstruments();
+            }
+            catch (AggregateException exception)
+            {
+                // All instruments were asked; those that failed have no value this time, and the others theirs.
+                ObservationFailed(_logger, exception.InnerExceptions.Count, exception);
+            }
+
             var text = new StringBuilder();
             foreach (var family in _families.Values.OrderBy(family => family.Name, StringComparer.Ordinal))
             {
@@ -90,4 +99,8 @@ internal sealed partial class PrometheusMetrics : IDisposable
     [LoggerMessage(
         EventId = HttpEventIds.SeriesLeftOut, EventName = nameof(SeriesLeftOut), Level = LogLevel.Warning, Message = "{Metric} has more than {Maximum} series; further ones are left out of /metrics.")]
     private static partial void SeriesLeftOut(ILogger logger, string metric, int maximum);
+
+    [LoggerMessage(
+        EventId = HttpEventIds.ObservationFailed, EventName = nameof(ObservationFailed), Level = LogLevel.Warning, Message = "{Count} instruments could not be observed, and are left out of this scrape of /metrics.")]
+    private static partial void ObservationFailed(ILogger logger, int count, Exception exception);
 }

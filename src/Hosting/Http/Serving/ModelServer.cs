@@ -22,10 +22,14 @@ public sealed class ModelServer : IAsyncDisposable
     // More than loads that run side by side by default keep busy, and nothing where they are idle.
     private const int SpareThreads = 16;
 
+    // A third of what Kubernetes gives a container that is to end (30 s), so that it is never killed for it. Connections and loads end in less than a second; the time is for large memory to be freed.
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
+
     private readonly WebApplication _application;
     private readonly ServiceManager _manager;
+    private readonly string _urls;
 
-    private ModelServer(WebApplication application, ServiceManager manager) => (_application, _manager) = (application, manager);
+    private ModelServer(WebApplication application, ServiceManager manager, string urls) => (_application, _manager, _urls) = (application, manager, urls);
 
     /// <summary>The addresses that it listens on, with the ports that the system has chosen where 0 was asked for; empty until it has started.</summary>
     public IReadOnlyList<string> Addresses => [.. _application.Urls];
@@ -63,7 +67,14 @@ public sealed class ModelServer : IAsyncDisposable
         var reader = new HttpOptionsReader(httpSection);
         var http = new HttpOptions();
         reader.Configure(http);
-        _ = services.Configure<HostOptions>(host => host.ServicesStopConcurrently = true);
+        // What is listened on is known before anything listens.
+        _ = services.AddSingleton(_ => ListenAddresses.Of(http.Urls));
+        _ = services.AddSingleton<ConnectionEnd>();
+        _ = services.Configure<HostOptions>(host =>
+        {
+            host.ServicesStopConcurrently = true;
+            host.ShutdownTimeout = StopTimeout;
+        });
         // Signals are the caller's business.
         _ = services.AddSingleton<IHostLifetime, NoLifetime>();
         _ = builder.WebHost.UseKestrelCore();
@@ -86,7 +97,7 @@ public sealed class ModelServer : IAsyncDisposable
             var face = application.Services.GetRequiredService<HttpFace>();
             _ = face.Map(application, openReads: false);
             face.MapRest(application);
-            return new ModelServer(application, ServiceManager.Of(environment, application.Services.GetRequiredService<ILogger<ServiceManager>>()));
+            return new ModelServer(application, ServiceManager.Of(environment, application.Services.GetRequiredService<ILogger<ServiceManager>>()), http.Urls);
         }
         catch
         {
@@ -98,6 +109,7 @@ public sealed class ModelServer : IAsyncDisposable
     /// <summary>Begins to load and to listen.</summary>
     /// <param name="cancellationToken">Ends the start.</param>
     /// <exception cref="IOException">An address cannot be listened on.</exception>
+    /// <exception cref="Exception">What ended a service before the server listened, as with <see cref="WaitAsync"/>; all services are stopped.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
         KeepThreadsForRequests();
@@ -110,7 +122,13 @@ public sealed class ModelServer : IAsyncDisposable
         {
             // What has started before the address was tried.
             await _application.StopAsync(CancellationToken.None).ConfigureAwait(false);
-            throw new IOException($"{exception.Message.TrimEnd('.')}: is another server there? Choose another address ({HttpOptions.SectionName}:{nameof(HttpOptions.Urls)}, --urls).", exception);
+            throw ListenFailure.Of(exception, _urls);
+        }
+        catch (OperationCanceledException) when (_application.Lifetime.ApplicationStopping.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            // A service has failed, which stops the host, and the start with it.
+            await EndAsync().ConfigureAwait(false);
+            throw;
         }
     }
 
@@ -127,11 +145,25 @@ public sealed class ModelServer : IAsyncDisposable
             await stopping.Task.ConfigureAwait(false);
         }
 
+        await EndAsync().ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _application.DisposeAsync();
+
+    // Stops, and throws what ended a service.
+    private async Task EndAsync()
+    {
         _manager.Stopping();
         ExceptionDispatchInfo? stopFailed = null;
         try
         {
             await _application.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception)
+        {
+            // Nobody cancels it but the time.
+            stopFailed = ExceptionDispatchInfo.Capture(new TimeoutException($"What is loaded was not freed within {StopTimeout.TotalSeconds:0} s; the system frees it with the process.", exception));
         }
 #pragma warning disable CA1031 // A service that failed is the reason; what stopping said is given where there is none.
         catch (Exception exception)
@@ -150,9 +182,6 @@ public sealed class ModelServer : IAsyncDisposable
 
         stopFailed?.Throw();
     }
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _application.DisposeAsync();
 
     // Files are opened and loads planned on threads of the pool, which has as many as processors at first, and two more a second at best: requests would wait behind them. The process is the server's.
     private static void KeepThreadsForRequests()
@@ -178,7 +207,15 @@ public sealed class ModelServer : IAsyncDisposable
             problems.AddRange(exception.InnerExceptions.SelectMany(inner => inner is OptionsValidationException options ? options.Failures : [inner.Message]));
         }
 
-        problems.AddRange(ServerAddresses.Problems(http, hasToken: TokenFile.Read(http, out var tokenProblem) is not null || tokenProblem is not null));
+        var token = TokenFile.Read(http, out var tokenProblem);
+        var addressProblems = ServerAddresses.Problems(http, hasToken: token is not null || tokenProblem is not null).ToList();
+        problems.AddRange(addressProblems);
+        if (token?.Length < TokenFile.ShortestToken && addressProblems.Count == 0 && ServerAddresses.AreReachedByOthers(http.Urls))
+        {
+            var key = http.TokenFile is null ? nameof(HttpOptions.Token) : nameof(HttpOptions.TokenFile);
+            problems.Add($"{HttpOptions.SectionName}:{key}: the token has fewer than {TokenFile.ShortestToken} characters, and others than this machine may try; take a longer one (openssl rand -hex 32)");
+        }
+
         if (problems.Count > 0)
         {
             // The loader's own check names the keys of its sections too.
@@ -189,7 +226,12 @@ public sealed class ModelServer : IAsyncDisposable
     private static void Configure(KestrelServerOptions kestrel, HttpOptions options)
     {
         kestrel.AddServerHeader = false;
-        kestrel.ConfigureEndpointDefaults(listen => listen.Protocols = HttpProtocols.Http1);
+        kestrel.ConfigureEndpointDefaults(listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            _ = listen.Use(listen.ApplicationServices.GetRequiredService<ConnectionEnd>().Around);
+        });
+        kestrel.Limits.MaxConcurrentConnections = options.MaximumConnections;
         // What the endpoints hold bodies against, which are chunked in the worst case: Kestrel counts the frames of chunks, six bytes of a byte.
         kestrel.Limits.MaxRequestBodySize = 8L * options.MaximumBodyBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaximumHeaderBytes;
@@ -198,7 +240,11 @@ public sealed class ModelServer : IAsyncDisposable
         kestrel.Limits.RequestHeadersTimeout = options.HeaderTimeout;
         if (options.CertificateFile is not null)
         {
-            kestrel.ConfigureHttpsDefaults((HttpsConnectionAdapterOptions https) => https.ServerCertificate = HttpOptionsReader.ReadCertificate(options));
+            kestrel.ConfigureHttpsDefaults((HttpsConnectionAdapterOptions https) =>
+            {
+                https.ServerCertificate = HttpOptionsReader.ReadCertificate(options);
+                https.ServerCertificateChain = HttpOptionsReader.ReadCertificateChain(options);
+            });
         }
     }
 

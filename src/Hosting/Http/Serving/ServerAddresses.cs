@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.AspNetCore.Http;
 
 namespace IlgpuLoader.Hosting;
@@ -7,11 +8,17 @@ internal static class ServerAddresses
 {
     private const string Key = $"{HttpOptions.SectionName}:{nameof(HttpOptions.Urls)}";
 
+    // sun_path of unix(7) has 108 bytes with the zero at its end.
+    private const int LongestSocketPath = 107;
+
     /// <summary>The single addresses of a text.</summary>
     public static string[] Split(string urls) => urls.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Whether an address is of <c>https</c>.</summary>
     public static bool IsSecure(string url) => url.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Whether any of right addresses is reached by others than this machine.</summary>
+    public static bool AreReachedByOthers(string urls) => !ListenAddresses.Of(urls).IsLoopbackOnly;
 
     /// <summary>What is wrong with them, a sentence each.</summary>
     /// <param name="options">The options.</param>
@@ -53,6 +60,16 @@ internal static class ServerAddresses
         if (address.PathBase.Length > 0)
         {
             return "has a path, and a server listens at the root";
+        }
+
+        if (address is { Port: 0, IsUnixPipe: false } && string.Equals(address.Host, "localhost", StringComparison.OrdinalIgnoreCase))
+        {
+            return "has two addresses, and the system chooses a port for one: ask for 127.0.0.1:0, for [::1]:0, or for both";
+        }
+
+        if (address.IsUnixPipe && address.UnixPipePath is var path && Encoding.UTF8.GetByteCount(path) > LongestSocketPath)
+        {
+            return $"has a path of more than {LongestSocketPath} bytes, which no socket has";
         }
 
         if (IsSecure(url) && options.CertificateFile is null)

@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Text.RegularExpressions;
 using IlgpuLoader.Formats;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
@@ -6,7 +7,7 @@ using Microsoft.Extensions.Options;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>Where a server's configuration comes from: the file, over it the environment, over that the command line. Nothing else is looked at.</summary>
-internal static class ServerConfiguration
+internal static partial class ServerConfiguration
 {
     /// <summary>What the variables begin with; two underscores stand between the parts of a key: <c>ILGPU_LOADER_Models__llama__Path</c>.</summary>
     public const string VariablePrefix = "ILGPU_LOADER_";
@@ -87,12 +88,18 @@ internal static class ServerConfiguration
         }
     }
 
+    // Kubernetes gives every pod variables of the services beside it, in the form of Docker's links; those of a service ilgpu-loader, or ilgpu-loader-gpu, begin as ours do. No key of ours has these forms.
+    [GeneratedRegex(
+        "^ILGPU_LOADER(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9]+)*|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$",
+        RegexOptions.ExplicitCapture | RegexOptions.NonBacktracking)]
+    private static partial Regex OfService();
+
     private static Dictionary<string, string?> FromEnvironment(IDictionary environment)
     {
         var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         foreach (DictionaryEntry variable in environment)
         {
-            if (variable is { Key: string name, Value: string value } && name.StartsWith(VariablePrefix, StringComparison.OrdinalIgnoreCase))
+            if (variable is { Key: string name, Value: string value } && name.StartsWith(VariablePrefix, StringComparison.OrdinalIgnoreCase) && !OfService().IsMatch(name))
             {
                 var key = string.Equals(name, TokenVariable, StringComparison.OrdinalIgnoreCase)
                     ? $"{HttpOptions.SectionName}:{nameof(HttpOptions.Token)}"
