@@ -24,6 +24,12 @@ export class Announcer {
     this.#place.textContent = text;
   }
 
+  /** Unsays what was said, and knows no model any more. */
+  forget() {
+    this.#states.clear();
+    this.say('');
+  }
+
   /** Looks at models and says what is new; what is seen for the first time is not said, since it is on the page. */
   follow(models) {
     const news = [];

@@ -19,6 +19,7 @@ export class ApiProblem extends Error {
  * @returns {Promise<Response>} A success.
  * @throws {TokenRefused} It was answered 401.
  * @throws {ApiProblem} It was answered with another failure.
+ * @throws {Error} It was not answered; a `DOMException` where the signal ended it.
  */
 export async function request(path, { method = 'GET', token = null, signal, accept = 'application/json' } = {}) {
   const headers = { Accept: accept };
@@ -26,7 +27,7 @@ export async function request(path, { method = 'GET', token = null, signal, acce
     headers.Authorization = `Bearer ${token}`;
   }
 
-  const response = await fetch(path, { method, headers, signal, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+  const response = await reach(path, { method, headers, signal });
   if (response.status === 401) {
     throw new TokenRefused(token !== null);
   }
@@ -66,6 +67,16 @@ export async function tensorPage(model, { offset, limit, filter, token, signal }
 export async function control(model, action, token) {
   const response = await request(`api/models/${encodeURIComponent(model)}/${action}`, { method: 'POST', token });
   return response.json();
+}
+
+async function reach(path, options) {
+  try {
+    // With cookies: an application that mounts the page may ask for its own, and where none are asked for there are none.
+    return await fetch(path, { ...options, cache: 'no-store', credentials: 'same-origin', redirect: 'error' });
+  } catch (error) {
+    // What browsers say of it by themselves names neither the host nor what to do.
+    throw error instanceof TypeError ? new Error(`The host cannot be reached (${error.message}). Try again when it is there.`, { cause: error }) : error;
+  }
 }
 
 async function describe(response) {

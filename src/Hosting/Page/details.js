@@ -23,15 +23,17 @@ export class Details {
     section.append(this.#heading, element('div', { class: 'charts' }, this.#dtypesPanel, this.#loadPanel), this.#tensors.element);
   }
 
-  /** Shows a model; null where there is none to show. */
+  /** Shows a model; null where there is none to show, of which nothing is left then. */
   show(model) {
     this.#section.hidden = model === null;
+    setText(this.#heading, name(model?.name ?? ''));
     if (model === null) {
+      this.#showDtypes([]);
+      this.#showLoad(undefined);
       this.#tensors.close();
       return;
     }
 
-    setText(this.#heading, name(model.name));
     this.#showDtypes(model.dtypes ?? []);
     this.#showLoad(model.lastLoad);
     this.#tensors.show(model);
@@ -58,6 +60,8 @@ export class Details {
   #showLoad(load) {
     this.#loadPanel.hidden = load === undefined;
     if (load === undefined) {
+      setText(this.#loadText, '');
+      this.#stages.show([]);
       return;
     }
 

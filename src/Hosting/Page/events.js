@@ -3,8 +3,9 @@
 import { request } from './api.js';
 import { TokenRefused } from './token.js';
 
-// The host writes a comment every 15 seconds; where two are missing, nobody is there.
-const silence = 40_000;
+// The host writes a comment every 15 seconds unless it is configured otherwise, at most every 20; where four are missing, nobody is
+// there. Proxies that gather what they pass on have the rest.
+const silence = 90_000;
 // The host's time is in whole seconds, and up to one old.
 const rounding = 3000;
 const firstDelay = 500;

@@ -6,8 +6,9 @@ const times = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
 const years = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
-// Controls, and what turns the direction of text or cannot be seen: a name must not look like another.
-const unseen = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+// Controls, what turns the direction of text or cannot be seen, and spaces other than the space: a name must not look like another.
+// U+2800 is a Braille pattern without a dot, which no class of Unicode has as blank.
+const unseen = /[\p{C}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Z}/gu;
 
 /** A number of bytes with three digits or so: `13.5 GiB`. */
 export function bytes(value) {
@@ -83,7 +84,10 @@ export function shape(dimensions) {
   return dimensions.length === 0 ? 'scalar' : dimensions.join(' × ');
 }
 
-/** A name from a file, with what cannot be seen written out: a right-to-left override is `\u202e`. */
+/** A name from a file, with what cannot be seen written out: a right-to-left override is `\u202e`, a tag `\u{e0041}`. */
 export function name(text) {
-  return text.replace(unseen, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.replace(unseen, character => {
+    const code = character.codePointAt(0).toString(16);
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`;
+  });
 }

@@ -23,6 +23,7 @@ const list = new ModelList({ list: byId('models'), empty: byId('no-models'), sum
 /** @type {Map<string, any>} */
 let models = new Map();
 let canControl = false;
+let needsToken = false;
 let chosen = fromAddress();
 let connection = { phase: 'connecting' };
 let wasLost = false;
@@ -31,6 +32,7 @@ stream.addEventListener('event', ({ detail: { type, data } }) => {
   if (type === 'models') {
     models = new Map(data.models.map(model => [model.name, model]));
     canControl = data.canControl;
+    needsToken = data.needsToken;
     setText(byId('version'), data.version ?? '');
     devices.show(data.devices ?? []);
     byId('content').hidden = false;
@@ -50,8 +52,7 @@ stream.addEventListener('phase', ({ detail }) => {
   const before = connection.phase;
   connection = detail;
   if (detail.phase === 'locked') {
-    byId('locked').hidden = false;
-    byId('content').hidden = true;
+    lock();
     if (detail.given) {
       tokens.clear();
     }
@@ -81,14 +82,23 @@ addEventListener('hashchange', () => {
 byId('connect-now').addEventListener('click', () => stream.connect());
 byId('forget-token').addEventListener('click', () => {
   tokens.clear();
-  // Where reading needs the token too, what was shown with it goes.
+  // Where reading needs the token too, what was shown with it goes: at once, since the host may be out of reach.
+  if (needsToken) {
+    lock();
+  }
+
   stream.connect();
 });
 byId('unlock').addEventListener('click', async () => {
-  // Asked for first, so that the dialog can say that the token is wrong.
-  const answer = await tokens.with('It shows the models of this host and lets you load, reload and unload them.', token => request('api/models', { token }));
-  if (answer !== undefined) {
-    stream.connect();
+  sayLocked(null);
+  try {
+    // Asked for first, so that the dialog can say that the token is wrong.
+    const answer = await tokens.with('It shows the models of this host and lets you load, reload and unload them.', token => request('api/models', { token }));
+    if (answer !== undefined) {
+      stream.connect();
+    }
+  } catch (error) {
+    sayLocked(`The token could not be tried. ${error.message}`);
   }
 });
 
@@ -104,6 +114,23 @@ function show() {
   const selected = selectedName();
   list.show(models, { selected, canControl, now: now() });
   details.show(models.get(selected) ?? null);
+}
+
+// Nothing that was shown stays in the page, seen or not.
+function lock() {
+  models = new Map();
+  setText(byId('version'), '');
+  devices.show([]);
+  announcer.forget();
+  show();
+  sayLocked(null);
+  byId('locked').hidden = false;
+  byId('content').hidden = true;
+}
+
+function sayLocked(problem) {
+  byId('locked-problem').hidden = problem === null;
+  setText(byId('locked-problem'), problem ?? '');
 }
 
 function showConnection() {

@@ -4,6 +4,7 @@ import { ApiProblem, tensorPage } from './api.js';
 import { element, setAttribute, setText } from './dom.js';
 import { bytes, count, counted, name, shape } from './format.js';
 import { branchIds, buildTree } from './tensor-tree.js';
+import { TokenRefused } from './token.js';
 import { TreeView } from './tree-view.js';
 
 // The most that a host gives at a time, unless it is configured to give less.
@@ -25,6 +26,7 @@ export class TensorPanel {
   #whole = null;
   #wholeExpanded = new Set();
   #fresh = true;
+  #refused = false;
   #limit = largestPage;
   #input = element('input', {
     id: 'tensor-filter', type: 'search', placeholder: 'Text, or a pattern such as *.q_proj.*', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false', maxlength: '256',
@@ -66,6 +68,8 @@ export class TensorPanel {
     this.#open.addEventListener('click', () => this.#tree.expandAll(true));
     this.#close.addEventListener('click', () => this.#tree.expandAll(false));
     this.#retry.addEventListener('click', () => this.#read());
+    // What was refused for want of a token is read with the new one.
+    tokens.addEventListener('change', () => this.#refused && tokens.value !== null && this.#read());
     this.#tree.addEventListener('active', ({ detail }) => this.#describe(detail));
   }
 
@@ -95,10 +99,16 @@ export class TensorPanel {
     }
   }
 
-  /** Ends what is being read. */
+  /** Ends what is being read; nothing of it stays. */
   close() {
+    clearTimeout(this.#timer);
     this.#forget();
     this.#model = null;
+    this.#input.value = '';
+    this.#filter = '';
+    this.#wholeExpanded = new Set();
+    this.#tree.exchangeExpanded([]);
+    this.#say('');
   }
 
   #forget() {
@@ -106,6 +116,7 @@ export class TensorPanel {
     this.#abort = null;
     this.#key = null;
     this.#whole = null;
+    this.#refused = false;
   }
 
   #narrow() {
@@ -130,6 +141,7 @@ export class TensorPanel {
   async #read() {
     this.#abort?.abort();
     const abort = this.#abort = new AbortController();
+    this.#refused = false;
     const filter = this.#filter;
     if (filter === '' && this.#whole !== null) {
       this.#showTree(this.#whole, this.#whole.length, filter);
@@ -170,6 +182,7 @@ export class TensorPanel {
       }
     } catch (error) {
       if (!abort.signal.aborted) {
+        this.#refused = error instanceof TokenRefused;
         this.#say(`The tensors cannot be read. ${error.message}`, true);
       }
     } finally {

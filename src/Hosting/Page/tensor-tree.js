@@ -2,6 +2,8 @@
 
 // Numbers by their value: layers.2 comes before layers.10.
 const natural = new Intl.Collator('en', { numeric: true });
+// Levels of the tree; what is deeper is one line. Models have about ten, and a name of thousands of dots would overflow the stack.
+const deepest = 64;
 
 /**
  * A branch (`children` is an array) or a tensor (`tensor` is what the host says of it).
@@ -17,8 +19,9 @@ export function buildTree(tensors) {
   const root = { parts: new Map(), leaves: [] };
   for (const tensor of tensors) {
     const segments = tensor.name.split('.');
+    const label = segments.splice(Math.min(segments.length, deepest) - 1).join('.');
     let branch = root;
-    for (const segment of segments.slice(0, -1)) {
+    for (const segment of segments) {
       let next = branch.parts.get(segment);
       if (next === undefined) {
         branch.parts.set(segment, next = { parts: new Map(), leaves: [] });
@@ -27,7 +30,7 @@ export function buildTree(tensors) {
       branch = next;
     }
 
-    branch.leaves.push({ label: segments.at(-1), tensor });
+    branch.leaves.push({ label, tensor });
   }
 
   return children(root, '');

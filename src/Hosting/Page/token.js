@@ -4,6 +4,9 @@ import { byId, setAttribute } from './dom.js';
 
 const key = 'ilgpu-loader.token';
 
+// What a host takes as a token; anything else is not sent, and much of it could not be.
+const possible = /^[\u0021-\u007e]+$/;
+
 /** A call was answered 401. */
 export class TokenRefused extends Error {
   /** @param {boolean} given Whether the call had a token. */
@@ -93,6 +96,12 @@ export class TokenKeeper extends EventTarget {
     const asked = this.#asked;
     const token = this.#input.value.trim();
     if (asked === null || token === '' || this.#submit.getAttribute('aria-disabled') === 'true') {
+      return;
+    }
+
+    if (!possible.test(token)) {
+      this.#show('A token has letters, digits and signs of ASCII only, and no spaces within. Paste it again as it was configured.');
+      this.#input.select();
       return;
     }
 

@@ -29,8 +29,18 @@ export async function close() {
  * @param {{ context?: import('playwright-core').BrowserContextOptions, expected?: RegExp, address?: string, prepare?: (page: import('playwright-core').Page) => Promise<void> }} [options]
  * `context` is for a tab of its own; `expected` is what the console may say, as where the case itself makes requests fail.
  */
-export async function play(script, act, { context, expected, address: suffix = '', prepare } = {}) {
+export async function play(script, act, options) {
   await host.put(script);
+  await visit(address, page => act(page, host), options);
+}
+
+/**
+ * Runs a case at an address that is not the scripted host's.
+ * @param {string} origin
+ * @param {(page: import('playwright-core').Page) => Promise<void>} act
+ * @param {Parameters<typeof play>[2]} [options]
+ */
+export async function visit(origin, act, { context, expected, address: suffix = '', prepare } = {}) {
   const page = context === undefined ? tab : await newTab(context);
   const complaints = [];
   page.removeAllListeners('console').removeAllListeners('pageerror');
@@ -40,8 +50,8 @@ export async function play(script, act, { context, expected, address: suffix = '
     await prepare?.(page);
     // Another query is another document: a fragment alone would load nothing.
     cases += 1;
-    await page.goto(`${address}/?${cases}${suffix}`);
-    await act(page, host);
+    await page.goto(`${origin}/?${cases}${suffix}`);
+    await act(page);
   } finally {
     await (page === tab ? page.evaluate(() => sessionStorage.clear()) : page.context().close());
   }

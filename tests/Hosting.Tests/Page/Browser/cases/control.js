@@ -82,8 +82,69 @@ test('A host that shows nothing without its token asks for it first', () =>
     await page.getByLabel('Token of this host').fill('secret');
     await page.getByRole('button', { name: 'Go on' }).click();
     await page.getByRole('treeitem', { name: /^lm_head/ }).waitFor();
+    // What is drawn and what is announced also holds names.
+    await page.getByRole('treeitem', { name: /^lm_head/ }).click();
+    const shown = ['llama', 'lm_head', 'NVIDIA', 'BF16', '12.6 GiB', 'safetensors', '0.1.0'];
+    const left = async () => {
+      const text = await page.evaluate(() => document.documentElement.outerHTML);
+      return shown.filter(word => text.includes(word));
+    };
+    assert.deepEqual(await left(), shown);
     await page.getByRole('button', { name: 'Forget token' }).click();
     await page.getByRole('button', { name: 'Enter the token' }).waitFor();
     assert.equal(await page.locator('#content').isVisible(), false);
     assert.equal(await stored(page), null);
+    assert.deepEqual(await left(), []);
+
+    await page.getByRole('button', { name: 'Enter the token' }).click();
+    await page.getByLabel('Token of this host').fill('secret');
+    await page.keyboard.press('Enter');
+    await page.getByRole('treeitem', { name: /^lm_head/ }).waitFor();
+    assert.deepEqual(await left(), shown, 'All is back.');
+  }, { expected: refused }));
+
+test('A token that cannot be one is not sent, and a host that cannot try it is said', () =>
+  play({ document: document([model('llama')], { needsToken: true }), token: 'secret', tensors: { llama: tensors(1) } }, async page => {
+    const enter = async token => {
+      await page.getByRole('button', { name: 'Enter the token' }).click();
+      await page.getByLabel('Token of this host').fill(token);
+      await page.getByRole('button', { name: 'Go on' }).click();
+    };
+    let sent = 0;
+    await page.route('**/api/models', route => {
+      sent += 1;
+      return sent === 1 ? route.abort('connectionrefused') : route.fulfill({ status: 429, contentType: 'application/problem+json', body: '{"detail":"Too many ask at once."}' });
+    });
+    for (const token of ['schl\u00fcssel', 'two words', '\u9375']) {
+      await enter(token);
+      await page.getByRole('dialog').getByRole('alert').getByText(/^A token has letters/).waitFor();
+      await page.keyboard.press('Escape');
+    }
+
+    assert.equal(sent, 0);
+    await enter('secret');
+    await page.getByText(/^The token could not be tried\. The host cannot be reached/).waitFor();
+    await enter('secret');
+    await page.getByText('The token could not be tried. Too many ask at once.').waitFor();
+    assert.equal(await page.getByRole('dialog').isVisible(), false);
+    assert.equal(await stored(page), null);
+    await page.unrouteAll();
+    await enter('secret');
+    await page.getByRole('treeitem', { name: /^lm_head/ }).waitFor();
+    assert.equal(await page.locator('#locked-problem').isVisible(), false);
+  }, { expected: /status of (401|429)|ERR_CONNECTION_REFUSED/ }));
+
+test('A list that was refused is read again with the new token', () =>
+  play({ document: document([model('llama', { version: 1 })], { needsToken: true }), token: 'old', tensors: { llama: tensors(1) } }, async (page, host) => {
+    await page.getByRole('button', { name: 'Enter the token' }).click();
+    await page.getByLabel('Token of this host').fill('old');
+    await page.keyboard.press('Enter');
+    await page.getByRole('treeitem', { name: /^lm_head/ }).waitFor();
+    await host.put({ document: document([model('llama', { version: 2 })], { needsToken: true }), token: 'new', tensors: { llama: tensors(2) } });
+    await host.change(model('llama', { version: 2 }));
+    await page.getByText('The tensors cannot be read. The host does not accept this token.').waitFor();
+    await page.getByRole('button', { name: 'Reload llama' }).click();
+    await page.getByLabel('Token of this host').fill('new');
+    await page.keyboard.press('Enter');
+    await until(() => page.locator('#tensor-count').innerText(), text => text.startsWith('21 tensors, '), 'It is read again');
   }, { expected: refused }));

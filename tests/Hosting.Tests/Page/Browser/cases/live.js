@@ -103,6 +103,30 @@ test('A connection that breaks is shown, and comes back by itself and by the but
     assert.equal(await page.getByRole('button', { name: 'Try now' }).isVisible(), false);
   }, { expected: lost }));
 
+test('A host that says nothing for 90 seconds is lost, and one that says something within them is not', () =>
+  play({ document: document([model('llama', { version: 1 })]) }, async (page, host) => {
+    const connection = page.locator('#connection');
+    await untilEqual(() => connection.innerText(), 'Live', 'It is connected');
+    // From here on, time passes where the case says so.
+    await page.clock.pauseAt(await page.evaluate(() => Date.now()) + 20_000);
+    await page.clock.runFor(65_000);
+    await host.change(model('llama', { version: 2 }));
+    await until(() => page.locator('.card').innerText(), text => /Version\s+2/.test(text), 'It says something');
+    await page.clock.runFor(89_900);
+    assert.equal(await connection.innerText(), 'Live');
+    await page.clock.runFor(200);
+    await until(() => connection.innerText(), text => /^Disconnected/.test(text), 'The silence is taken for a loss');
+  }, { context: {}, prepare: page => page.clock.install() }));
+
+test('Cookies go along, for applications that mount the page behind their own sign-in', () =>
+  play({ document: document([model('llama')]) }, async page => {
+    await page.context().addCookies([{ name: 'session', value: 'of-the-application', url: page.url() }]);
+    const [asked] = await Promise.all([page.waitForRequest('**/api/events'), page.reload()]);
+    const { cookie } = await asked.allHeaders();
+    await page.context().clearCookies();
+    assert.equal(cookie, 'session=of-the-application');
+  }));
+
 test('A stream that is cut anywhere is read as one that is not', () =>
   play({ document: document([]) }, async page => {
     const text = ': comment\r\nid: 1\r\nevent: model\r\ndata: {"a":\r\ndata: "ü"}\r\n\r\ndata:x\n\nevent: lost\n\n';

@@ -88,11 +88,11 @@ test('A host that gives less at a time is asked for less', () =>
   }, { expected: /status of 400/ }));
 
 test('Names that mean harm are text', () => {
-  const evil = ['<img src=x onerror=alert(1)>.weight', '"><script>document.title="broken"</script>', 'a.\u202egnp.exe', '..', '__proto__.constructor', 'javascript:alert(1)', `long.${'x'.repeat(3000)}`];
+  const evil = ['<img src=x onerror=alert(1)>.weight', '"><script>document.title="broken"</script>', 'a.\u202egnp.exe', '..', '__proto__.constructor', 'b.\u3164x\u{e0041}y\ufe0f', 'javascript:alert(1)', `long.${'x'.repeat(3000)}`];
   return play({ document: document([model('llama', { path: '<b>path</b>', dtypes: [{ dtype: '<i>U8</i>', tensors: 7, bytes: 42 }] })]), tensors: { llama: evil.map(name => tensor(name)) } }, async page => {
     await page.getByRole('button', { name: 'Open all' }).click();
     const shown = await until(() => names(page), list => list.length >= evil.length, 'All are shown');
-    for (const text of ['<img src=x onerror=alert(1)>.weight', '"><script>document.title="broken"</script>', 'a.\\u202egnp.exe', '..', '__proto__.constructor']) {
+    for (const text of ['<img src=x onerror=alert(1)>.weight', '"><script>document.title="broken"</script>', 'a.\\u202egnp.exe', '..', '__proto__.constructor', 'b.\\u3164x\\u{e0041}y\\ufe0f']) {
       assert.ok(shown.includes(text), `${text} is among ${JSON.stringify(shown.map(name => name.slice(0, 60)))}.`);
     }
 
@@ -100,6 +100,25 @@ test('Names that mean harm are text', () => {
     assert.equal(await page.locator('.tree img, .tree script, .card b, table i').count(), 0);
     assert.equal(await page.locator('.card-path').innerText(), '<b>path</b>');
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'A long name makes the page no wider.');
+  });
+});
+
+test('Names with thousands of dots are lines like others', () => {
+  const deep = 'b.'.repeat(5000);
+  // Every level of this one has a tensor of its own.
+  const stairs = [...Array(100).keys()].map(level => `${'a.'.repeat(level)}w`);
+  return play({ document: document([model('llama')]), tensors: { llama: [`${deep}x`, `${deep}y`, 'lm_head.weight', ...stairs].map(name => tensor(name)) } }, async page => {
+    await untilEqual(async () => (await names(page)).map(label => label.slice(0, 7)), ['a', 'a', 'w', 'b.b.b.b', 'b.b.b.b', 'b.b.b.b', 'lm_head', 'w'], 'The tree is read');
+    await page.getByRole('button', { name: 'Open all' }).click();
+    // The focus is on the first line; each step goes one level down, and the last to what is no longer taken apart.
+    const deepest = page.getByRole('treeitem', { name: new RegExp(`^${'a.'.repeat(99 - 63)}w, `) });
+    await page.getByRole('tree').focus();
+    for (let step = 0; step < 63; step += 1) {
+      await page.keyboard.press('ArrowRight');
+    }
+
+    assert.equal(await deepest.getAttribute('aria-level'), '64');
+    assert.equal(await deepest.getAttribute('title'), stairs[99]);
   });
 });
 
