@@ -18,9 +18,13 @@ internal static unsafe partial class NativePages
     // Below this a mapping costs more than it saves: a system call and at least one page of its own.
     private const long SmallestMapping = 1L << 20;
 
+    // A call of about a millisecond where the pages are small ones.
+    private const long FreedAtATime = 16L << 20;
+
     // mmap(2) and madvise(2), the same on every Linux processor that .NET runs on.
     private const int ProtectReadWrite = 0x1 | 0x2;
     private const int MapPrivateAnonymous = 0x02 | 0x20;
+    private const int AdviseDontNeed = 4;
     private const int AdviseHugePage = 14;
     private const int AdvisePopulateWrite = 23;
     private const int InvalidArgument = 22;
@@ -76,9 +80,18 @@ internal static unsafe partial class NativePages
         {
             NativeMemory.AlignedFree((void*)block.Address);
         }
-        else if (Unmap(block.Address, (nuint)block.Bytes) != 0)
+        else
         {
-            throw new Win32Exception(Marshal.GetLastPInvokeError());
+            // In parts first, for the same reason as in TryPopulate. A refusal leaves them to the unmapping.
+            for (var done = 0L; done + FreedAtATime < block.Bytes; done += FreedAtATime)
+            {
+                _ = Advise((nint)(block.Address + done), (nuint)FreedAtATime, AdviseDontNeed);
+            }
+
+            if (Unmap(block.Address, (nuint)block.Bytes) != 0)
+            {
+                throw new Win32Exception(Marshal.GetLastPInvokeError());
+            }
         }
     }
 
@@ -96,18 +109,22 @@ internal static unsafe partial class NativePages
         var pageMask = (long)Environment.SystemPageSize - 1;
         var first = (nint)start & ~(nint)pageMask;
         var end = ((nint)start + (nint)length + (nint)pageMask) & ~(nint)pageMask;
-        if (!_populateRefused)
+        for (var next = first; next < end && !_populateRefused;)
         {
-            if (Advise(first, (nuint)(end - first), AdvisePopulateWrite) == 0)
+            // A huge page a call: for as long as a call takes nobody maps or protects memory in this process, which the JIT, the collector and new threads do. A longer one kept requests
+            // waiting for hundreds of milliseconds while a model was loaded; a call more costs a microsecond.
+            var behind = Math.Min(end, (nint)RoundUp((long)next + 1, HugePage));
+            if (Advise(next, (nuint)(behind - next), AdvisePopulateWrite) != 0)
             {
-                return true;
+                // Any other error, such as a cgroup at its limit, concerns this range only.
+                _populateRefused = Marshal.GetLastPInvokeError() == InvalidArgument;
+                return false;
             }
 
-            // Any other error, such as a cgroup at its limit, concerns this range only.
-            _populateRefused = Marshal.GetLastPInvokeError() == InvalidArgument;
+            next = behind;
         }
 
-        return false;
+        return !_populateRefused;
     }
 
     /// <summary>

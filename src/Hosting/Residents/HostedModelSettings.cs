@@ -49,10 +49,11 @@ internal sealed class HostedModelSettings
         Torch = new TorchLimits { AllowUnknownGlobals = Options.AllowUnknownGlobals },
     };
 
-    /// <summary>How files are read, but for the device, the dtype and the ranks.</summary>
+    /// <summary>How files are read, but for the device, the dtype and the ranks: behind the requests that are answered meanwhile.</summary>
     public LoadOptions Load => new()
     {
         Lanes = Options.Lanes,
+        StepsBack = true,
         StagingBytes = Options.StagingBytes,
         ReadMode = Options.ReadMode,
         Include = [.. Options.Include],

@@ -14,7 +14,15 @@ internal static class LaneThreads
     /// <param name="cancellationToken">Cancels all of them.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled; every lane has ended.</exception>
     public static Task RunAsync(int count, Func<int, CancellationToken, Task> lane, CancellationToken cancellationToken) =>
-        RunAsync(count, lane, StartThread, cancellationToken);
+        RunAsync(count, lane, stepsBack: false, cancellationToken);
+
+    /// <param name="stepsBack">Whether the lanes' threads step back behind the process's others; a lane that waits for a device goes on on one of the pool's, which do not.</param>
+    /// <inheritdoc cref="RunAsync(int, Func{int, CancellationToken, Task}, CancellationToken)"/>
+    /// <param name="count">How many lanes.</param>
+    /// <param name="lane">The work of a lane.</param>
+    /// <param name="cancellationToken">Cancels all of them.</param>
+    public static Task RunAsync(int count, Func<int, CancellationToken, Task> lane, bool stepsBack, CancellationToken cancellationToken) =>
+        RunAsync(count, lane, stepsBack ? StartThreadBehind : StartThread, cancellationToken);
 
     /// <param name="start">Starts a lane, or throws <see cref="TaskSchedulerException"/>; another one for tests.</param>
     /// <inheritdoc cref="RunAsync(int, Func{int, CancellationToken, Task}, CancellationToken)"/>
@@ -69,4 +77,11 @@ internal static class LaneThreads
     // Reads of local files block, and the pool's threads are the caller's.
     private static Task StartThread(Func<Task> lane) =>
         Task.Factory.StartNew(lane, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+
+    // The thread ends with the lane: nobody else gets it.
+    private static Task StartThreadBehind(Func<Task> lane) => StartThread(() =>
+    {
+        LanePriority.StepBack();
+        return lane();
+    });
 }

@@ -196,6 +196,7 @@ internal sealed class LoadSession
                 await lane.RunAsync(token).ConfigureAwait(false);
             }
         },
+        Plan.Options.StepsBack,
         cancellationToken);
 
     private async Task EnsureUnchangedAsync(CancellationToken cancellationToken)

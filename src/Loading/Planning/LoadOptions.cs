@@ -49,6 +49,11 @@ public sealed record LoadOptions
     public int? Lanes { get; init; }
 
     /// <summary>
+    /// Whether the lanes' threads step back behind the process's other threads (on Linux to a nice value of 10), so that a service answers while it loads. A load that has the machine for itself is as fast. Default: false.
+    /// </summary>
+    public bool StepsBack { get; init; }
+
+    /// <summary>
     /// The most memory that staging slots may take, all lanes together, in bytes; a hard cap. At least 64 KiB. What few plans take beside slots,
     /// for views whose elements lie apart and parts inside blocks, is <see cref="LoadPlan.ScratchBytes"/>.
     /// </summary>

@@ -1,3 +1,4 @@
+using IlgpuLoader.TestKit;
 using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
@@ -23,6 +24,32 @@ public sealed class LaneThreadsTests
             run => started++ < threads ? Task.Run(run) : throw new TaskSchedulerException("no more threads"),
             CancellationToken.None);
         Assert.Equal(lanes, ran);
+    }
+
+    [LinuxTheory]
+    [InlineData(false, 0)]
+    [InlineData(true, 10)]
+    public async Task Lanes_step_back_where_they_are_asked_to_and_nobody_else_does(bool stepsBack, int nice)
+    {
+        var seen = new int[2];
+        await LaneThreads.RunAsync(
+            2,
+            (lane, _) =>
+            {
+                seen[lane] = NiceOfThisThread();
+                return Task.CompletedTask;
+            },
+            stepsBack,
+            CancellationToken.None);
+
+        Assert.Equal([NiceOfThisThread() + nice, NiceOfThisThread() + nice], seen);
+    }
+
+    // proc(5): behind the name, which ends with a bracket, the 17th field.
+    private static int NiceOfThisThread()
+    {
+        var stat = File.ReadAllText("/proc/thread-self/stat");
+        return int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[16], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     [Fact]
