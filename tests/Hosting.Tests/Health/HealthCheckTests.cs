@@ -11,7 +11,13 @@ public sealed class HealthCheckTests
 {
     private static readonly ModelStatus Loaded = new()
     {
-        Name = "llama", State = ModelState.Loaded, Since = DateTimeOffset.UnixEpoch, Device = "host", IsRequired = true, IsAvailable = true, Version = 3,
+        Name = "llama",
+        State = ModelState.Loaded,
+        Since = DateTimeOffset.UnixEpoch,
+        Device = "host",
+        IsRequired = true,
+        IsAvailable = true,
+        Version = 3,
     };
 
     private static readonly ModelStatus Loading = Loaded with { State = ModelState.Loading, IsAvailable = false, Version = 0, Progress = new LoadProgress(4299, 10_000, 1, 9) };

@@ -120,7 +120,8 @@ public sealed class ModelLoadingServiceTests : IAsyncDisposable
             (options.Path, options.Watch) = (path, true);
             options.Include.Add("layers.0.*");
             options.Manifest = _bed.Folder["manifest"];
-        }));
+        }
+        ));
         await WriteManifestAsync(path);
         await _bed.Host.StartAsync();
         (await _bed.Store["one"].LeaseAsync()).Dispose();
