@@ -111,9 +111,11 @@ internal static unsafe partial class NativePages
         var end = ((nint)start + (nint)length + (nint)pageMask) & ~(nint)pageMask;
         for (var next = first; next < end && !_populateRefused;)
         {
-            // A huge page a call: for as long as a call takes nobody maps or protects memory in this process, which the JIT, the collector and new threads do. A longer one kept requests
-            // waiting for hundreds of milliseconds while a model was loaded; a call more costs a microsecond.
+            // While a call runs nobody maps or protects memory in this process, which the JIT, the collector and new threads do: calls for whole tensors kept requests waiting for hundreds of
+            // milliseconds while a model was loaded. So it is a huge page a call, and its first byte is written before, with what it holds, whoever else writes to it: the kernel clears a huge page for
+            // that under the lock of this mapping alone (since Linux 6.4), and the call finds it present, or makes the small pages behind it where there was no huge one.
             var behind = Math.Min(end, (nint)RoundUp((long)next + 1, HugePage));
+            _ = Interlocked.Or(ref *(int*)next, 0);
             if (Advise(next, (nuint)(behind - next), AdvisePopulateWrite) != 0)
             {
                 // Any other error, such as a cgroup at its limit, concerns this range only.
