@@ -52,7 +52,7 @@ internal sealed class ServeScenario : IScenario
         return
         [
             .. await MemoryAsync(options, configuration, cancellationToken),
-            .. await TrafficAsync(options, configuration, cancellationToken),
+            .. await TrafficAsync(options, configuration, DataBytes(folder), cancellationToken),
             .. await StopAsync(options, configuration, cancellationToken),
         ];
     }
@@ -88,7 +88,8 @@ internal sealed class ServeScenario : IScenario
         ];
     }
 
-    private static async Task<IReadOnlyList<Measurement>> TrafficAsync(HarnessOptions options, ServiceConfiguration configuration, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<Measurement>> TrafficAsync(
+        HarnessOptions options, ServiceConfiguration configuration, long tensorBytes, CancellationToken cancellationToken)
     {
         using var service = await ServiceProcess.StartAsync(configuration.Path, cancellationToken);
         using var client = service.Connect();
@@ -117,6 +118,8 @@ internal sealed class ServeScenario : IScenario
         await traffic.GoAsync();
         await Task.Delay(LeastTraffic, cancellationToken);
         var idle = (await traffic.PauseAsync(cancellationToken)).All;
+        // A reload has the old tensors and the new ones.
+        GetMemory(2 * tensorBytes, cancellationToken);
         await traffic.GoAsync();
         var least = Task.Delay(LeastTraffic, cancellationToken);
         await client.LoadAsync(Model, "load", cancellationToken);
@@ -138,6 +141,13 @@ internal sealed class ServeScenario : IScenario
                 // What the machine and the asking process take for themselves.
                 Comparisons = [new MeasuredComparison("the same while nothing is loaded", MeasuredAgainst.Baseline, [new MeasuredPair(all.P99, idle.P99)])],
             },
+            result.Undisturbed.Count == 0
+                ? Measurement.LeftOut("99 of 100 answers, those during which the machine ran", "the system does not let a thread run before all others, or no answer was without a standstill")
+                : Measurement.Of("99 of 100 answers, those during which the machine ran", MeasuredQuantity.Seconds, [Latencies.Of(result.Undisturbed).P99]) with
+                {
+                    Budget = MostSeconds,
+                    Note = FormattableString.Invariant($"{result.Undisturbed.Count} of {all.Count}; during the others the host of the virtual machine stopped a processor for 5 ms or more"),
+                },
             .. result.Seconds.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair =>
                 Measurement.Of($"99 of 100 answers, {pair.Key}", MeasuredQuantity.Seconds, [Latencies.Of(pair.Value).P99]) with { Budget = MostSeconds }),
             Measurement.Of($"half of the answers, {name}", MeasuredQuantity.Seconds, [all.Median]).Because("see the 99th"),
@@ -151,12 +161,20 @@ internal sealed class ServeScenario : IScenario
 
         async Task<double> LoadAsync(CancellationToken token)
         {
+            GetMemory(tensorBytes, token);
             var loaded = await client.LoadAsync(Model, "load", token);
             await client.UnloadAsync(Model, token);
             bytes = loaded.BytesRead;
             return loaded.LoadSeconds!.Value;
         }
     }
+
+    // A virtual machine's host takes back memory that has been free for seconds, and gives it again page by page, with the processors stopped meanwhile: a load takes ten times as long, whatever else
+    // runs. All memory that is about to be allocated is got before, by another process than the service.
+    private static void GetMemory(long bytes, CancellationToken cancellationToken) =>
+        _ = MemoryYardsticks.FirstTouch(bytes, Environment.ProcessorCount, bytes, cancellationToken);
+
+    private static long DataBytes(string folder) => new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length);
 
     private static async Task<IReadOnlyList<Measurement>> StopAsync(HarnessOptions options, ServiceConfiguration configuration, CancellationToken cancellationToken)
     {

@@ -16,8 +16,9 @@ internal sealed class Traffic : IAsyncDisposable
     private readonly HttpClient[] _clients;
     private readonly string[] _paths;
     private readonly TimeSpan _period;
-    private readonly ConcurrentQueue<(string Path, double Seconds)> _answers = new();
+    private readonly ConcurrentQueue<(string Path, long Due, long Answered, bool IsFailed)> _answers = new();
     private readonly ConcurrentQueue<string> _failures = new();
+    private readonly Standstills _standstills = new();
     private CancellationTokenSource? _stop;
     private Task _running = Task.CompletedTask;
 
@@ -71,16 +72,21 @@ internal sealed class Traffic : IAsyncDisposable
         _stop?.Dispose();
         _stop = null;
         var seconds = _answers.GroupBy(answer => answer.Path, StringComparer.Ordinal)
-            .ToDictionary(group => group.Key, group => group.Select(answer => answer.Seconds).ToArray(), StringComparer.Ordinal);
-        var result = new TrafficResult(seconds, _failures.Count, [.. _failures.Take(MaximumExamples)]);
+            .ToDictionary(group => group.Key, group => group.Select(answer => SecondsOf(answer.Due, answer.Answered, answer.IsFailed)).ToArray(), StringComparer.Ordinal);
+        // Without the watch nothing is known of any.
+        var undisturbed = _answers.Where(answer => _standstills.IsWatching && !_standstills.Between(answer.Due, answer.Answered))
+            .Select(answer => SecondsOf(answer.Due, answer.Answered, answer.IsFailed));
+        var result = new TrafficResult(seconds, _failures.Count, [.. _failures.Take(MaximumExamples)], [.. undisturbed]);
         _answers.Clear();
         _failures.Clear();
+        _standstills.Clear();
         return result;
     }
 
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
+        _standstills.Dispose();
         foreach (var client in _clients)
         {
             client.Dispose();
@@ -100,10 +106,12 @@ internal sealed class Traffic : IAsyncDisposable
                 _failures.Enqueue($"{path}: {failure}");
             }
 
-            _answers.Enqueue((path, failure is null ? Stopwatch.GetElapsedTime(due).TotalSeconds : TrafficResult.FailedSeconds));
+            _answers.Enqueue((path, due, Stopwatch.GetTimestamp(), failure is not null));
             due += (long)(_period.TotalSeconds * Stopwatch.Frequency);
         }
     }
+
+    private static double SecondsOf(long due, long answered, bool isFailed) => isFailed ? TrafficResult.FailedSeconds : Stopwatch.GetElapsedTime(due, answered).TotalSeconds;
 
     private static async Task<bool> UntilAsync(long due, CancellationToken stop)
     {

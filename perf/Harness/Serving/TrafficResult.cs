@@ -4,7 +4,8 @@ namespace IlgpuLoader.Harness;
 /// <param name="Seconds">What each took, by what was asked; one that failed counts as <see cref="FailedSeconds"/>.</param>
 /// <param name="Failures">How many failed.</param>
 /// <param name="Examples">Why, of the first.</param>
-internal sealed record TrafficResult(IReadOnlyDictionary<string, double[]> Seconds, int Failures, IReadOnlyList<string> Examples)
+/// <param name="Undisturbed">What those took during which no processor of the machine was stopped by its host (<see cref="Standstills"/>); none where that cannot be told.</param>
+internal sealed record TrafficResult(IReadOnlyDictionary<string, double[]> Seconds, int Failures, IReadOnlyList<string> Examples, IReadOnlyList<double> Undisturbed)
 {
     /// <summary>How long an answer may take at most, and what a request without one counts as: more than any budget.</summary>
     public const double FailedSeconds = 10;
@@ -17,7 +18,8 @@ internal sealed record TrafficResult(IReadOnlyDictionary<string, double[]> Secon
         parts.SelectMany(part => part.Seconds).GroupBy(pair => pair.Key, StringComparer.Ordinal)
             .ToDictionary(group => group.Key, group => group.SelectMany(pair => pair.Value).ToArray(), StringComparer.Ordinal),
         parts.Sum(part => part.Failures),
-        [.. parts.SelectMany(part => part.Examples).Take(Traffic.MaximumExamples)]);
+        [.. parts.SelectMany(part => part.Examples).Take(Traffic.MaximumExamples)],
+        [.. parts.SelectMany(part => part.Undisturbed)]);
 
     /// <summary>The number of requests, and what failed.</summary>
     public string Describe()

@@ -263,13 +263,17 @@ internal sealed partial class HostedModel
         {
             await said.WaitAsync(timeout, _time, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is TimeoutException or OperationCanceledException)
+        catch (TimeoutException)
         {
             // Freed by the last reader.
             if (!said.IsCompleted)
             {
                 _telemetry.LeasesOutstanding(Name, timeout);
             }
+        }
+        catch (OperationCanceledException)
+        {
+            // The host ends, or the model is unloaded, which waits for no reader of a version before: freed by the last of them, without a word of leases that nobody has waited for.
         }
     }
 

@@ -106,10 +106,11 @@ public sealed class TrafficTests
     [Fact]
     public void A_result_goes_through_the_pipe_as_it_is_and_says_how_many_failed()
     {
-        var result = new TrafficResult(new Dictionary<string, double[]> { ["/a"] = [0.25, 0.125], ["/b"] = [10] }, 1, ["/b: status 500"]);
+        var result = new TrafficResult(new Dictionary<string, double[]> { ["/a"] = [0.25, 0.125], ["/b"] = [10] }, 1, ["/b: status 500"], [0.25]);
         var read = JsonSerializer.Deserialize<TrafficResult>(JsonSerializer.Serialize(result))!;
         Assert.Equal("3 requests, 1 error: /b: status 500", read.Describe());
         Assert.Equal(new Latencies(3, 0.25, 10, 10), read.All);
+        Assert.Equal([0.25], read.Undisturbed);
         Assert.Equal("0 requests, no error", TrafficResult.Of([]).Describe());
     }
 

@@ -26,7 +26,7 @@ internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, 
     /// <summary>A model, as an object without a schema.</summary>
     public byte[] OfModel(ModelStatus status)
     {
-        if (_models.TryGetValue(status.Name, out var kept) && ReferenceEquals(kept.Status, status))
+        if (_models.TryGetValue(status.Name, out var kept) && kept.Status == status)
         {
             return kept.Json;
         }
@@ -51,7 +51,7 @@ internal sealed class StatusDocuments(IModelStore store, DeviceNumbers devices, 
         ref var last = ref _all[needsToken ? 1 : 0];
         var statuses = store.Models.Select(model => model.Status).ToArray();
         var numbers = devices.Json;
-        if (Volatile.Read(ref last) is { } kept && ReferenceEquals(kept.Devices, numbers) && kept.Statuses.SequenceEqual(statuses, ReferenceEqualityComparer.Instance))
+        if (Volatile.Read(ref last) is { } kept && ReferenceEquals(kept.Devices, numbers) && kept.Statuses.SequenceEqual(statuses))
         {
             return kept.Json;
         }
