@@ -11,8 +11,6 @@ namespace IlgpuLoader.Formats;
 /// </summary>
 public sealed partial class Checkpoint : IAsyncDisposable
 {
-    private const string ConfigName = "config.json";
-
     private readonly Dictionary<string, TensorInfo> _byName;
 
     private Checkpoint(
@@ -103,7 +101,7 @@ public sealed partial class Checkpoint : IAsyncDisposable
         TryGetTensor(name, out var tensor) ? tensor : throw new TensorNotFoundException(name, Path, Tensors.Select(t => t.Name));
 
     /// <summary>Opens a checkpoint: a file, a folder, or the index of a sharded checkpoint.</summary>
-    /// <param name="path">The path; symbolic links are followed.</param>
+    /// <param name="path">The path, of which symbolic links are followed; or an address, where <see cref="CheckpointOptions.Remote"/> finds those.</param>
     /// <param name="options">What to open and what to accept; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -177,26 +175,26 @@ public sealed partial class Checkpoint : IAsyncDisposable
     private static async Task<Checkpoint> OpenPathAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
     {
         var detector = new FormatDetector(options);
+        var (place, name) = await CheckpointFolder
+            .LocateAsync(path, new OpenFileLimit(options.MaximumOpenFiles), options, cancellationToken)
+            .ConfigureAwait(false);
         CheckpointFolder.Selection selection;
-        if (Directory.Exists(path))
+        if (name is null)
         {
-            selection = await CheckpointFolder.SelectAsync(path, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
+            selection = await CheckpointFolder.SelectAsync(place, detector.Extensions, options, cancellationToken).ConfigureAwait(false);
         }
-        else if (CheckpointFolder.IsIndexName(path) && File.Exists(path))
+        else if (CheckpointFolder.IsIndexName(name) && await place.ExistsAsync(name, cancellationToken).ConfigureAwait(false))
         {
-            selection = await CheckpointFolder
-                .FromIndexAsync(System.IO.Path.GetDirectoryName(path) ?? "", System.IO.Path.GetFileName(path), options, cancellationToken)
-                .ConfigureAwait(false);
+            selection = await CheckpointFolder.FromIndexAsync(place, name, options, cancellationToken).ConfigureAwait(false);
         }
         else
         {
-            selection = new CheckpointFolder.Selection([path], null, []);
+            selection = new CheckpointFolder.Selection([name], null, []);
         }
 
-        var limit = new OpenFileLimit(options.MaximumOpenFiles);
         OpenedFile[] files = selection.Files.Count == 1
-            ? await OpenPartsAsync(selection.Files[0], limit, detector, cancellationToken).ConfigureAwait(false)
-            : await OpenFilesAsync(selection.Files, limit, detector, cancellationToken).ConfigureAwait(false);
+            ? await OpenPartsAsync(place, selection.Files[0], detector, cancellationToken).ConfigureAwait(false)
+            : await OpenFilesAsync(place, selection.Files, detector, cancellationToken).ConfigureAwait(false);
         try
         {
             // Parts lead to one another, whatever the first of them turns out to be.
@@ -209,9 +207,8 @@ public sealed partial class Checkpoint : IAsyncDisposable
             }
 
             var warnings = selection.Warnings.ToList();
-            var configPath = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(selection.Files[0]) ?? "", ConfigName);
-            var config = File.Exists(configPath)
-                ? await ReadConfigAsync(configPath, options, warnings, cancellationToken).ConfigureAwait(false)
+            var config = await place.ExistsAsync(ModelConfig.FileName, cancellationToken).ConfigureAwait(false)
+                ? await ReadConfigAsync(place, options, warnings, cancellationToken).ConfigureAwait(false)
                 : null;
             return Assemble(path, files, selection.Index, config, options.Root, warnings);
         }
@@ -224,19 +221,19 @@ public sealed partial class Checkpoint : IAsyncDisposable
 
     // A file may turn out to be one part of a model that was split: the others lie beside it.
     private static async Task<OpenedFile[]> OpenPartsAsync(
-        string path, OpenFileLimit limit, FormatDetector detector, CancellationToken cancellationToken)
+        ICheckpointPlace place, string name, FormatDetector detector, CancellationToken cancellationToken)
     {
-        var given = await OpenFileAsync(new LocalFileSource(path, limit), detector, cancellationToken).ConfigureAwait(false);
+        var given = await OpenFileAsync(await place.OpenAsync(name, cancellationToken).ConfigureAwait(false), detector, cancellationToken).ConfigureAwait(false);
         try
         {
-            var parts = GgufSplit.PartsOf(given.File);
+            var parts = await GgufSplit.PartsOfAsync(given.File, place, cancellationToken).ConfigureAwait(false);
             if (parts.Count == 1)
             {
                 return [given];
             }
 
-            string[] others = [.. parts.Where(part => System.IO.Path.GetFileName(part) != given.File.Name)];
-            var opened = await OpenFilesAsync(others, limit, detector, cancellationToken).ConfigureAwait(false);
+            string[] others = [.. parts.Where(part => part != given.File.Name)];
+            var opened = await OpenFilesAsync(place, others, detector, cancellationToken).ConfigureAwait(false);
             return [.. opened.Append(given).OrderBy(file => file.File.Name, NaturalOrder.Instance)];
         }
         catch
@@ -248,17 +245,17 @@ public sealed partial class Checkpoint : IAsyncDisposable
 
     // Headers are small and parsing them is work for a core each; a thousand shards open in a fraction of the time.
     private static async Task<OpenedFile[]> OpenFilesAsync(
-        IReadOnlyList<string> paths, OpenFileLimit limit, FormatDetector detector, CancellationToken cancellationToken)
+        ICheckpointPlace place, IReadOnlyList<string> names, FormatDetector detector, CancellationToken cancellationToken)
     {
-        var files = new OpenedFile?[paths.Count];
+        var files = new OpenedFile?[names.Count];
         try
         {
             await Parallel.ForAsync(
                 0,
-                paths.Count,
-                cancellationToken,
+                names.Count,
+                new ParallelOptions { MaxDegreeOfParallelism = place.ParallelOpens, CancellationToken = cancellationToken },
                 async (i, token) => files[i] = await OpenFileAsync(
-                    new LocalFileSource(paths[i], limit), detector, token).ConfigureAwait(false)).ConfigureAwait(false);
+                    await place.OpenAsync(names[i], token).ConfigureAwait(false), detector, token).ConfigureAwait(false)).ConfigureAwait(false);
             return files!;
         }
         catch
@@ -289,16 +286,16 @@ public sealed partial class Checkpoint : IAsyncDisposable
     }
 
     private static async Task<ModelConfig?> ReadConfigAsync(
-        string path, CheckpointOptions options, List<CheckpointWarning> warnings, CancellationToken cancellationToken)
+        ICheckpointPlace place, CheckpointOptions options, List<CheckpointWarning> warnings, CancellationToken cancellationToken)
     {
         try
         {
-            return await ModelConfig.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
+            return await ModelConfig.ReadAsync(place, ModelConfig.FileName, options, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is JsonException or CheckpointException or IOException or UnauthorizedAccessException)
         {
             // The weights can be read without it.
-            warnings.Add(new CheckpointWarning(path, $"the configuration is not read: {Quoted.Plain(exception.Message)}"));
+            warnings.Add(new CheckpointWarning(place.PathOf(ModelConfig.FileName), $"the configuration is not read: {Quoted.Plain(exception.Message)}"));
             return null;
         }
     }

@@ -18,47 +18,67 @@ internal static partial class CheckpointFolder
     private const string RandomStateStart = "rng_state";
 
     /// <summary>The files to open, and the index that chose them.</summary>
-    /// <param name="Files">Full paths, in natural order.</param>
+    /// <param name="Files">Base names, in natural order.</param>
     /// <param name="Index">The index, where there is one.</param>
     /// <param name="Warnings">What was left aside, and why.</param>
     public sealed record Selection(IReadOnlyList<string> Files, ShardIndex? Index, IReadOnlyList<CheckpointWarning> Warnings);
 
+    /// <summary>Finds what a path or an address means.</summary>
+    /// <param name="path">The path or address.</param>
+    /// <param name="limit">Shared by local files; null keeps each open.</param>
+    /// <param name="options">Who finds addresses.</param>
+    /// <param name="cancellationToken">Ends the asking.</param>
+    /// <exception cref="UnsupportedCheckpointException">It is an address, and nobody is there to find it.</exception>
+    public static ValueTask<CheckpointLocation> LocateAsync(string path, OpenFileLimit? limit, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        if (AddressScheme.Of(path) is { } scheme)
+        {
+            return options.Remote is { } remote
+                ? remote.LocateAsync(path, cancellationToken)
+                : throw new UnsupportedCheckpointException(
+                    "remote checkpoints", path, $"this is an address ({scheme}), and only local files are read here; set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Remote)}.");
+        }
+
+        return new ValueTask<CheckpointLocation>(Directory.Exists(path)
+            ? new CheckpointLocation(new LocalPlace(path, limit), null)
+            : new CheckpointLocation(new LocalPlace(Path.GetDirectoryName(path) ?? "", limit), Path.GetFileName(path)));
+    }
+
     /// <summary>Chooses the files of a folder.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="place">The folder.</param>
     /// <param name="extensions">The endings of readable weight files, best first.</param>
     /// <param name="options">Variant and index.</param>
     /// <param name="cancellationToken">Cancels the reading of the index.</param>
     /// <exception cref="FileNotFoundException">The index that is asked for is not there.</exception>
     /// <exception cref="InvalidCheckpointException">The folder holds no weights, two indexes could be meant, or the index breaks a rule.</exception>
     public static async Task<Selection> SelectAsync(
-        string folder, IEnumerable<string> extensions, CheckpointOptions options, CancellationToken cancellationToken)
+        ICheckpointPlace place, IEnumerable<string> extensions, CheckpointOptions options, CancellationToken cancellationToken)
     {
         // Hidden files are not the model's: what another program has not finished writing, or what macOS keeps beside a file
         // on a foreign disk (._model.safetensors).
-        var names = Directory.EnumerateFiles(folder)
-            .Select(path => Path.GetFileName(path)!)
+        var names = (await place.ListAsync(cancellationToken).ConfigureAwait(false))
             .Where(name => !name.StartsWith('.'))
             .Order(NaturalOrder.Instance)
             .ToArray();
         string[] readable = [.. extensions];
         foreach (var extension in readable)
         {
-            var index = FindIndex(folder, names, extension, options);
+            var index = FindIndex(place, names, extension, options);
             if (index is not null)
             {
                 return AddOtherFormats(
-                    await FromIndexAsync(folder, index, options, cancellationToken).ConfigureAwait(false), folder, names, extension, readable);
+                    await FromIndexAsync(place, index, options, cancellationToken).ConfigureAwait(false), place, names, extension, readable);
             }
 
             var weights = WeightsOf(names, extension);
             if (weights.Length > 0 && extension == GgufConstants.Extension)
             {
-                return FromModels(folder, weights, options);
+                return FromModels(place, weights, options);
             }
 
             if (weights.Length > 0)
             {
-                return AddOtherFormats(FromNames(folder, weights, extension, options), folder, names, extension, readable);
+                return AddOtherFormats(FromNames(place, weights, extension, options), place, names, extension, readable);
             }
         }
 
@@ -66,7 +86,7 @@ internal static partial class CheckpointFolder
         var wanted = $"{string.Join(", ", readable[..^1])} or {readable[^1]}";
         throw new InvalidCheckpointException(
             CheckpointErrorCode.NoWeights,
-            folder,
+            place.Name,
             others.Length > 0
                 ? $"there are no {wanted} files of weights here; {string.Join(", ", others.Select(Quoted.Name))} "
                   + (others.All(IsPickle)
@@ -82,14 +102,13 @@ internal static partial class CheckpointFolder
 
     /// <summary>Opens the shards that an index names.</summary>
     public static async Task<Selection> FromIndexAsync(
-        string folder, string indexName, CheckpointOptions options, CancellationToken cancellationToken)
+        ICheckpointPlace place, string indexName, CheckpointOptions options, CancellationToken cancellationToken)
     {
-        var index = await ShardIndex.ReadAsync(Path.Combine(folder, indexName), options, cancellationToken).ConfigureAwait(false);
+        var index = await ShardIndex.ReadAsync(place, indexName, options, cancellationToken).ConfigureAwait(false);
         var files = new List<string>();
         foreach (var shard in index.Shards)
         {
-            var path = Path.Combine(folder, shard);
-            if (!File.Exists(path))
+            if (!await place.ExistsAsync(shard, cancellationToken).ConfigureAwait(false))
             {
                 var tensor = index.ShardOf.First(pair => pair.Value == shard).Key;
                 throw new InvalidCheckpointException(
@@ -99,7 +118,7 @@ internal static partial class CheckpointFolder
                     tensor: tensor);
             }
 
-            files.Add(path);
+            files.Add(shard);
         }
 
         return new Selection(files, index, []);
@@ -112,25 +131,25 @@ internal static partial class CheckpointFolder
         !TrainerFiles.Contain(name) && !name.StartsWith(RandomStateStart, StringComparison.Ordinal);
 
     // Weights in a format that comes after the one that was found: most likely the same once more.
-    private static Selection AddOtherFormats(Selection selection, string folder, string[] names, string found, string[] readable)
+    private static Selection AddOtherFormats(Selection selection, ICheckpointPlace place, string[] names, string found, string[] readable)
     {
         var warnings = selection.Warnings.ToList();
         foreach (var other in readable.SkipWhile(extension => extension != found).Skip(1))
         {
             AddWarning(
-                warnings, folder, WeightsOf(names, other), $"weights in another format than the {found} files here, left aside; open it by its own name");
+                warnings, place, WeightsOf(names, other), $"weights in another format than the {found} files here, left aside; open it by its own name");
         }
 
         return selection with { Warnings = warnings };
     }
 
-    private static string? FindIndex(string folder, string[] names, string extension, CheckpointOptions options)
+    private static string? FindIndex(ICheckpointPlace place, string[] names, string extension, CheckpointOptions options)
     {
         if (options.Index is { } asked)
         {
             return names.Contains(asked)
                 ? asked
-                : throw new FileNotFoundException($"{folder}: there is no index {Quoted.Name(asked)} here.", Path.Combine(folder, asked));
+                : throw new FileNotFoundException($"{place.Name}: there is no index {Quoted.Name(asked)} here.", place.PathOf(asked));
         }
 
         var ofVariant = names.Where(name => IsIndexOf(name, extension, options.Variant)).ToArray();
@@ -145,7 +164,7 @@ internal static partial class CheckpointFolder
             1 => candidates[0],
             _ => throw new InvalidCheckpointException(
                 CheckpointErrorCode.Ambiguous,
-                folder,
+                place.Name,
                 $"there are several indexes: {string.Join(", ", candidates.Select(Quoted.Name))}; choose one with --index NAME "
                 + $"({nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Index)})."),
         };
@@ -158,7 +177,7 @@ internal static partial class CheckpointFolder
         || (name.EndsWith(extension + IndexEnding, StringComparison.OrdinalIgnoreCase)
             && VariantOf(name[..^IndexEnding.Length], extension).Variant == variant);
 
-    private static Selection FromNames(string folder, string[] weights, string extension, CheckpointOptions options)
+    private static Selection FromNames(ICheckpointPlace place, string[] weights, string extension, CheckpointOptions options)
     {
         var warnings = new List<CheckpointWarning>();
         string[] chosen;
@@ -169,7 +188,7 @@ internal static partial class CheckpointFolder
             {
                 throw new InvalidCheckpointException(
                     CheckpointErrorCode.NoWeights,
-                    folder,
+                    place.Name,
                     $"there are no files of the variant {Quoted.Name(variant)} here; there are "
                     + $"{string.Join(", ", weights.Take(5).Select(Quoted.Name))}.");
             }
@@ -185,16 +204,16 @@ internal static partial class CheckpointFolder
                 var (stem, ofVariant) = VariantOf(name, extension);
                 return ofVariant is null || !stems.Contains(stem);
             })];
-            AddWarning(warnings, folder, weights.Except(chosen), "another variant of the same weights, left aside; choose it with --variant");
+            AddWarning(warnings, place, weights.Except(chosen), "another variant of the same weights, left aside; choose it with --variant");
         }
 
         var counted = WithoutConsolidated(chosen);
-        AddWarning(warnings, folder, chosen.Except(counted), "a second copy of the weights, left aside");
-        return new Selection([.. counted.Select(name => Path.Combine(folder, name))], null, warnings);
+        AddWarning(warnings, place, chosen.Except(counted), "a second copy of the weights, left aside");
+        return new Selection(counted, null, warnings);
     }
 
     // Each GGUF file, or set of parts, is a whole model: several are a choice that nobody but the caller can make.
-    private static Selection FromModels(string folder, string[] weights, CheckpointOptions options)
+    private static Selection FromModels(ICheckpointPlace place, string[] weights, CheckpointOptions options)
     {
         const int shown = 5;
         var warnings = new List<CheckpointWarning>();
@@ -207,22 +226,22 @@ internal static partial class CheckpointFolder
         if (withoutProjectors.Length > 0 && withoutProjectors.Length < models.Length)
         {
             AddWarning(
-                warnings, folder, models.Except(withoutProjectors).SelectMany(model => model), "a projector for images or sound, left aside; open it by its own name");
+                warnings, place, models.Except(withoutProjectors).SelectMany(model => model), "a projector for images or sound, left aside; open it by its own name");
             models = withoutProjectors;
         }
 
         return models.Length switch
         {
             // One part leads to the others.
-            1 => new Selection([Path.Combine(folder, models[0].First())], null, warnings),
+            1 => new Selection([models[0].First()], null, warnings),
             0 => throw new InvalidCheckpointException(
                 CheckpointErrorCode.NoWeights,
-                folder,
+                place.Name,
                 $"there are no files of the variant {Quoted.Name(options.Variant!)} here; there are "
                 + $"{string.Join(", ", weights.Take(shown).Select(Quoted.Name))}."),
             _ => throw new InvalidCheckpointException(
                 CheckpointErrorCode.Ambiguous,
-                folder,
+                place.Name,
                 $"there are {models.Length} models here: {string.Join(", ", models.Take(shown).Select(model => Quoted.Name(model.First())))}"
                 + $"{(models.Length > shown ? ", …" : "")}; open the file that is meant, or choose by the end of its name with --variant "
                 + $"({nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Variant)})."),
@@ -241,11 +260,11 @@ internal static partial class CheckpointFolder
         return others.Length > 0 ? others : all;
     }
 
-    private static void AddWarning(List<CheckpointWarning> warnings, string folder, IEnumerable<string> names, string what)
+    private static void AddWarning(List<CheckpointWarning> warnings, ICheckpointPlace place, IEnumerable<string> names, string what)
     {
         foreach (var name in names)
         {
-            warnings.Add(new CheckpointWarning(Path.Combine(folder, name), what + "."));
+            warnings.Add(new CheckpointWarning(place.PathOf(name), what + "."));
         }
     }
 

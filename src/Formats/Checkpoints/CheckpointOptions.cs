@@ -49,6 +49,9 @@ public sealed record CheckpointOptions
         }
     } = DefaultMaximumIndexBytes;
 
+    /// <summary>Finds what addresses (<c>scheme://…</c>) mean, wherever a path is taken; null where only local files are read. It stays its owner's, and outlives the checkpoints that are opened through it.</summary>
+    public IRemoteCheckpoints? Remote { get; init; }
+
     /// <summary>What is accepted from safetensors files.</summary>
     public SafetensorsLimits Safetensors { get; init; } = SafetensorsLimits.Default;
 

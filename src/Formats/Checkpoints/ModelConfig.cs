@@ -71,7 +71,10 @@ public sealed class ModelConfig
             : throw new JsonException("The document is not an object.");
     }
 
-    /// <summary>Reads a configuration: a file, or the <c>config.json</c> of a folder.</summary>
+    /// <summary>The base name of the configuration beside a checkpoint.</summary>
+    internal const string FileName = "config.json";
+
+    /// <summary>Reads a configuration: a file, or the <c>config.json</c> of a folder, each local or at an address (<see cref="CheckpointOptions.Remote"/>).</summary>
     /// <param name="path">The file or folder.</param>
     /// <param name="options">Limits; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
@@ -83,10 +86,12 @@ public sealed class ModelConfig
     public static async Task<ModelConfig> OpenAsync(string path, CheckpointOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var file = Directory.Exists(path) ? System.IO.Path.Combine(path, "config.json") : path;
+        options ??= CheckpointOptions.Default;
+        var (place, name) = await CheckpointFolder.LocateAsync(path, null, options, cancellationToken).ConfigureAwait(false);
+        var file = place.PathOf(name ?? FileName);
         try
         {
-            return await ReadAsync(file, options ?? CheckpointOptions.Default, cancellationToken).ConfigureAwait(false);
+            return await ReadAsync(place, name ?? FileName, options, cancellationToken).ConfigureAwait(false);
         }
         catch (JsonException exception)
         {
@@ -97,8 +102,8 @@ public sealed class ModelConfig
 
     /// <summary>Reads a configuration.</summary>
     /// <exception cref="JsonException">The file is not a JSON object, or a string in it is not text.</exception>
-    internal static async Task<ModelConfig> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken) =>
-        Parse(path, await SideFile.ReadAsync(path, options, cancellationToken).ConfigureAwait(false));
+    internal static async Task<ModelConfig> ReadAsync(ICheckpointPlace place, string name, CheckpointOptions options, CancellationToken cancellationToken) =>
+        Parse(place.PathOf(name), await SideFile.ReadAsync(place, name, options, cancellationToken).ConfigureAwait(false));
 
     // A document is parsed without looking into its strings; a broken one would throw later, from a property.
     private static void ThrowIfNotText(ReadOnlySpan<byte> json)

@@ -29,9 +29,10 @@ internal sealed class ShardIndex
 
     /// <summary>Reads and validates an index.</summary>
     /// <exception cref="InvalidCheckpointException">It breaks a rule; the message names file and tensor.</exception>
-    public static async Task<ShardIndex> ReadAsync(string path, CheckpointOptions options, CancellationToken cancellationToken)
+    public static async Task<ShardIndex> ReadAsync(ICheckpointPlace place, string name, CheckpointOptions options, CancellationToken cancellationToken)
     {
-        var json = await SideFile.ReadAsync(path, options, cancellationToken).ConfigureAwait(false);
+        var path = place.PathOf(name);
+        var json = await SideFile.ReadAsync(place, name, options, cancellationToken).ConfigureAwait(false);
         try
         {
             // A key given twice throws: System.Text.Json would keep the last, Python the last, others the first.

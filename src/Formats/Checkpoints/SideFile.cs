@@ -17,6 +17,20 @@ internal static class SideFile
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(string path, long maximumBytes, string option, CancellationToken cancellationToken)
     {
         var source = new LocalFileSource(path);
+        return await ReadAsync(source, maximumBytes, option, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Reads a whole file of a place, of at most <see cref="CheckpointOptions.MaximumIndexBytes"/>.</summary>
+    /// <exception cref="CheckpointLimitException">The file is larger.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(ICheckpointPlace place, string name, CheckpointOptions options, CancellationToken cancellationToken)
+    {
+        var source = await place.OpenAsync(name, cancellationToken).ConfigureAwait(false);
+        return await ReadAsync(source, options.MaximumIndexBytes, $"{nameof(CheckpointOptions)}.{nameof(CheckpointOptions.MaximumIndexBytes)}", cancellationToken).ConfigureAwait(false);
+    }
+
+    // Disposes the source.
+    private static async Task<ReadOnlyMemory<byte>> ReadAsync(IByteSource source, long maximumBytes, string option, CancellationToken cancellationToken)
+    {
         await using (source.ConfigureAwait(false))
         {
             if (source.Length > maximumBytes)
@@ -26,7 +40,7 @@ internal static class SideFile
                     source.Length,
                     maximumBytes,
                     option,
-                    path);
+                    source.Name);
             }
 
             var content = new byte[(int)source.Length];

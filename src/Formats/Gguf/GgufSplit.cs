@@ -19,15 +19,17 @@ internal static partial class GgufSplit
         return match.Success ? match.Groups["prefix"].Value : Path.GetFileNameWithoutExtension(name);
     }
 
-    /// <summary>The paths of all parts of the model that a file is a part of, in their order; the file alone where it is none.</summary>
+    /// <summary>The base names of all parts of the model that a file is a part of, in their order; the file alone where it is none.</summary>
     /// <param name="file">The file that was given.</param>
+    /// <param name="place">Where it lies.</param>
+    /// <param name="cancellationToken">Ends the looking for the others.</param>
     /// <exception cref="InvalidCheckpointException">The file's name or numbers are not those of a part, or a part is missing.</exception>
-    public static IReadOnlyList<string> PartsOf(CheckpointFile file)
+    public static async ValueTask<IReadOnlyList<string>> PartsOfAsync(CheckpointFile file, ICheckpointPlace place, CancellationToken cancellationToken)
     {
         if (file.Header is not GgufHeader { SplitCount: { } count and not (0 or 1) } header)
         {
-            ThrowIfPartsAreBeside(file);
-            return [file.Path];
+            await ThrowIfPartsAreBesideAsync(file, place, cancellationToken).ConfigureAwait(false);
+            return [file.Name];
         }
 
         // Five digits name no more.
@@ -42,7 +44,6 @@ internal static partial class GgufSplit
 
         var prefix = PrefixOf(file.Name, out _);
         var extension = Path.GetExtension(file.Name);
-        var folder = Path.GetDirectoryName(file.Path) ?? "";
         if (file.Name != NameOf(prefix, number, count, extension))
         {
             throw Invalid(
@@ -52,10 +53,16 @@ internal static partial class GgufSplit
         }
 
         string[] names = [.. Enumerable.Range(0, (int)count).Select(part => NameOf(prefix, part, count, extension))];
-        string[] missing = [.. names.Where(name => !File.Exists(Path.Combine(folder, name)))];
-        return missing.Length == 0
-            ? [.. names.Select(name => Path.Combine(folder, name))]
-            : throw Missing(file, missing, count);
+        var missing = new List<string>();
+        foreach (var name in names)
+        {
+            if (!await place.ExistsAsync(name, cancellationToken).ConfigureAwait(false))
+            {
+                missing.Add(name);
+            }
+        }
+
+        return missing.Count == 0 ? names : throw Missing(file, missing, count);
     }
 
     /// <summary>What to say of a file that is opened without the other parts of its model, as a sentence; null for a whole model.</summary>
@@ -112,19 +119,21 @@ internal static partial class GgufSplit
     }
 
     // A set of parts without numbers in their headers would be opened as its first file alone.
-    private static void ThrowIfPartsAreBeside(CheckpointFile file)
+    private static async ValueTask ThrowIfPartsAreBesideAsync(CheckpointFile file, ICheckpointPlace place, CancellationToken cancellationToken)
     {
         var prefix = PrefixOf(file.Name, out var count);
         if (file.Header is GgufHeader && count > 1)
         {
-            var folder = Path.GetDirectoryName(file.Path) ?? "";
             var names = Enumerable.Range(0, count).Select(part => NameOf(prefix, part, count, Path.GetExtension(file.Name)));
-            if (names.FirstOrDefault(name => name != file.Name && File.Exists(Path.Combine(folder, name))) is { } other)
+            foreach (var other in names.Where(name => name != file.Name))
             {
-                throw Invalid(
-                    file,
-                    $"by its name it is one of {count} parts, and {Quoted.Name(other)} lies beside it, but its header has no "
-                    + $"{GgufConstants.SplitCountKey}: split the model again with llama.cpp's gguf-split, or rename the file if it is whole.");
+                if (await place.ExistsAsync(other, cancellationToken).ConfigureAwait(false))
+                {
+                    throw Invalid(
+                        file,
+                        $"by its name it is one of {count} parts, and {Quoted.Name(other)} lies beside it, but its header has no "
+                        + $"{GgufConstants.SplitCountKey}: split the model again with llama.cpp's gguf-split, or rename the file if it is whole.");
+                }
             }
         }
     }
@@ -134,14 +143,14 @@ internal static partial class GgufSplit
     private static string NameOf(string prefix, long number, long count, string extension) =>
         string.Create(CultureInfo.InvariantCulture, $"{prefix}-{number + 1:D5}-of-{count:D5}{extension}");
 
-    private static InvalidCheckpointException Missing(CheckpointFile file, string[] missing, long count)
+    private static InvalidCheckpointException Missing(CheckpointFile file, List<string> missing, long count)
     {
         const int shown = 3;
         return new InvalidCheckpointException(
             CheckpointErrorCode.ShardMissing,
             file.Path,
-            $"the model has {count} parts, and {(missing.Length == 1 ? "one does" : $"{missing.Length} do")} not exist: "
-            + $"{string.Join(", ", missing.Take(shown).Select(Quoted.Name))}{(missing.Length > shown ? ", …" : "")}; fetch what is missing.",
+            $"the model has {count} parts, and {(missing.Count == 1 ? "one does" : $"{missing.Count} do")} not exist: "
+            + $"{string.Join(", ", missing.Take(shown).Select(Quoted.Name))}{(missing.Count > shown ? ", …" : "")}; fetch what is missing.",
             GgufConstants.Format);
     }
 

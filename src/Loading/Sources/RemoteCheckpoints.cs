@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Finds checkpoints by their addresses: give it to <see cref="CheckpointOptions.Remote"/>, and an address is taken wherever a path is. Safe for any thread. It owns the connections: dispose it after all
+/// checkpoints that were opened through it.
+/// </summary>
+public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
+{
+    private readonly ImmutableArray<IRemoteScheme> _schemes;
+    private readonly Action _dispose;
+
+    /// <summary>Makes it of schemes.</summary>
+    /// <param name="traffic">Where what they fetch is counted.</param>
+    /// <param name="schemes">The schemes.</param>
+    /// <param name="dispose">Ends their connections.</param>
+    internal RemoteCheckpoints(RemoteTraffic traffic, IEnumerable<IRemoteScheme> schemes, Action dispose)
+    {
+        Traffic = traffic;
+        _schemes = [.. schemes];
+        _dispose = dispose;
+    }
+
+    /// <summary>What was fetched through it.</summary>
+    public RemoteTraffic Traffic { get; }
+
+    /// <inheritdoc/>
+    public ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(address);
+        return AddressScheme.Of(address) is { } scheme && _schemes.FirstOrDefault(known => known.Schemes.Contains(scheme)) is { } found
+            ? found.LocateAsync(address, cancellationToken)
+            : throw new ArgumentException($"{Quoted.Name(address)} has no scheme that is known; addresses are {string.Join(", ", _schemes.Select(known => known.Form))}.", nameof(address));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _dispose();
+}
