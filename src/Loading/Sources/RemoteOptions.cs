@@ -9,17 +9,20 @@ public sealed record RemoteOptions
     /// <summary>The default size of a range in bytes, 8 MiB: what others' streamers ask for at a time.</summary>
     public const int DefaultRangeBytes = 8 << 20;
 
+    /// <summary>The most connections: more from one machine have not been seen to help, and servers refuse them.</summary>
+    public const int MaximumConnections = 256;
+
     /// <summary>The defaults.</summary>
     public static RemoteOptions Default { get; } = new();
 
-    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to 256.</summary>
+    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to <see cref="MaximumConnections"/>.</summary>
     public int Connections
     {
         get;
         init
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 256);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaximumConnections);
             field = value;
         }
     } = DefaultConnections;
