@@ -15,7 +15,6 @@ internal sealed class AuditCommand : CommandBase
         Arity = ArgumentArity.OneOrMore,
     };
 
-    private readonly RemoteArguments _remote = new(RemoteAccess.Stream);
     private readonly Option<bool> _allowUnknownGlobals = new("--allow-unknown-globals")
     {
         Description = "End with 0 also where foreign classes are named that other commands read as inert records with this option; "
@@ -34,13 +33,13 @@ internal sealed class AuditCommand : CommandBase
     public override string Example => "audit models/llama downloads/model.ckpt --verbose";
 
     /// <inheritdoc/>
-    protected override RemoteArguments? Remote => _remote;
+    protected override RemoteArguments Remote { get; } = new(RemoteAccess.Stream);
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_paths);
-        _remote.AddTo(command);
+        Remote.AddTo(command);
         command.Add(_allowUnknownGlobals);
     }
 
@@ -48,7 +47,7 @@ internal sealed class AuditCommand : CommandBase
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
         var allowsUnknown = parsed.GetValue(_allowUnknownGlobals);
-        var options = new CheckpointOptions { Torch = new TorchLimits { AllowUnknownGlobals = allowsUnknown }, Remote = _remote.Take(parsed) };
+        var options = new CheckpointOptions { Torch = new TorchLimits { AllowUnknownGlobals = allowsUnknown }, Remote = Remote.Take(parsed) };
         var exitCode = ExitCodes.Success;
         var files = new List<AuditedFile>();
         foreach (var path in parsed.GetValue(_paths)!)
@@ -78,7 +77,7 @@ internal sealed class AuditCommand : CommandBase
 
         if (console.Json)
         {
-            JsonOutput.Write(console.Out, new AuditDocument(files, _remote.Fetched), CliJsonContext.Default.AuditDocument);
+            JsonOutput.Write(console.Out, new AuditDocument(files, Remote.Fetched), CliJsonContext.Default.AuditDocument);
         }
 
         return exitCode;

@@ -15,6 +15,12 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         HelpName = "N",
     };
 
+    private readonly Option<int?> _retries = new("--retries")
+    {
+        Description = $"How often a request is tried again on 408, 429, 5xx and cut connections; by default {RemoteOptions.DefaultRetries}.",
+        HelpName = "N",
+    };
+
     private readonly Option<bool> _offline = new("--offline")
     {
         Description = "Ask no server: remote checkpoints come from the cache, or not at all (HF_HUB_OFFLINE=1).",
@@ -35,6 +41,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     public void AddTo(Command command)
     {
         command.Add(_connections);
+        command.Add(_retries);
         command.Add(_offline);
     }
 
@@ -46,12 +53,19 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <exception cref="UsageException">A value is out of range.</exception>
     public IRemoteCheckpoints Take(ParseResult parsed)
     {
-        var options = RemoteOptions.FromEnvironment();
+        var options = RemoteOptions.Default;
         if (parsed.GetValue(_connections) is { } connections)
         {
             options = connections is >= 1 and <= RemoteOptions.MaximumConnections
                 ? options with { Connections = connections }
                 : throw new UsageException($"{_connections.Name} takes a number from 1 to {RemoteOptions.MaximumConnections}, not {connections}.");
+        }
+
+        if (parsed.GetValue(_retries) is { } retries)
+        {
+            options = retries is >= 0 and <= RemoteOptions.MostRetries
+                ? options with { MaximumRetries = retries }
+                : throw new UsageException($"{_retries.Name} takes a number from 0 to {RemoteOptions.MostRetries}, not {retries}.");
         }
 
         _options = options with
@@ -65,7 +79,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <inheritdoc/>
     public async ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken = default)
     {
-        _checkpoints ??= RemoteCheckpoints.Create(_options ?? RemoteOptions.FromEnvironment());
+        _checkpoints ??= RemoteCheckpoints.Create(_options ?? RemoteOptions.Default);
         try
         {
             return await _checkpoints.LocateAsync(address, cancellationToken).ConfigureAwait(false);

@@ -44,6 +44,7 @@ internal static class ErrorReport
         CheckpointException checkpoint => checkpoint.Code.ToString(),
         OptionsValidationException => "Configuration",
         RemoteException remote => remote.Failure.ToString(),
+        FileNotFoundException { InnerException: RemoteException remote } => remote.Failure.ToString(),
         OperationCanceledException => "Cancelled",
         UsageException => "Usage",
         IOException or UnauthorizedAccessException => "Unreadable",

@@ -12,6 +12,12 @@ public sealed record RemoteOptions
     /// <summary>The most connections: more from one machine have not been seen to help, and servers refuse them.</summary>
     public const int MaximumConnections = 256;
 
+    /// <summary>The default number of retries: with waits that double, some 15 s in all, which a server that restarts takes (huggingface_hub has the same number).</summary>
+    public const int DefaultRetries = 5;
+
+    /// <summary>The most retries: waits no longer grow then, and whoever wants more wants a loop of their own.</summary>
+    public const int MostRetries = 100;
+
     /// <summary>The defaults.</summary>
     public static RemoteOptions Default { get; } = new();
 
@@ -45,8 +51,17 @@ public sealed record RemoteOptions
     /// <summary>The longest time in which nothing arrives on a connection before it counts as cut (<c>HF_HUB_DOWNLOAD_TIMEOUT</c>; huggingface_hub's default is 10 s).</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most.</summary>
-    public int MaximumRetries { get; init; } = 5;
+    /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most; from 0 to <see cref="MostRetries"/>.</summary>
+    public int MaximumRetries
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MostRetries);
+            field = value;
+        }
+    } = DefaultRetries;
 
     /// <summary>How many redirects are followed in a row.</summary>
     public int MaximumRedirects { get; init; } = 10;

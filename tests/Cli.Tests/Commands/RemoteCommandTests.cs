@@ -51,8 +51,8 @@ public sealed class RemoteCommandTests : IAsyncLifetime
     {
         var header = new GgufBuilder()
             .Add("general.architecture", "llama")
-            .AddStrings("tokenizer.ggml.tokens", [.. Enumerable.Range(0, 150_000).Select(i => $"token{i}")])
-            .AddTensor("token_embd.weight", 0, [4], new byte[16])
+            .Add("tokenizer.ggml.tokens", Enumerable.Range(0, 150_000).Select(i => $"token{i}").ToArray())
+            .Tensor("token_embd.weight", 0, [4], new byte[16])
             .ToBytes();
         _server.Add("/model.gguf", new RemoteContent(header));
 
@@ -68,7 +68,7 @@ public sealed class RemoteCommandTests : IAsyncLifetime
     [InlineData("audit")]
     public async Task Headers_alone_are_fetched_where_nothing_else_is_asked_for(params string[] command)
     {
-        var small = new SafetensorsBuilder().Add("a", "U8", [1L << 31], []).ToBytes();
+        var small = SafetensorsBuilder.File($"{{{SafetensorsBuilder.Entry("a", "U8", [1UL << 31], 0, 1UL << 31)}}}");
         _server.Add($"/{Name}", new RemoteContent(small, 1L << 31));
 
         var run = await ToolRun.OfAsync([command[0], _server.AddressOf(Name), .. command[1..], "--json"]);
@@ -115,7 +115,7 @@ public sealed class RemoteCommandTests : IAsyncLifetime
     {
         var bytes = Large();
         var file = _server.Add($"/{Name}", bytes);
-        file.Faults = request => request > 3 ? new RemoteFault { EntityTag = "\"second\"" } : null;
+        file.Faults = request => request > 2 ? new RemoteFault { EntityTag = "\"second\"" } : null;
 
         var run = await ToolRun.OfAsync("load", _server.AddressOf(Name), "--device", "host", "--json");
 
