@@ -26,20 +26,24 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
     /// <summary>Makes it of all schemes that are known.</summary>
     /// <param name="options">How remote checkpoints are reached; null for the defaults.</param>
     /// <param name="time">The clock of timeouts and of the waits before retries; null for the system's.</param>
+    /// <exception cref="ArgumentException">The environment's endpoint of object storage is no address.</exception>
     public static RemoteCheckpoints Create(RemoteOptions? options = null, TimeProvider? time = null)
     {
         (options, time) = (options ?? RemoteOptions.Default, time ?? TimeProvider.System);
         var traffic = new RemoteTraffic();
         var http = new RemoteHttp(options, traffic, time);
+        var storage = new S3Client(options, options.S3 ?? S3Settings.FromEnvironment(), traffic, time);
         var reading = new RemoteReading(options, time);
         return new RemoteCheckpoints(
             traffic,
             [
                 new HttpScheme(http, reading),
+                new S3Scheme(storage, reading),
             ],
             () =>
             {
                 http.Dispose();
+                storage.Dispose();
                 reading.Dispose();
             });
     }

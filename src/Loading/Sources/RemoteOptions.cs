@@ -66,6 +66,9 @@ public sealed record RemoteOptions
     /// <summary>How many redirects are followed in a row.</summary>
     public int MaximumRedirects { get; init; } = 10;
 
+    /// <summary>Where an object storage is; null for what the environment says (<see cref="S3Settings.FromEnvironment"/>).</summary>
+    public S3Settings? S3 { get; init; }
+
     /// <summary>Whether the network is left alone and only what is in the cache is used (<c>HF_HUB_OFFLINE</c>).</summary>
     public bool Offline { get; init; }
 }
