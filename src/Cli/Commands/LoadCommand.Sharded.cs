@@ -160,7 +160,8 @@ internal sealed partial class LoadCommand
     {
         try
         {
-            return parsed.GetValue(_pattern) is { } pattern ? new ShardedStateLoader(new ShardedStateOptions { Pattern = ShardFilePattern.Parse(pattern) }) : new ShardedStateLoader();
+            var options = ShardedStateOptions.Default with { Remote = _checkpoint.Options(parsed).Remote };
+            return new ShardedStateLoader(parsed.GetValue(_pattern) is { } pattern ? options with { Pattern = ShardFilePattern.Parse(pattern) } : options);
         }
         catch (ArgumentException exception)
         {

@@ -148,6 +148,45 @@ public sealed class S3ObjectTests
     }
 
     [Fact]
+    public async Task Source_OfALongRead_AsksForAsManyRangesAtOnceAsThereAreConnections()
+    {
+        const int connections = 4;
+        const int range = 64 << 10;
+        var content = new byte[2 * connections * range];
+        new Random(2).NextBytes(content);
+        var inFlight = 0;
+        var most = 0;
+        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var storage = ScriptedStorage.Waiting(async request =>
+        {
+            if (request.Method == HttpMethod.Head)
+            {
+                return ScriptedStorage.Head(content.Length);
+            }
+
+            var now = Interlocked.Increment(ref inFlight);
+            InterlockedMax(ref most, now);
+            if (now == connections)
+            {
+                all.TrySetResult();
+            }
+
+            // Nobody is answered before all are asked.
+            await all.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            Interlocked.Decrement(ref inFlight);
+            return ScriptedStorage.Range(request, content);
+        });
+        var options = new RemoteOptions { MaximumRetries = 0, Connections = connections, RangeBytes = range };
+        using var client = storage.Client(options);
+        using var reading = new RemoteReading(options, TimeProvider.System);
+        await using var source = await new S3Place(client, reading, Address.Folder).OpenAsync(Address.Name);
+        var read = new byte[content.Length];
+        await source.ReadExactlyAsync(0, read);
+        Assert.Equal(content, read);
+        Assert.Equal((connections, 1 + (2 * connections)), (most, storage.Requests.Count));
+    }
+
+    [Fact]
     public async Task Ask_OfAServerThatIsSlowedDown_IsTriedAgainByTheSdk()
     {
         var answers = 0;
@@ -247,6 +286,14 @@ public sealed class S3ObjectTests
         using var all = new MemoryStream();
         await body.CopyToAsync(all);
         return all.ToArray();
+    }
+
+    private static void InterlockedMax(ref int most, int now)
+    {
+        for (var before = Volatile.Read(ref most); before < now; before = Volatile.Read(ref most))
+        {
+            Interlocked.CompareExchange(ref most, now, before);
+        }
     }
 
     private sealed class SilentStream : MemoryStream

@@ -127,6 +127,21 @@ public sealed class S3PlaceTests : IDisposable
         Assert.Equal(RemoteFailure.Unauthorized, exception.Failure);
     }
 
+    [Fact]
+    public async Task Glob_OfSeveralPages_HasWhatFitsAndIsAnAddress()
+    {
+        using var storage = new ScriptedStorage(request => request.RequestUri!.Query.Contains("continuation-token=t1", StringComparison.Ordinal)
+            ? ScriptedStorage.Page(["a/b/model-rank-0-part-1.safetensors", "a/../model-rank-0-part-2.safetensors", "a/c/"])
+            : ScriptedStorage.Page(["a/", "a/config.json", "a/model-rank-0-part-0.safetensors", "a/old-model-rank-0-part-0.safetensors"], "t1"));
+        using var glob = new S3Glob(storage.Client());
+        string[] all = ["s3://bucket/a/config.json", "s3://bucket/a/model-rank-0-part-0.safetensors", "s3://bucket/a/old-model-rank-0-part-0.safetensors", "s3://bucket/a/b/model-rank-0-part-1.safetensors"];
+        Assert.Equal(all, await glob.GlobAsync("s3://bucket/a"));
+        Assert.Equal(all[1..], await glob.GlobAsync("s3://bucket/a", ["*model-rank-0-part-*.safetensors"]));
+        Assert.Equal([all[1], all[3]], await glob.GlobAsync("s3://bucket/a", ["*.json", "*.safetensors"], ["*/old-*", "*.json"]));
+        Assert.Empty(await glob.GlobAsync("s3://bucket/a", []));
+        Assert.All(storage.Requests, request => Assert.DoesNotContain("delimiter", request.RequestUri!.Query, StringComparison.Ordinal));
+    }
+
     private static ScriptedStorage Refusing(HttpStatusCode head, HttpStatusCode list) => new(request => request.Method == HttpMethod.Head
         ? head == HttpStatusCode.OK ? ScriptedStorage.Head(1) : new HttpResponseMessage(head)
         : list == HttpStatusCode.OK ? ScriptedStorage.Page([]) : ScriptedStorage.Error(list, "AccessDenied"));

@@ -8,15 +8,24 @@ using Amazon.Runtime;
 namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>Answers the requests of the SDK as a test says, and keeps them. Nothing is sent. Safe for any thread.</summary>
-internal sealed class ScriptedStorage(Func<HttpRequestMessage, HttpResponseMessage> answer) : HttpMessageHandler
+internal sealed class ScriptedStorage : HttpMessageHandler
 {
     private readonly ConcurrentQueue<HttpRequestMessage> _requests = [];
+    private readonly Func<HttpRequestMessage, Task<HttpResponseMessage>> _answer;
+
+    /// <summary>Answers at once.</summary>
+    public ScriptedStorage(Func<HttpRequestMessage, HttpResponseMessage> answer) => _answer = request => Task.FromResult(answer(request));
+
+    private ScriptedStorage(Func<HttpRequestMessage, Task<HttpResponseMessage>> answer) => _answer = answer;
 
     /// <summary>What was asked, in order.</summary>
     public IReadOnlyList<HttpRequestMessage> Requests => [.. _requests];
 
     /// <summary>Credentials, an endpoint that nobody has, and nothing of the environment.</summary>
     public static S3Settings Settings { get; } = new() { Endpoint = new Uri("http://storage.test"), Credentials = new BasicAWSCredentials("AKIAEXAMPLE", "verysecret") };
+
+    /// <summary>Answers when it is time.</summary>
+    public static ScriptedStorage Waiting(Func<HttpRequestMessage, Task<HttpResponseMessage>> answer) => new(answer);
 
     /// <summary>A storage that this answers.</summary>
     public S3Client Client(RemoteOptions? options = null, S3Settings? settings = null, RemoteTraffic? traffic = null, TimeProvider? time = null) =>
@@ -66,12 +75,12 @@ internal sealed class ScriptedStorage(Func<HttpRequestMessage, HttpResponseMessa
         return new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent(text.ToString(), Encoding.UTF8, "application/xml") };
     }
 
-    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         _requests.Enqueue(request);
-        var response = answer(request);
+        var response = await _answer(request);
         response.RequestMessage = request;
-        return Task.FromResult(response);
+        return response;
     }
 }
