@@ -23,6 +23,27 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
         _dispose = dispose;
     }
 
+    /// <summary>Makes it of all schemes that are known.</summary>
+    /// <param name="options">How remote checkpoints are reached; null for the defaults.</param>
+    /// <param name="time">The clock of timeouts and of the waits before retries; null for the system's.</param>
+    public static RemoteCheckpoints Create(RemoteOptions? options = null, TimeProvider? time = null)
+    {
+        (options, time) = (options ?? RemoteOptions.Default, time ?? TimeProvider.System);
+        var traffic = new RemoteTraffic();
+        var http = new RemoteHttp(options, traffic, time);
+        var reading = new RemoteReading(options, time);
+        return new RemoteCheckpoints(
+            traffic,
+            [
+                new HttpScheme(http, reading),
+            ],
+            () =>
+            {
+                http.Dispose();
+                reading.Dispose();
+            });
+    }
+
     /// <summary>What was fetched through it.</summary>
     public RemoteTraffic Traffic { get; }
 

@@ -1,0 +1,40 @@
+using IlgpuLoader.Formats;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>Checkpoints on HTTP servers: <c>https://host/folder/model.safetensors</c>, or <c>https://host/folder/</c> for what lies there under a usual name. Safe for any thread.</summary>
+/// <param name="http">Sends the requests.</param>
+/// <param name="reading">Reads ranges.</param>
+internal sealed class HttpScheme(RemoteHttp http, RemoteReading reading) : IRemoteScheme
+{
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Schemes { get; } = [Uri.UriSchemeHttps, Uri.UriSchemeHttp];
+
+    /// <inheritdoc/>
+    public string Form => "https://host/path/file, https://host/path/";
+
+    /// <inheritdoc/>
+    /// <exception cref="RemoteException">The file's name is none (<see cref="RemoteFailure.Unsafe"/>).</exception>
+    public ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (!Uri.TryCreate(address, UriKind.Absolute, out var parsed))
+        {
+            throw new ArgumentException($"{Quoted.Name(address)} is no address; it should look like {Form}.", nameof(address));
+        }
+
+        RemoteHttp.ThrowIfNotAddress(parsed);
+        var path = parsed.AbsolutePath;
+        var folder = new Uri(parsed, path[..(path.LastIndexOf('/') + 1)]);
+        var name = Uri.UnescapeDataString(path[(path.LastIndexOf('/') + 1)..]);
+        if (name.Length == 0)
+        {
+            return parsed.Query.Length == 0
+                ? new ValueTask<CheckpointLocation>(new CheckpointLocation(new HttpPlace(http, reading, folder, null, null), null))
+                : throw new ArgumentException($"{RemoteName.Of(parsed)} is a folder with a query, which belongs to no file; give the address of a file.", nameof(address));
+        }
+
+        RemoteFileName.ThrowIfUnsafe(name, RemoteName.Of(folder));
+        return new ValueTask<CheckpointLocation>(new CheckpointLocation(new HttpPlace(http, reading, folder, name, new Uri(parsed.GetLeftPart(UriPartial.Query))), name));
+    }
+}
