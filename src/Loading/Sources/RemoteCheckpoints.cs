@@ -28,19 +28,18 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
     /// <param name="time">The clock of timeouts and of the waits before retries; null for the system's.</param>
     public static RemoteCheckpoints Create(RemoteOptions? options = null, TimeProvider? time = null)
     {
-        (options, time) = (options ?? RemoteOptions.Default, time ?? TimeProvider.System);
-        var traffic = new RemoteTraffic();
-        var http = new RemoteHttp(options, traffic, time);
-        var reading = new RemoteReading(options, time);
+        var services = RemoteServices.Create(options ?? RemoteOptions.Default, time);
+        var hub = new HubDownloads(services);
         return new RemoteCheckpoints(
-            traffic,
+            services.Traffic,
             [
-                new HttpScheme(http, reading),
+                new HttpScheme(services.Http, services.Reading),
+                new HubScheme(services, hub),
             ],
             () =>
             {
-                http.Dispose();
-                reading.Dispose();
+                hub.Dispose();
+                services.Dispose();
             });
     }
 

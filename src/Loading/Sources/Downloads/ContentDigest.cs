@@ -38,6 +38,26 @@ internal sealed class ContentDigest : IDisposable
     /// <param name="length">The size of the content in bytes.</param>
     public static ContentDigest Begin(string name, long length) => new(KindOf(name), length);
 
+    /// <summary>The hash of a file that its name could be; null where the name is none.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="name">What its content is to be named.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    public static async Task<string?> OfFileAsync(string path, string name, CancellationToken cancellationToken)
+    {
+        using var file = File.OpenHandle(path, options: FileOptions.Asynchronous | FileOptions.SequentialScan);
+        using var digest = Begin(name, RandomAccess.GetLength(file));
+        var buffer = new byte[1 << 20];
+        long offset = 0;
+        int read;
+        while ((read = await RandomAccess.ReadAsync(file, buffer, offset, cancellationToken).ConfigureAwait(false)) > 0)
+        {
+            digest.Append(buffer.AsSpan(0, read));
+            offset += read;
+        }
+
+        return digest.Finish();
+    }
+
     /// <summary>Adds the next bytes.</summary>
     public void Append(ReadOnlySpan<byte> bytes) => _hash?.AppendData(bytes);
 

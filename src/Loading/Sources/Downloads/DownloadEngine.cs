@@ -9,10 +9,10 @@ namespace IlgpuLoader.Loading;
 /// Fetches files in parallel ranges, goes on where an earlier run ended, and gives a file its name only when it is what its hash says. All files of an engine share its connections. Safe for any thread; each file is fetched
 /// by one caller at a time, who holds its lock.
 /// </summary>
-/// <param name="options">Connections, bytes of a range, retries.</param>
+/// <param name="reading">Has the turns of the connections, the bytes of a range and the retries.</param>
 /// <param name="time">The clock.</param>
 /// <param name="calls">The calls of the file system.</param>
-internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, FileSystemCalls? calls = null) : IDisposable
+internal sealed class DownloadEngine(RemoteReading reading, TimeProvider time, FileSystemCalls? calls = null)
 {
     // What a read of a fast network gives at most; with 16 connections 8 MiB in all.
     private const int BufferBytes = 512 << 10;
@@ -20,14 +20,18 @@ internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, F
     // What is hashed at a time: still in the processor's cache.
     private const int HashBytes = 256 << 10;
 
+    // A connection that brings less before it is cut has brought nothing: else a server that cuts after every byte would be asked for ever.
+    private const int LeastProgressBytes = 64 << 10;
+
     // After a body that was cut before anything had arrived; it doubles each time.
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(100);
 
-    private readonly SemaphoreSlim _connections = new(options.Connections);
     private readonly FileSystemCalls _calls = calls ?? FileSystemCalls.Native;
 
+    private RemoteOptions Options => reading.Options;
+
     /// <summary>How many files are worth fetching at the same time.</summary>
-    public int ParallelFiles => options.Connections;
+    public int ParallelFiles => Options.Connections;
 
     /// <summary>Refuses what does not fit on the disk, all files together.</summary>
     /// <param name="folder">Where they go.</param>
@@ -70,16 +74,13 @@ internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, F
                         RemoteFailure.Corrupt, source.Name, $"its content is not what its hash says: {target.Name} was expected, and {wrong} arrived. Nothing of it was kept; try again, and tell whoever runs the server.");
                 }
             }
-            catch (RemoteException exception) when (exception.Failure == RemoteFailure.Network && !source.TakesRanges && failures < options.MaximumRetries)
+            catch (RemoteException exception) when (exception.Failure == RemoteFailure.Network && !source.TakesRanges && failures < Options.MaximumRetries)
             {
                 // Without ranges there is only the beginning.
                 await DelayAsync(failures++, cancellationToken).ConfigureAwait(false);
             }
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _connections.Dispose();
 
     private async Task<(long Present, string? Wrong)> FetchOnceAsync(IRemoteObject source, DownloadTarget target, DownloadTally tally, CancellationToken cancellationToken)
     {
@@ -89,7 +90,7 @@ internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, F
         }
 
         using var partial = PartialFile.Open(
-            target.Stem, source.Length, source.TakesRanges ? options.RangeBytes : Math.Max(source.Length, 1), source.TakesRanges ? target.Prefix : null, target.IsChecked, _calls);
+            target.Stem, source.Length, source.TakesRanges ? Options.RangeBytes : Math.Max(source.Length, 1), source.TakesRanges ? target.Prefix : null, target.IsChecked, _calls);
         tally.AddPresent(partial.PresentAtOpening);
         var counted = new FileTally(tally, partial.PresentAtOpening);
         try
@@ -121,7 +122,7 @@ internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, F
         try
         {
             var ranges = Enumerable.Range(0, partial.RangeCount).Where(range => partial.MissingOf(range).Length > 0);
-            var limits = new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancellationToken };
+            var limits = new ParallelOptions { MaxDegreeOfParallelism = Options.Connections, CancellationToken = cancellationToken };
             await Parallel.ForEachAsync(ranges, limits, (range, token) => FetchRangeAsync(source, partial, range, tally, written.Writer, token)).ConfigureAwait(false);
             written.Writer.Complete();
             return await hashing.ConfigureAwait(false);
@@ -141,8 +142,7 @@ internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, F
         while (partial.MissingOf(range) is { Length: > 0 } missing)
         {
             RemoteException? cut;
-            await _connections.WaitAsync(cancellationToken).ConfigureAwait(false);
-            try
+            using (await reading.TakeTurnAsync(cancellationToken).ConfigureAwait(false))
             {
                 var body = await source.OpenRangeAsync(missing.Offset, missing.Length, cancellationToken).ConfigureAwait(false);
                 await using (body.ConfigureAwait(false))
@@ -150,16 +150,11 @@ internal sealed class DownloadEngine(RemoteOptions options, TimeProvider time, F
                     cut = await CopyAsync(body, source.Name, partial, range, tally, written, cancellationToken).ConfigureAwait(false);
                 }
             }
-            finally
-            {
-                _connections.Release();
-            }
 
             if (cut is not null)
             {
-                // Whoever gives something each time is slow, not gone.
-                failures = partial.MissingOf(range).Length < missing.Length ? 0 : failures + 1;
-                if (!source.TakesRanges || failures > options.MaximumRetries)
+                failures = missing.Length - partial.MissingOf(range).Length >= LeastProgressBytes ? 0 : failures + 1;
+                if (!source.TakesRanges || failures > Options.MaximumRetries)
                 {
                     throw cut;
                 }

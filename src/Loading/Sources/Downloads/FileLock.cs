@@ -47,7 +47,11 @@ internal sealed class FileLock : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private static FileLock? TryTake(string path, UnixFileMode mode)
+    /// <summary>Takes the lock unless somebody holds it: then null.</summary>
+    /// <param name="path">The lock file, in a folder that is there.</param>
+    /// <param name="mode">The mode of a new file, whatever the umask.</param>
+    /// <inheritdoc cref="TakeAsync" path="/exception"/>
+    public static FileLock? TryTake(string path, UnixFileMode mode)
     {
         try
         {

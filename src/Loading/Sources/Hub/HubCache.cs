@@ -17,6 +17,9 @@ internal sealed class HubCache(string root, bool usesLinks = true)
     /// <summary>The name of the file that tells backups of a cache (https://bford.info/cachedir/).</summary>
     public const string TagFile = "CACHEDIR.TAG";
 
+    /// <summary>What huggingface_hub appends to a blob's name while it is not whole: it holds the beginning, and nothing else.</summary>
+    public const string IncompleteEnding = ".incomplete";
+
     // As huggingface_hub writes it; the signature is the standard's.
     private const string TagContent =
         "Signature: 8a477f597d28d172789f06886806bc55\n"

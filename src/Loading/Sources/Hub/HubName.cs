@@ -21,8 +21,10 @@ internal static class HubName
 
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
 
+    private static readonly SearchValues<char> RefusedByWindows = SearchValues.Create(":*?\"<>|");
+
     // What such a file means to huggingface_hub, or to us.
-    private static readonly string[] TakenEndings = [".incomplete", ".lock", PartialFile.DataEnding, PartialFile.JournalEnding];
+    private static readonly string[] TakenEndings = [HubCache.IncompleteEnding, ".lock", PartialFile.DataEnding, PartialFile.JournalEnding];
 
     /// <summary>Checks the path of a file in a repository.</summary>
     /// <param name="path">The path, with slashes.</param>
@@ -82,7 +84,7 @@ internal static class HubName
         : part.TrimEnd(". ").IsEmpty ? "it has a part of dots and spaces"
         : part.Contains('\\') ? "it has a '\\'"
         : part.Length > 1 && part[1] == ':' ? "it has the drive of a Windows path"
-        : OperatingSystem.IsWindows() && part.ContainsAny(":*?\"<>|") ? "Windows has no such names"
+        : OperatingSystem.IsWindows() && part.ContainsAny(RefusedByWindows) ? "Windows has no such names"
         : ContainsControl(part) ? "it has a control character"
         : Encoding.UTF8.GetByteCount(part) > LongestPart ? $"a part of it has more than {LongestPart} bytes"
         : null;

@@ -19,7 +19,7 @@ public sealed record HubRepository
     public HubRepository(string name, HubRepositoryKind kind = HubRepositoryKind.Model)
     {
         ArgumentNullException.ThrowIfNull(name);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(kind, HubRepositoryKind.Space);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((int)kind, (int)HubRepositoryKind.Space, nameof(kind));
         ThrowIfNoName(name);
         (Name, Kind) = (name, kind);
     }
