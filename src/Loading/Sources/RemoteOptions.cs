@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace IlgpuLoader.Loading;
 
 /// <summary>How remote checkpoints are reached. Immutable.</summary>
@@ -71,4 +73,32 @@ public sealed record RemoteOptions
 
     /// <summary>Whether the network is left alone and only what is in the cache is used (<c>HF_HUB_OFFLINE</c>).</summary>
     public bool Offline { get; init; }
+
+    /// <summary>Which Hub is asked, as whom, and where its cache is.</summary>
+    public HubSettings Hub { get; init; } = new();
+
+    /// <summary>Which ModelScope is asked, as whom, and where its cache is.</summary>
+    public ModelScopeSettings ModelScope { get; init; } = new();
+
+    /// <summary>Who is told of the downloads that opening an address begins; null for nobody. It is called from any thread, one call at a time a download.</summary>
+    public IProgress<DownloadProgress>? Progress { get; init; }
+
+    /// <summary>Where is written what opening an address does: waits, downloads, what is left aside; null for nowhere. Never a token.</summary>
+    public ILogger? Logger { get; init; }
+
+    /// <summary>What the variables of an environment say, as huggingface_hub, vLLM and ModelScope read them: <c>HF_ENDPOINT</c>, <c>HF_TOKEN</c>, <c>HF_HOME</c>, <c>HF_HUB_CACHE</c>, <c>HF_HUB_OFFLINE</c>, <c>HF_HUB_DOWNLOAD_TIMEOUT</c> and so on.</summary>
+    /// <param name="environment">Gives the value of a variable, null where it is not set; null for the environment of this process.</param>
+    /// <exception cref="ArgumentException">A variable has a value that cannot be; the message names it.</exception>
+    public static RemoteOptions FromEnvironment(Func<string, string?>? environment = null)
+    {
+        var read = RemoteSetting.Reader(environment);
+        return new RemoteOptions
+        {
+            Hub = HubSettings.FromEnvironment(environment),
+            ModelScope = ModelScopeSettings.FromEnvironment(environment),
+            // The second is what transformers calls it.
+            Offline = RemoteSetting.IsTrue(read("HF_HUB_OFFLINE") ?? read("TRANSFORMERS_OFFLINE")),
+            Timeout = RemoteSetting.SecondsOf("HF_HUB_DOWNLOAD_TIMEOUT", read) ?? Default.Timeout,
+        };
+    }
 }
