@@ -16,6 +16,7 @@ internal abstract class CommandBase
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var output = console(parsed);
+            Remote?.Begin(output);
             try
             {
                 return await RunAsync(parsed, output, cancellationToken).ConfigureAwait(false);

@@ -31,11 +31,44 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         Description = "Read hf:// and ms:// from the network straight into place, without a copy in the cache. What http(s):// and s3:// name is always read so.",
     };
 
-    private RemoteOptions? _options;
+    private readonly Option<bool> _anonymous = new("--anonymous")
+    {
+        Description = "Send no token, and sign no request: what is public needs neither.",
+    };
+
+    // While an address is found, a download may run.
+    private readonly LastProgress _progress = new();
+
+    private readonly List<RemoteTraffic> _traffic = [];
+    private Lazy<RemoteOptions> _options = new(() => RemoteOptions.FromEnvironment());
+    private CommandConsole? _console;
     private RemoteCheckpoints? _checkpoints;
 
-    /// <summary>What was fetched; null where no address was given.</summary>
-    public FetchedBytes? Fetched => _checkpoints?.Traffic is { Requests: > 0 } traffic ? new FetchedBytes(traffic.Bytes, traffic.Requests) : null;
+    /// <summary>How remote checkpoints are reached, once the command line is taken.</summary>
+    /// <exception cref="UsageException">The environment has a value that cannot be.</exception>
+    public RemoteOptions Options
+    {
+        get
+        {
+            try
+            {
+                return _options.Value;
+            }
+            catch (ArgumentException exception)
+            {
+                throw UsageException.From(exception);
+            }
+        }
+    }
+
+    /// <summary>What was fetched; null where nobody was asked.</summary>
+    public FetchedBytes? Fetched => _traffic.Sum(traffic => traffic.Requests) is > 0 and var requests ? new FetchedBytes(_traffic.Sum(traffic => traffic.Bytes), requests) : null;
+
+    /// <summary>Says where warnings and progress go.</summary>
+    public void Begin(CommandConsole console) => _console = console;
+
+    /// <summary>Counts what somebody else fetches for the command, too.</summary>
+    public void Count(RemoteTraffic traffic) => _traffic.Add(traffic);
 
     /// <summary>Adds the options.</summary>
     public void AddTo(Command command)
@@ -43,6 +76,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         command.Add(_connections);
         command.Add(_retries);
         command.Add(_offline);
+        command.Add(_anonymous);
     }
 
     /// <summary>Adds the choice between the cache and the network.</summary>
@@ -53,40 +87,63 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <exception cref="UsageException">A value is out of range.</exception>
     public IRemoteCheckpoints Take(ParseResult parsed)
     {
-        var options = RemoteOptions.Default;
-        if (parsed.GetValue(_connections) is { } connections)
+        var connections = Check(_connections, parsed, 1, RemoteOptions.MaximumConnections) ?? RemoteOptions.DefaultConnections;
+        var retries = Check(_retries, parsed, 0, RemoteOptions.MostRetries) ?? RemoteOptions.DefaultRetries;
+        var (isAnonymous, isOffline, streams) = (parsed.GetValue(_anonymous), parsed.GetValue(_offline), parsed.GetValue(_stream));
+        // Not before an address is there: what the environment says of servers is no business of a local file's.
+        _options = new Lazy<RemoteOptions>(() =>
         {
-            options = connections is >= 1 and <= RemoteOptions.MaximumConnections
-                ? options with { Connections = connections }
-                : throw new UsageException($"{_connections.Name} takes a number from 1 to {RemoteOptions.MaximumConnections}, not {connections}.");
-        }
-
-        if (parsed.GetValue(_retries) is { } retries)
-        {
-            options = retries is >= 0 and <= RemoteOptions.MostRetries
-                ? options with { MaximumRetries = retries }
-                : throw new UsageException($"{_retries.Name} takes a number from 0 to {RemoteOptions.MostRetries}, not {retries}.");
-        }
-
-        _options = options with
-        {
-            Access = parsed.GetResult(_stream) is not null && parsed.GetValue(_stream) ? RemoteAccess.Stream : access,
-            Offline = options.Offline || parsed.GetValue(_offline),
-        };
+            var options = RemoteOptions.FromEnvironment();
+            options = isAnonymous
+                ? options with
+                {
+                    Hub = options.Hub with { Token = null },
+                    ModelScope = options.ModelScope with { Token = null },
+                    S3 = S3Settings.FromEnvironment() with { IsAnonymous = true },
+                }
+                : options;
+            return options with
+            {
+                Connections = connections,
+                MaximumRetries = retries,
+                Access = streams ? RemoteAccess.Stream : access,
+                Offline = options.Offline || isOffline,
+                Progress = _progress,
+                Logger = _console is { } console ? new ConsoleLog(console) : null,
+            };
+        });
         return this;
     }
 
     /// <inheritdoc/>
     public async ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken = default)
     {
-        _checkpoints ??= RemoteCheckpoints.Create(_options ?? RemoteOptions.Default);
+        if (_checkpoints is null)
+        {
+            _checkpoints = RemoteCheckpoints.Create(Options);
+            Count(_checkpoints.Traffic);
+        }
+
         try
         {
-            return await _checkpoints.LocateAsync(address, cancellationToken).ConfigureAwait(false);
+            return _console is { } console && Options.Access == RemoteAccess.Cache
+                ? await ProgressDisplay.RunAsync(
+                    console,
+                    "downloading",
+                    progress =>
+                    {
+                        _ = _progress.To(progress);
+                        return _checkpoints.LocateAsync(address, cancellationToken).AsTask();
+                    }).ConfigureAwait(false)
+                : await _checkpoints.LocateAsync(address, cancellationToken).ConfigureAwait(false);
         }
         catch (ArgumentException exception)
         {
             throw UsageException.From(exception);
+        }
+        finally
+        {
+            _ = _progress.To(null);
         }
     }
 
@@ -105,4 +162,9 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         _checkpoints?.Dispose();
         _checkpoints = null;
     }
+
+    private static int? Check(Option<int?> option, ParseResult parsed, int least, int most) =>
+        parsed.GetValue(option) is not { } value || (value >= least && value <= most)
+            ? parsed.GetValue(option)
+            : throw new UsageException($"{option.Name} takes a number from {least} to {most}, not {value}.");
 }

@@ -12,7 +12,7 @@ internal static class StoreRegistration
     public static void AddModelStore(IServiceCollection services)
     {
         services.TryAddSingleton(provider => new HostedAddresses(
-            provider.GetService<RemoteOptions>() ?? RemoteOptions.Default, provider.GetRequiredService<TimeProvider>()));
+            provider.GetService<RemoteOptions>() ?? RemoteOptions.FromEnvironment(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton<ModelStore>();
         services.TryAddSingleton<IModelStore>(provider => provider.GetRequiredService<ModelStore>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ModelLoadingService>());

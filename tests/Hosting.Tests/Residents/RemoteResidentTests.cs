@@ -6,14 +6,17 @@ using Xunit;
 namespace IlgpuLoader.Hosting.Tests;
 
 /// <summary>Hosted models that have an address: a server on the loopback.</summary>
-public sealed class RemoteResidentTests : IAsyncLifetime
+public sealed class RemoteResidentTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly ServiceBed _bed = new();
     private RemoteServer _server = null!;
 
     public async Task InitializeAsync() => _server = await RemoteServer.StartAsync();
 
-    public async Task DisposeAsync()
+    // What is below does it.
+    Task IAsyncLifetime.DisposeAsync() => Task.CompletedTask;
+
+    public async ValueTask DisposeAsync()
     {
         await _bed.DisposeAsync();
         await _server.DisposeAsync();
