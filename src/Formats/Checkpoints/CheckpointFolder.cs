@@ -107,23 +107,27 @@ internal static partial class CheckpointFolder
         ICheckpointPlace place, string indexName, CheckpointOptions options, CancellationToken cancellationToken)
     {
         var index = await ShardIndex.ReadAsync(place, indexName, options, cancellationToken).ConfigureAwait(false);
-        var files = new List<string>();
-        foreach (var shard in index.Shards)
+        var shards = index.Shards;
+        var isThere = new bool[shards.Count];
+        // Where asking is waiting, a thousand shards are not asked for one after the other.
+        await Parallel.ForAsync(
+            0,
+            isThere.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = place is LocalPlace ? 1 : place.ParallelOpens, CancellationToken = cancellationToken },
+            async (i, token) => isThere[i] = await place.ExistsAsync(shards[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+        var missing = Array.IndexOf(isThere, false);
+        if (missing >= 0)
         {
-            if (!await place.ExistsAsync(shard, cancellationToken).ConfigureAwait(false))
-            {
-                var tensor = index.ShardOf.First(pair => pair.Value == shard).Key;
-                throw new InvalidCheckpointException(
-                    CheckpointErrorCode.ShardMissing,
-                    index.Path,
-                    $"the shard {Quoted.Name(shard)} does not exist, or is a link that leads nowhere; fetch the missing file.",
-                    tensor: tensor);
-            }
-
-            files.Add(shard);
+            var shard = shards[missing];
+            var tensor = index.ShardOf.First(pair => pair.Value == shard).Key;
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.ShardMissing,
+                index.Path,
+                $"the shard {Quoted.Name(shard)} does not exist, or is a link that leads nowhere; fetch the missing file.",
+                tensor: tensor);
         }
 
-        return new Selection(files, index, []);
+        return new Selection(shards, index, []);
     }
 
     private static string[] WeightsOf(string[] names, string extension) =>
