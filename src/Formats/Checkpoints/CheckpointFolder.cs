@@ -29,19 +29,21 @@ internal static partial class CheckpointFolder
     /// <param name="options">Who finds addresses.</param>
     /// <param name="cancellationToken">Ends the asking.</param>
     /// <exception cref="UnsupportedCheckpointException">It is an address, and nobody is there to find it.</exception>
-    public static ValueTask<CheckpointLocation> LocateAsync(string path, OpenFileLimit? limit, CheckpointOptions options, CancellationToken cancellationToken)
+    public static async ValueTask<CheckpointLocation> LocateAsync(string path, OpenFileLimit? limit, CheckpointOptions options, CancellationToken cancellationToken)
     {
         if (AddressScheme.Of(path) is { } scheme)
         {
-            return options.Remote is { } remote
-                ? remote.LocateAsync(path, cancellationToken)
+            var location = options.Remote is { } remote
+                ? await remote.LocateAsync(path, cancellationToken).ConfigureAwait(false)
                 : throw new UnsupportedCheckpointException(
                     "remote checkpoints", path, $"this is an address ({scheme}), and only local files are read here; set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Remote)}.");
+            // What was downloaded is local files, whose number counts as that of others.
+            return location.Place is LocalPlace local ? location with { Place = new LocalPlace(local.Name, limit) } : location;
         }
 
-        return new ValueTask<CheckpointLocation>(Directory.Exists(path)
+        return Directory.Exists(path)
             ? new CheckpointLocation(new LocalPlace(path, limit), null)
-            : new CheckpointLocation(new LocalPlace(Path.GetDirectoryName(path) ?? "", limit), Path.GetFileName(path)));
+            : new CheckpointLocation(new LocalPlace(Path.GetDirectoryName(path) ?? "", limit), Path.GetFileName(path));
     }
 
     /// <summary>Chooses the files of a folder.</summary>

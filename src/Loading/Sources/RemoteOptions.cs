@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace IlgpuLoader.Loading;
 
 /// <summary>How remote checkpoints are reached. Immutable.</summary>
@@ -9,17 +11,26 @@ public sealed record RemoteOptions
     /// <summary>The default size of a range in bytes, 8 MiB: what others' streamers ask for at a time.</summary>
     public const int DefaultRangeBytes = 8 << 20;
 
+    /// <summary>The most connections: more from one machine have not been seen to help, and servers refuse them.</summary>
+    public const int MaximumConnections = 256;
+
+    /// <summary>The default number of retries: with waits that double, some 15 s in all, which a server that restarts takes (huggingface_hub has the same number).</summary>
+    public const int DefaultRetries = 5;
+
+    /// <summary>The most retries: waits no longer grow then, and whoever wants more wants a loop of their own.</summary>
+    public const int MostRetries = 100;
+
     /// <summary>The defaults.</summary>
     public static RemoteOptions Default { get; } = new();
 
-    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to 256.</summary>
+    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to <see cref="MaximumConnections"/>.</summary>
     public int Connections
     {
         get;
         init
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 256);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaximumConnections);
             field = value;
         }
     } = DefaultConnections;
@@ -42,12 +53,52 @@ public sealed record RemoteOptions
     /// <summary>The longest time in which nothing arrives on a connection before it counts as cut (<c>HF_HUB_DOWNLOAD_TIMEOUT</c>; huggingface_hub's default is 10 s).</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most.</summary>
-    public int MaximumRetries { get; init; } = 5;
+    /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most; from 0 to <see cref="MostRetries"/>.</summary>
+    public int MaximumRetries
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MostRetries);
+            field = value;
+        }
+    } = DefaultRetries;
 
     /// <summary>How many redirects are followed in a row.</summary>
     public int MaximumRedirects { get; init; } = 10;
 
+    /// <summary>Where an object storage is; null for what the environment says (<see cref="S3Settings.FromEnvironment"/>).</summary>
+    public S3Settings? S3 { get; init; }
+
     /// <summary>Whether the network is left alone and only what is in the cache is used (<c>HF_HUB_OFFLINE</c>).</summary>
     public bool Offline { get; init; }
+
+    /// <summary>Which Hub is asked, as whom, and where its cache is.</summary>
+    public HubSettings Hub { get; init; } = new();
+
+    /// <summary>Which ModelScope is asked, as whom, and where its cache is.</summary>
+    public ModelScopeSettings ModelScope { get; init; } = new();
+
+    /// <summary>Who is told of the downloads that opening an address begins; null for nobody. It is called from any thread, one call at a time a download.</summary>
+    public IProgress<DownloadProgress>? Progress { get; init; }
+
+    /// <summary>Where is written what opening an address does: waits, downloads, what is left aside; null for nowhere. Never a token.</summary>
+    public ILogger? Logger { get; init; }
+
+    /// <summary>What the variables of an environment say, as huggingface_hub, vLLM and ModelScope read them: <c>HF_ENDPOINT</c>, <c>HF_TOKEN</c>, <c>HF_HOME</c>, <c>HF_HUB_CACHE</c>, <c>HF_HUB_OFFLINE</c>, <c>HF_HUB_DOWNLOAD_TIMEOUT</c> and so on.</summary>
+    /// <param name="environment">Gives the value of a variable, null where it is not set; null for the environment of this process.</param>
+    /// <exception cref="ArgumentException">A variable has a value that cannot be; the message names it.</exception>
+    public static RemoteOptions FromEnvironment(Func<string, string?>? environment = null)
+    {
+        var read = RemoteSetting.Reader(environment);
+        return new RemoteOptions
+        {
+            Hub = HubSettings.FromEnvironment(environment),
+            ModelScope = ModelScopeSettings.FromEnvironment(environment),
+            // The second is what transformers calls it.
+            Offline = RemoteSetting.IsTrue(read("HF_HUB_OFFLINE") ?? read("TRANSFORMERS_OFFLINE")),
+            Timeout = RemoteSetting.SecondsOf("HF_HUB_DOWNLOAD_TIMEOUT", read) ?? Default.Timeout,
+        };
+    }
 }

@@ -1,0 +1,87 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>Counts a download over all its files and reports it, at most once per interval. Safe for any thread.</summary>
+/// <param name="progress">Who is told; null for nobody.</param>
+/// <param name="time">The clock.</param>
+internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeProvider time)
+{
+    // Quicker than the eye, and nothing beside the reads of a fast network.
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+
+    private readonly Lock _lock = new();
+    private DownloadProgress _now;
+    private long _reported;
+    private bool _isReporting;
+
+    /// <summary>What has been counted.</summary>
+    public DownloadProgress Now
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _now;
+            }
+        }
+    }
+
+    /// <summary>Adds a file that is wanted.</summary>
+    /// <param name="length">Its size in bytes.</param>
+    public void Expect(long length) => Count(now => now with { TotalFiles = now.TotalFiles + 1, TotalBytes = now.TotalBytes + length });
+
+    /// <summary>Adds bytes that were there before, or takes back what turned out wrong.</summary>
+    /// <param name="bytes">Their number; negative takes them back.</param>
+    public void AddPresent(long bytes) => Count(now => now with { Bytes = now.Bytes + bytes });
+
+    /// <summary>Adds bytes that were fetched.</summary>
+    /// <param name="bytes">Their number.</param>
+    public void AddFetched(long bytes) => Count(now => now with { Bytes = now.Bytes + bytes, FetchedBytes = now.FetchedBytes + bytes });
+
+    /// <summary>Adds a file that is there.</summary>
+    public void AddFile() => Count(now => now with { Files = now.Files + 1 }, always: true);
+
+    private void Count(Func<DownloadProgress, DownloadProgress> change, bool always = false)
+    {
+        DownloadProgress report;
+        lock (_lock)
+        {
+            _now = change(_now);
+            // One at a time, so that no report overtakes another; the end is reported by whoever is there then.
+            if (progress is null || (!always && time.GetElapsedTime(_reported) < Interval) || _isReporting)
+            {
+                return;
+            }
+
+            _isReporting = true;
+            report = _now;
+        }
+
+        while (true)
+        {
+            try
+            {
+                progress.Report(report);
+            }
+            finally
+            {
+                lock (_lock)
+                {
+                    _reported = time.GetTimestamp();
+                    _isReporting = false;
+                }
+            }
+
+            lock (_lock)
+            {
+                // A file that ended meanwhile was not reported.
+                if (_isReporting || _now.Files == report.Files)
+                {
+                    return;
+                }
+
+                _isReporting = true;
+                report = _now;
+            }
+        }
+    }
+}

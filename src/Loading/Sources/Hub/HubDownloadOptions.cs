@@ -1,0 +1,26 @@
+namespace IlgpuLoader.Loading;
+
+/// <summary>What is downloaded of a repository, and where to. Immutable.</summary>
+public sealed record HubDownloadOptions
+{
+    /// <summary>The defaults.</summary>
+    public static HubDownloadOptions Default { get; } = new();
+
+    /// <summary>A branch, tag or commit; null for the main branch.</summary>
+    public string? Revision { get; init; }
+
+    /// <summary>Patterns of the files that are wanted; null for all. <c>*</c> stands for any characters, slashes among them.</summary>
+    public IReadOnlyList<string>? AllowPatterns { get; init; }
+
+    /// <summary>Patterns of the files that are not wanted; null for the operation's own: none, and for weights <see cref="HubDownloads.DefaultIgnorePatterns"/>.</summary>
+    public IReadOnlyList<string>? IgnorePatterns { get; init; }
+
+    /// <summary>Another cache than that of the settings; null for theirs.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>A folder that gets the files themselves, as the repository has them, in place of the cache; null for the cache.</summary>
+    public string? LocalFolder { get; init; }
+
+    /// <summary>Whether everything is fetched, also what is there.</summary>
+    public bool Force { get; init; }
+}

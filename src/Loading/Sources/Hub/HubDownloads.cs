@@ -1,0 +1,384 @@
+using IlgpuLoader.Formats;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Downloads files of the Hub into a cache that huggingface_hub uses as well, or into a folder. What is there is not fetched again; what was interrupted goes on where it was; what arrives is held against its hash; several
+/// processes that want the same fetch it once. Safe for any thread. It owns its connections: dispose it.
+/// </summary>
+public sealed class HubDownloads : IDisposable
+{
+    private readonly RemoteOptions _options;
+    private readonly HubClient _client;
+    private readonly HubFetcher _fetcher;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly Action _dispose;
+
+    /// <summary>Connects to nothing yet.</summary>
+    /// <param name="options">The Hub, its cache, connections and retries; null for the defaults.</param>
+    /// <param name="logger">Where is written what is done; null for that of the options.</param>
+    /// <param name="time">The clock; null for the system's.</param>
+    public HubDownloads(RemoteOptions? options = null, ILogger? logger = null, TimeProvider? time = null)
+        : this(RemoteServices.Create(options ?? RemoteOptions.Default, time), logger, ownsServices: true)
+    {
+    }
+
+    /// <summary>Shares connections with others.</summary>
+    /// <param name="services">The connections.</param>
+    /// <param name="logger">Where is written what is done; null for that of the options.</param>
+    /// <param name="ownsServices">Whether they end with this.</param>
+    internal HubDownloads(RemoteServices services, ILogger? logger = null, bool ownsServices = false)
+    {
+        _options = services.Options;
+        _logger = logger ?? _options.Logger ?? NullLogger.Instance;
+        _time = services.Time;
+        _client = new HubClient(services.Http, _options.Hub);
+        _fetcher = new HubFetcher(_client, services.Engine, _time, _logger);
+        _dispose = ownsServices ? services.Dispose : () => { };
+        Traffic = services.Traffic;
+    }
+
+    /// <summary>What of a repository is no weights in the loader's form, unless something else is said: vLLM's own default.</summary>
+    public static IReadOnlyList<string> DefaultIgnorePatterns { get; } = ["original/**/*"];
+
+    /// <summary>What was fetched.</summary>
+    public RemoteTraffic Traffic { get; }
+
+    /// <summary>Asks the Hub.</summary>
+    internal HubClient Client => _client;
+
+    /// <summary>Downloads one file.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="path">The file's path in it.</param>
+    /// <param name="options">Which revision, and where to; its patterns do not count. Null for the defaults.</param>
+    /// <param name="progress">Who is told how far it is.</param>
+    /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
+    /// <returns>Where the file is.</returns>
+    /// <exception cref="RemoteException">It is not to be had, and not in the cache; or what arrived is not what its hash says.</exception>
+    /// <exception cref="IOException">The disk is full or failed.</exception>
+    public async Task<string> DownloadFileAsync(
+        HubRepository repository, string path, HubDownloadOptions? options = null, IProgress<DownloadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var (chosen, revision, cache) = Resolve(repository, options);
+        HubName.CheckPath(path, repository.ToString());
+        var local = chosen.LocalFolder is null ? null : new HubLocalFolder(Path.GetFullPath(chosen.LocalFolder), _time);
+        if (!chosen.Force && FindPinned(repository, revision, path, cache, local) is { } pinned)
+        {
+            return pinned;
+        }
+
+        HubFile? file;
+        string? commit;
+        try
+        {
+            ThrowIfOffline(repository, revision, path);
+            (file, commit) = await _client.FindFileAsync(repository, revision, path, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RemoteException exception) when (!chosen.Force && FindOld(exception, repository, revision, path, cache, local) is { } old)
+        {
+            LogCacheUsed(exception);
+            return old;
+        }
+
+        if (file is null)
+        {
+            if (commit is not null && local is null)
+            {
+                cache.MarkMissing(repository, commit, path);
+                await WriteRefAsync(cache, repository, revision, commit, cancellationToken).ConfigureAwait(false);
+            }
+
+            throw _client.MissingFile(repository, revision, path);
+        }
+
+        var tally = new DownloadTally(progress ?? _options.Progress, _time);
+        if (local is not null)
+        {
+            await _fetcher.FetchAsync(local, cache, [file], chosen.Force, tally, cancellationToken).ConfigureAwait(false);
+            return local.FileOf(path);
+        }
+
+        await WriteRefAsync(cache, repository, revision, file.Commit, cancellationToken).ConfigureAwait(false);
+        var place = cache.FileOf(repository, file.Commit, path);
+        if (chosen.Force || !File.Exists(place))
+        {
+            await _fetcher.FetchAsync(cache, [file], chosen.Force, tally, cancellationToken).ConfigureAwait(false);
+        }
+
+        return place;
+    }
+
+    /// <summary>Downloads the files of a repository that fit patterns.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="options">Which files and revision, and where to; null for all files of the main branch.</param>
+    /// <param name="progress">Who is told how far it is.</param>
+    /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
+    /// <returns>The folder of the snapshot, or the local folder. Where the Hub cannot be asked it is what the cache has, which may be a part.</returns>
+    /// <inheritdoc cref="DownloadFileAsync" path="/exception"/>
+    public Task<string> DownloadSnapshotAsync(
+        HubRepository repository, HubDownloadOptions? options = null, IProgress<DownloadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        var chosen = options ?? HubDownloadOptions.Default;
+        return DownloadAsync(repository, chosen, files => HubFilePattern.Filter(files, chosen.AllowPatterns, chosen.IgnorePatterns), progress, cancellationToken);
+    }
+
+    /// <summary>
+    /// Downloads the weights of a model by vLLM's rules (<c>download_weights_from_hf</c>): the first pattern that any file of its root fits is the one; with <c>*.safetensors</c> and an index
+    /// (<c>model.safetensors.index.json</c>) it is the files that the index names. Where the files cannot be listed, each pattern is tried until files of it have come. One process does so at a time.
+    /// </summary>
+    /// <param name="repository">The model.</param>
+    /// <param name="allowPatterns">The patterns of weights, best first.</param>
+    /// <param name="options">Which revision and where to; its own patterns of what is wanted do not count. Null for the defaults.</param>
+    /// <param name="progress">Who is told how far it is.</param>
+    /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
+    /// <returns>The folder of the snapshot, or the local folder.</returns>
+    /// <exception cref="ArgumentException">There are no patterns.</exception>
+    /// <inheritdoc cref="DownloadFileAsync" path="/exception"/>
+    public async Task<string> DownloadWeightsAsync(
+        HubRepository repository,
+        IReadOnlyList<string> allowPatterns,
+        HubDownloadOptions? options = null,
+        IProgress<DownloadProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        ArgumentNullException.ThrowIfNull(allowPatterns);
+        if (allowPatterns.Count == 0)
+        {
+            throw new ArgumentException("there are no patterns of weights; '*.safetensors' is one.", nameof(allowPatterns));
+        }
+
+        var chosen = (options ?? HubDownloadOptions.Default) with { IgnorePatterns = options?.IgnorePatterns ?? DefaultIgnorePatterns };
+        var (names, patterns) = await ChooseWeightsAsync(repository, allowPatterns, chosen, cancellationToken).ConfigureAwait(false);
+        HubLog.PatternChosen(_logger, repository.Name, names is null ? string.Join(", ", patterns) : $"{names.Count} files of the index");
+        using (await TakeModelLockAsync(repository, chosen, cancellationToken).ConfigureAwait(false))
+        {
+            var begun = _time.GetTimestamp();
+            var folder = names is not null
+                ? await DownloadAsync(repository, chosen, files => HubFilePattern.Filter(files.Where(names.Contains), null, chosen.IgnorePatterns), progress, cancellationToken).ConfigureAwait(false)
+                : await TryPatternsAsync(repository, patterns, chosen, progress, cancellationToken).ConfigureAwait(false);
+            var taken = _time.GetElapsedTime(begun);
+            // vLLM's own bound.
+            if (taken > TimeSpan.FromSeconds(0.5))
+            {
+                HubLog.WeightsDownloaded(_logger, repository.Name, taken.TotalSeconds);
+            }
+
+            return folder;
+        }
+    }
+
+    /// <summary>Downloads the index of a model's weights where it has one (<c>download_safetensors_index_file_from_hf</c>). That it has none is written to the log, and no failure.</summary>
+    /// <param name="repository">The model.</param>
+    /// <param name="indexFile">The name of the index.</param>
+    /// <param name="options">Which revision and where to; its patterns do not count. Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the work.</param>
+    /// <returns>Where the index is; null where there is none.</returns>
+    /// <exception cref="RemoteException">The repository or the revision is not to be had, and not in the cache.</exception>
+    public async Task<string?> DownloadIndexAsync(HubRepository repository, string indexFile, HubDownloadOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(repository);
+        using (await TakeModelLockAsync(repository, options ?? HubDownloadOptions.Default, cancellationToken).ConfigureAwait(false))
+        {
+            try
+            {
+                return await DownloadFileAsync(repository, indexFile, options, progress: null, cancellationToken).ConfigureAwait(false);
+            }
+            catch (RemoteException exception) when (exception.Failure == RemoteFailure.EntryMissing)
+            {
+                HubLog.NoIndexRemote(_logger, repository.Name, indexFile);
+                return null;
+            }
+            catch (RemoteException exception) when (exception.Failure == RemoteFailure.Offline)
+            {
+                HubLog.NoIndexLocal(_logger, repository.Name, indexFile);
+                return null;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _dispose();
+
+    /// <summary>Downloads chosen files of a revision.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="options">Which revision, and where to.</param>
+    /// <param name="choose">Chooses from the paths of all files.</param>
+    /// <param name="progress">Who is told how far it is.</param>
+    /// <param name="cancellationToken">Ends the work.</param>
+    /// <returns>The folder.</returns>
+    internal async Task<string> DownloadAsync(
+        HubRepository repository, HubDownloadOptions options, Func<IReadOnlyList<string>, IEnumerable<string>> choose, IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
+    {
+        var (_, revision, cache) = Resolve(repository, options);
+        var local = options.LocalFolder is null ? null : new HubLocalFolder(Path.GetFullPath(options.LocalFolder), _time);
+        HubRevision found;
+        try
+        {
+            ThrowIfOffline(repository, revision, path: null);
+            found = await _client.GetRevisionAsync(repository, revision, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RemoteException exception) when (FindOldFolder(exception, repository, revision, cache, local) is { } old)
+        {
+            LogCacheUsed(exception);
+            return old;
+        }
+
+        return await DownloadAsync(repository, revision, found, [.. choose(found.Files)], cache, local, options.Force, progress, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Downloads files of a revision that is known into the cache, one process at a time.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="revision">What the revision was called.</param>
+    /// <param name="found">The revision.</param>
+    /// <param name="paths">The files.</param>
+    /// <param name="cancellationToken">Ends the work.</param>
+    /// <returns>The folder of the snapshot.</returns>
+    internal async Task<string> DownloadFoundAsync(HubRepository repository, string revision, HubRevision found, IReadOnlySet<string> paths, CancellationToken cancellationToken)
+    {
+        using (await TakeModelLockAsync(repository, HubDownloadOptions.Default, cancellationToken).ConfigureAwait(false))
+        {
+            return await DownloadAsync(repository, revision, found, [.. paths], CacheOf(HubDownloadOptions.Default), null, force: false, null, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The cache that options mean.</summary>
+    internal HubCache CacheOf(HubDownloadOptions options) => new(options.CacheFolder is { } folder ? Path.GetFullPath(folder) : _options.Hub.CacheFolder, _options.Hub.UsesLinks);
+
+    private async Task<string> DownloadAsync(
+        HubRepository repository,
+        string revision,
+        HubRevision found,
+        IReadOnlyList<string> paths,
+        HubCache cache,
+        HubLocalFolder? local,
+        bool force,
+        IProgress<DownloadProgress>? progress,
+        CancellationToken cancellationToken)
+    {
+        var tally = new DownloadTally(progress ?? _options.Progress, _time);
+        if (local is null)
+        {
+            await WriteRefAsync(cache, repository, revision, found.Commit, cancellationToken).ConfigureAwait(false);
+        }
+
+        var missing = await _fetcher.FindMissingAsync(local is null ? cache : null, repository, found.Commit, paths, force, tally, cancellationToken).ConfigureAwait(false);
+        if (local is not null)
+        {
+            await _fetcher.FetchAsync(local, cache, missing, force, tally, cancellationToken).ConfigureAwait(false);
+            return local.Root;
+        }
+
+        await _fetcher.FetchAsync(cache, missing, force, tally, cancellationToken).ConfigureAwait(false);
+        return cache.SnapshotOf(repository, found.Commit);
+    }
+
+    private static string? FindPinned(HubRepository repository, string revision, string path, HubCache cache, HubLocalFolder? local) =>
+        !HubName.IsCommit(revision) ? null
+        : local is null ? (cache.FileOf(repository, revision, path) is var file && File.Exists(file) ? file : null)
+        : local.Read(path)?.Commit == revision ? local.FileOf(path)
+        : null;
+
+    // What the Hub refuses is refused; where it cannot be asked, or does not say whether there is such a repository, the cache may know it.
+    private static bool MayBeOld(RemoteException exception) =>
+        exception.Failure is RemoteFailure.Offline or RemoteFailure.Network or RemoteFailure.Unauthorized or RemoteFailure.Gated or RemoteFailure.RepositoryMissing;
+
+    private static string? FindOld(RemoteException exception, HubRepository repository, string revision, string path, HubCache cache, HubLocalFolder? local) =>
+        !MayBeOld(exception) ? null
+        : local is null ? cache.Find(repository, revision, path).Path
+        : File.Exists(local.FileOf(path)) ? local.FileOf(path)
+        : null;
+
+    private static string? FindOldFolder(RemoteException exception, HubRepository repository, string revision, HubCache cache, HubLocalFolder? local) =>
+        !MayBeOld(exception) ? null
+        : local is not null ? (Directory.Exists(local.Root) && Directory.EnumerateFileSystemEntries(local.Root).Any() ? local.Root : null)
+        : cache.FindCommit(repository, revision) is { } commit && cache.SnapshotOf(repository, commit) is var folder && Directory.Exists(folder) ? folder
+        : null;
+
+    private (HubDownloadOptions Options, string Revision, HubCache Cache) Resolve(HubRepository repository, HubDownloadOptions? options)
+    {
+        options ??= HubDownloadOptions.Default;
+        var revision = options.Revision ?? HubClient.MainRevision;
+        HubName.CheckRevision(revision, repository.ToString());
+        return (options, revision, CacheOf(options));
+    }
+
+    private void ThrowIfOffline(HubRepository repository, string revision, string? path)
+    {
+        if (_options.Offline)
+        {
+            throw new RemoteException(
+                RemoteFailure.Offline,
+                repository.ToString(),
+                $"{(path is null ? "it" : Quoted.Name(path))} is not in the cache at the revision {Quoted.Name(revision)}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
+        }
+    }
+
+    private void LogCacheUsed(RemoteException exception)
+    {
+        if (exception.Failure != RemoteFailure.Offline)
+        {
+            HubLog.CacheUsed(_logger, exception.Address, exception.Problem);
+        }
+    }
+
+    // A cache that others fill and that may only be read is of use all the same.
+    private async Task WriteRefAsync(HubCache cache, HubRepository repository, string revision, string commit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await cache.WriteRefAsync(repository, revision, commit, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is UnauthorizedAccessException or IOException and not RemoteException)
+        {
+            HubLog.RefNotWritten(_logger, repository.ToString(), exception.Message);
+        }
+    }
+
+    private Task<FileLock> TakeModelLockAsync(HubRepository repository, HubDownloadOptions options, CancellationToken cancellationToken) =>
+        FileLock.TakeAsync(ModelLock.PathOf(repository.Name, options.CacheFolder), FileLock.OfAll, _time, cancellationToken);
+
+    private async Task<(IReadOnlySet<string>? Names, IReadOnlyList<string> Patterns)> ChooseWeightsAsync(
+        HubRepository repository, IReadOnlyList<string> patterns, HubDownloadOptions options, CancellationToken cancellationToken)
+    {
+        if (_options.Offline)
+        {
+            return (null, patterns);
+        }
+
+        try
+        {
+            var (_, revision, _) = Resolve(repository, options);
+            var found = await _client.GetRevisionAsync(repository, revision, cancellationToken).ConfigureAwait(false);
+            return await HubWeights.ChooseAsync(
+                found.Files,
+                patterns,
+                index => DownloadFileAsync(repository, index, options, progress: null, cancellationToken),
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is RemoteException { Failure: not (RemoteFailure.Unsafe or RemoteFailure.Corrupt) } or InvalidCheckpointException)
+        {
+            HubLog.ListingFailed(_logger, repository.Name, exception.Message);
+            return (null, patterns);
+        }
+    }
+
+    private async Task<string> TryPatternsAsync(
+        HubRepository repository, IReadOnlyList<string> patterns, HubDownloadOptions options, IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
+    {
+        for (var i = 0; ; i++)
+        {
+            var folder = await DownloadSnapshotAsync(repository, options with { AllowPatterns = [patterns[i]] }, progress, cancellationToken).ConfigureAwait(false);
+            if (i == patterns.Count - 1 || HubWeights.AnyFits(folder, patterns[i]))
+            {
+                return folder;
+            }
+        }
+    }
+}
