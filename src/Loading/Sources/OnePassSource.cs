@@ -85,6 +85,11 @@ internal sealed class OnePassSource(IRemoteObject file, string name) : IRemoteBy
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (_ending.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _ending.CancelAsync().ConfigureAwait(false);
         if (_body is { } body)
         {

@@ -106,20 +106,18 @@ public sealed class RemoteObjectSourceTests
         bench.Server.Add("file", new RemoteContent([], 64 << 20, seed: 1));
         await using var source = await OpenAsync(bench);
         var bytes = new byte[32 << 10];
-        var before = GC.GetTotalMemory(forceFullCollection: true);
 
         for (long offset = 0; offset < 24 << 20; offset += bytes.Length)
         {
             await source.ReadExactlyAsync(offset, bytes);
         }
 
-        // Other tests allocate beside this one: what is kept is seen in what is fetched again.
+        // What is kept is seen in what is fetched again; memory is not, as other tests allocate beside this one.
         var requests = bench.Server.Requests.Count;
         await source.ReadExactlyAsync((24 << 20) - bytes.Length, bytes);
         Assert.Equal(requests, bench.Server.Requests.Count);
         await source.ReadExactlyAsync((24 << 20) - (6 << 20), bytes);
         Assert.Equal(requests + 1, bench.Server.Requests.Count);
-        Assert.True(before > 0);
     }
 
     [Fact]
@@ -172,6 +170,7 @@ public sealed class RemoteObjectSourceTests
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reading);
         await source.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+        await source.DisposeAsync();
 
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await source.ReadAsync(0, new byte[10]));
     }

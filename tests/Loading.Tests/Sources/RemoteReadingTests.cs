@@ -1,5 +1,4 @@
 using IlgpuLoader.TestKit;
-using Microsoft.AspNetCore.Http;
 using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
@@ -52,7 +51,7 @@ public sealed class RemoteReadingTests
 
                     // Nobody is answered before as many are there as there may be.
                     await reached.Task.WaitAsync(TimeSpan.FromSeconds(30));
-                    // It may be gone at the reader before it is counted off here: counted off first.
+                    // Before the answer: its reader may begin the next before this goes on.
                     Interlocked.Decrement(ref now);
                 }
 

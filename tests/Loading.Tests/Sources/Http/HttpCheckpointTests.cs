@@ -256,7 +256,8 @@ public sealed class HttpCheckpointTests
 
         Assert.Equal("a", checkpoint.Tensors.Single().Name);
         Assert.InRange(builder.HeaderBytes().Length, 4_000_000, 9_000_000);
-        Assert.InRange(remote.Traffic.Bytes, 1, Math.Min(10_000_000, builder.HeaderBytes().Length + (1 << 20)));
+        // Beyond the header at most a piece that was begun, and once more an array of numbers that lies across two pieces.
+        Assert.InRange(remote.Traffic.Bytes, 1, Math.Min(10_000_000, builder.HeaderBytes().Length + (2 << 20)));
         Assert.InRange(remote.Traffic.Requests, 1, 16);
     }
 
