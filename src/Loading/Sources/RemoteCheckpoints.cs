@@ -30,15 +30,18 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
     {
         var services = RemoteServices.Create(options ?? RemoteOptions.Default, time);
         var hub = new HubDownloads(services);
+        var modelScope = new ModelScopeDownloads(services);
         return new RemoteCheckpoints(
             services.Traffic,
             [
                 new HttpScheme(services.Http, services.Reading),
                 new HubScheme(services, hub),
+                new ModelScopeScheme(services, modelScope),
             ],
             () =>
             {
                 hub.Dispose();
+                modelScope.Dispose();
                 services.Dispose();
             });
     }
