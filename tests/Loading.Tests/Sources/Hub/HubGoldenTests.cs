@@ -56,7 +56,7 @@ public sealed class HubGoldenTests : IDisposable
         }
 
         var expected = HubSample.Entries(_golden.Cache);
-        Assert.Equal(44, expected.Count);
+        Assert.Equal(55, expected.Count);
         Assert.Equal(expected, HubSample.Entries(cache));
     }
 
