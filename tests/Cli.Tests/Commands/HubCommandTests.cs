@@ -5,8 +5,8 @@ using Xunit;
 namespace IlgpuLoader.Cli.Tests;
 
 /// <summary>Commands on repositories of a Hub, which is a double on the loopback that the environment names.</summary>
-[Collection(EnvironmentCollection.Name)]
-public sealed class HubCommandTests : IAsyncLifetime
+[Collection(EnvironmentTests.Name)]
+public sealed class HubCommandTests : IAsyncLifetime, IDisposable
 {
     private const string Commit = "0123456789abcdef0123456789abcdef01234567";
     private const string Token = "hf_secretsecretsecret";
@@ -45,8 +45,9 @@ public sealed class HubCommandTests : IAsyncLifetime
         }
 
         await _hub.DisposeAsync();
-        _folder.Dispose();
     }
+
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public async Task Download_Repository_PrintsTheFolderThatHasAllOfIt_AndFetchesNothingTwice()

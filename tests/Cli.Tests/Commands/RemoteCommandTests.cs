@@ -9,7 +9,7 @@ using Xunit;
 namespace IlgpuLoader.Cli.Tests;
 
 /// <summary>Commands on checkpoints that lie on another machine: a server on the loopback.</summary>
-[Collection(EnvironmentCollection.Name)]
+[Collection(EnvironmentTests.Name)]
 public sealed class RemoteCommandTests : IAsyncLifetime
 {
     private const string Name = "model.safetensors";

@@ -4,7 +4,7 @@ namespace IlgpuLoader.Cli.Tests;
 
 /// <summary>Tests that set variables of this process's environment, and those that read what they set: one at a time.</summary>
 [CollectionDefinition(Name)]
-public sealed class EnvironmentCollection
+public sealed class EnvironmentTests
 {
     public const string Name = "environment";
 }
