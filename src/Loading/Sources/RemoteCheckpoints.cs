@@ -34,11 +34,13 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
         var objects = options.S3 ?? S3Settings.FromEnvironment();
         var services = RemoteServices.Create(options, time);
         var hub = new HubDownloads(services);
+        var modelScope = new ModelScopeDownloads(services);
         var storage = new S3Client(options, objects, services.Traffic, services.Time);
         return new RemoteCheckpoints(
             services.Traffic,
             [
                 new HubScheme(services, hub),
+                new ModelScopeScheme(services, modelScope),
                 new HttpScheme(services.Http, services.Reading),
                 new S3Scheme(storage, services.Reading),
             ],
@@ -46,6 +48,7 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
             {
                 storage.Dispose();
                 hub.Dispose();
+                modelScope.Dispose();
                 services.Dispose();
             });
     }

@@ -33,6 +33,11 @@ internal static class StateProgram
 
     public static async Task<int> Main(string[] args)
     {
+        if (args[0] == DownloadProgram.Verb)
+        {
+            return await DownloadProgram.RunAsync(args);
+        }
+
         var (target, numbers) = (args[1], args.Skip(2).Select(text => int.Parse(text, CultureInfo.InvariantCulture)).ToArray());
         switch (args[0])
         {

@@ -93,8 +93,12 @@ internal sealed class HubCache(string root, bool usesLinks = true)
         }
 
         var file = FileOf(repository, commit, path);
-        return new HubCacheLookup(File.Exists(file) ? file : null, IsKnownMissing: false);
+        return new HubCacheLookup(IsThere(file) ? file : null, IsKnownMissing: false);
     }
+
+    /// <summary>Whether a file is there: a link that leads nowhere is none, though .NET says that it exists.</summary>
+    public static bool IsThere(string file) =>
+        File.Exists(file) && (new FileInfo(file).LinkTarget is null || File.ResolveLinkTarget(file, returnFinalTarget: true)?.Exists == true);
 
     /// <summary>Remembers the commit of a branch or tag, unless the cache knows it already.</summary>
     public async Task WriteRefAsync(HubRepository repository, string revision, string commit, CancellationToken cancellationToken)

@@ -105,7 +105,7 @@ public sealed class HubDownloads : IDisposable
 
         await WriteRefAsync(cache, repository, revision, file.Commit, cancellationToken).ConfigureAwait(false);
         var place = cache.FileOf(repository, file.Commit, path);
-        if (chosen.Force || !File.Exists(place))
+        if (chosen.Force || !HubCache.IsThere(place))
         {
             await _fetcher.FetchAsync(cache, [file], chosen.Force, tally, cancellationToken).ConfigureAwait(false);
         }
@@ -281,7 +281,7 @@ public sealed class HubDownloads : IDisposable
 
     private static string? FindPinned(HubRepository repository, string revision, string path, HubCache cache, HubLocalFolder? local) =>
         !HubName.IsCommit(revision) ? null
-        : local is null ? (cache.FileOf(repository, revision, path) is var file && File.Exists(file) ? file : null)
+        : local is null ? (cache.FileOf(repository, revision, path) is var file && HubCache.IsThere(file) ? file : null)
         : local.Read(path)?.Commit == revision ? local.FileOf(path)
         : null;
 

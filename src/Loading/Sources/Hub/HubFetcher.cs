@@ -31,7 +31,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             new ParallelOptions { MaxDegreeOfParallelism = ParallelQuestions, CancellationToken = cancellationToken },
             async (index, token) =>
             {
-                if (cache is not null && !force && cache.FileOf(repository, commit, paths[index]) is var there && File.Exists(there))
+                if (cache is not null && !force && cache.FileOf(repository, commit, paths[index]) is var there && HubCache.IsThere(there))
                 {
                     var length = new FileInfo(there) is var info && info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo blob ? blob.Length : info.Length;
                     tally.Expect(length);
@@ -123,7 +123,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
         {
             // Whoever held the lock may have brought it, for this file or for another of the same content.
             var isThere = !force && File.Exists(target.Path);
-            if (!force && !isThere && File.Exists(place))
+            if (!force && !isThere && HubCache.IsThere(place))
             {
                 tally.AddPresent(file.Length);
             }

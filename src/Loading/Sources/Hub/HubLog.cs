@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>What downloads write. The highest number is 1107.</summary>
+/// <summary>What downloads write. The highest number is 1108.</summary>
 internal static partial class HubLog
 {
     [LoggerMessage(EventId = 1100, EventName = nameof(WeightsDownloaded), Level = LogLevel.Information, Message = "Time spent downloading weights for {Model}: {Seconds:0.000000} seconds")]
@@ -28,4 +28,7 @@ internal static partial class HubLog
 
     [LoggerMessage(EventId = 1107, EventName = nameof(FileDownloaded), Level = LogLevel.Debug, Message = "{Path} is there, {Bytes} bytes")]
     public static partial void FileDownloaded(ILogger logger, string path, long bytes);
+
+    [LoggerMessage(EventId = 1108, EventName = nameof(LinkNotMade), Level = LogLevel.Debug, Message = "{Path} could not be made a link. {Problem}")]
+    public static partial void LinkNotMade(ILogger logger, string path, string problem);
 }

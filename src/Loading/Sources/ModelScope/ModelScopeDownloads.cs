@@ -1,0 +1,206 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace IlgpuLoader.Loading;
+
+/// <summary>
+/// Downloads models of ModelScope into folders laid out as its own library does: <c>models/OWNER/NAME</c> in the cache, a full stop of the name written as <c>___</c>. What is there with the right size and hash is not
+/// fetched again; what was interrupted goes on where it was. Safe for any thread. It owns its connections: dispose it.
+/// </summary>
+public sealed class ModelScopeDownloads : IDisposable
+{
+    // What its library makes of a full stop, which Python's imports cannot have in names of folders.
+    private const string MaskedDot = "___";
+
+    private readonly RemoteServices _services;
+    private readonly ILogger _logger;
+    private readonly bool _ownsServices;
+
+    /// <summary>Connects to nothing yet.</summary>
+    /// <param name="options">ModelScope, its cache, connections and retries; null for the defaults.</param>
+    /// <param name="logger">Where is written what is done; null for that of the options.</param>
+    /// <param name="time">The clock; null for the system's.</param>
+    public ModelScopeDownloads(RemoteOptions? options = null, ILogger? logger = null, TimeProvider? time = null)
+        : this(RemoteServices.Create(options ?? RemoteOptions.Default, time), logger, ownsServices: true)
+    {
+    }
+
+    internal ModelScopeDownloads(RemoteServices services, ILogger? logger = null, bool ownsServices = false)
+    {
+        _services = services;
+        _logger = logger ?? services.Options.Logger ?? NullLogger.Instance;
+        _ownsServices = ownsServices;
+        Client = new ModelScopeClient(services.Http, services.Options.ModelScope);
+    }
+
+    /// <summary>What was fetched.</summary>
+    public RemoteTraffic Traffic => _services.Traffic;
+
+    /// <summary>Asks ModelScope.</summary>
+    internal ModelScopeClient Client { get; }
+
+    /// <summary>
+    /// Downloads a model where ModelScope is preferred to the Hub (<see cref="ModelScopeSettings.IsPreferred"/>), as vLLM's <c>maybe_download_from_modelscope</c>: a model that is a local folder stays where it is.
+    /// </summary>
+    /// <param name="model">The model, <c>owner/name</c>, or a folder.</param>
+    /// <param name="options">Which files and revision, and where to; null for all files of the main branch.</param>
+    /// <param name="progress">Who is told how far it is.</param>
+    /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
+    /// <returns>The model's folder; null where ModelScope is not preferred.</returns>
+    /// <inheritdoc cref="DownloadSnapshotAsync" path="/exception"/>
+    public async Task<string?> DownloadIfPreferredAsync(
+        string model, HubDownloadOptions? options = null, IProgress<DownloadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        if (!_services.Options.ModelScope.IsPreferred)
+        {
+            return null;
+        }
+
+        using (await FileLock.TakeAsync(ModelLock.PathOf(model, options?.CacheFolder), FileLock.OfAll, _services.Time, cancellationToken).ConfigureAwait(false))
+        {
+            return Path.Exists(model) ? model : await DownloadSnapshotAsync(model, options, progress, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Downloads the files of a model that fit patterns.</summary>
+    /// <param name="model">The model, <c>owner/name</c>.</param>
+    /// <param name="options">Which files and revision, and where to; null for all files of the main branch.</param>
+    /// <param name="progress">Who is told how far it is.</param>
+    /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
+    /// <returns>The model's folder. It has one revision at a time.</returns>
+    /// <exception cref="ArgumentException">The model has no name of ModelScope.</exception>
+    /// <exception cref="RemoteException">It is not to be had, and not in the cache; or what arrived is not what its hash says.</exception>
+    /// <exception cref="IOException">The disk is full or failed.</exception>
+    public Task<string> DownloadSnapshotAsync(string model, HubDownloadOptions? options = null, IProgress<DownloadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(model);
+        var chosen = options ?? HubDownloadOptions.Default;
+        return DownloadAsync(
+            ModelScopeAddress.Parse(model) with { Revision = chosen.Revision },
+            chosen,
+            files =>
+            {
+                var wanted = HubFilePattern.Filter(files.Select(file => file.Path), chosen.AllowPatterns, chosen.IgnorePatterns).ToHashSet();
+                return files.Where(file => wanted.Contains(file.Path));
+            },
+            progress,
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_ownsServices)
+        {
+            _services.Dispose();
+        }
+    }
+
+    /// <summary>Where a model's files are.</summary>
+    internal string FolderOf(string model, HubDownloadOptions options)
+    {
+        if (options.LocalFolder is { } local)
+        {
+            return Path.GetFullPath(local);
+        }
+
+        var parts = model.Split('/');
+        var root = options.CacheFolder is { } cache ? Path.GetFullPath(cache) : Path.Combine(_services.Options.ModelScope.CacheFolder, "models");
+        return Path.Combine(root, parts[0], parts[1].Replace(".", MaskedDot, StringComparison.Ordinal));
+    }
+
+    /// <summary>Downloads chosen files of a model.</summary>
+    internal async Task<string> DownloadAsync(
+        ModelScopeAddress address,
+        HubDownloadOptions options,
+        Func<IReadOnlyList<ModelScopeFile>, IEnumerable<ModelScopeFile>> choose,
+        IProgress<DownloadProgress>? progress,
+        CancellationToken cancellationToken)
+    {
+        var folder = FolderOf(address.Model, options);
+        if (_services.Options.Offline)
+        {
+            return Directory.Exists(folder) && Directory.EnumerateFiles(folder).Any()
+                ? folder
+                : throw new RemoteException(RemoteFailure.Offline, address.ToString(), $"it is not in {folder}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
+        }
+
+        var revision = address.Revision ?? ModelScopeClient.MainRevision;
+        ModelScopeFile[] files = [.. choose(await Client.ListAsync(address.Model, revision, cancellationToken).ConfigureAwait(false))];
+        Directory.CreateDirectory(folder);
+        // Its library's lock of a model.
+        var locked = Path.Combine(options.CacheFolder is { } cache ? Path.GetFullPath(cache) : _services.Options.ModelScope.CacheFolder, ".lock", address.Model.Replace("/", MaskedDot, StringComparison.Ordinal));
+        using (await FileLock.TakeAsync(locked, FileLock.OfGroup, _services.Time, cancellationToken).ConfigureAwait(false))
+        {
+            await FetchAsync(address.Model, revision, folder, files, options.Force, new DownloadTally(progress ?? _services.Options.Progress, _services.Time), cancellationToken).ConfigureAwait(false);
+        }
+
+        LinkUnmasked(address.Model, folder, options);
+        return folder;
+    }
+
+    private static DownloadTarget TargetOf(string folder, ModelScopeFile file)
+    {
+        var path = Path.Combine([folder, .. file.Path.Split('/')]);
+        // Where there is no hash a name says what is known: the size.
+        return new DownloadTarget(path, path, file.Sha256 ?? "unnamed");
+    }
+
+    private static async Task<bool> IsThereAsync(string path, ModelScopeFile file, CancellationToken cancellationToken) =>
+        new FileInfo(path) is { Exists: true } found
+        && found.Length == file.Length
+        && (file.Sha256 is null || await ContentDigest.OfFileAsync(path, file.Sha256, cancellationToken).ConfigureAwait(false) == file.Sha256);
+
+    private async Task FetchAsync(string model, string revision, string folder, ModelScopeFile[] files, bool force, DownloadTally tally, CancellationToken cancellationToken)
+    {
+        var missing = new List<ModelScopeFile>();
+        foreach (var file in files)
+        {
+            tally.Expect(file.Length);
+            if (!force && await IsThereAsync(TargetOf(folder, file).Path, file, cancellationToken).ConfigureAwait(false))
+            {
+                tally.AddPresent(file.Length);
+                tally.AddFile();
+            }
+            else
+            {
+                missing.Add(file);
+            }
+        }
+
+        _services.Engine.CheckRoom(folder, missing.Sum(file => file.Length - TargetOf(folder, file).CountPresent(file.Length)));
+        await Parallel.ForEachAsync(
+            missing,
+            new ParallelOptions { MaxDegreeOfParallelism = _services.Engine.ParallelFiles, CancellationToken = cancellationToken },
+            async (file, token) =>
+            {
+                var target = TargetOf(folder, file);
+                Directory.CreateDirectory(Path.GetDirectoryName(target.Path)!);
+                await _services.Engine.FetchAsync(await Client.OpenAsync(model, revision, file, token).ConfigureAwait(false), target, tally, token).ConfigureAwait(false);
+                tally.AddFile();
+                HubLog.FileDownloaded(_logger, target.Path, file.Length);
+            }).ConfigureAwait(false);
+    }
+
+    // A name with full stops is a link to the folder that has none, as its library leaves it.
+    private void LinkUnmasked(string model, string folder, HubDownloadOptions options)
+    {
+        var name = model.Split('/')[1];
+        var link = Path.Combine(Path.GetDirectoryName(folder)!, name);
+        if (options.LocalFolder is not null || link == folder || Path.Exists(link))
+        {
+            return;
+        }
+
+        try
+        {
+            Directory.CreateSymbolicLink(link, folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Windows without the right to make links, or another process that has made it: the folder is what is given.
+            HubLog.LinkNotMade(_logger, link, exception.Message);
+        }
+    }
+}
