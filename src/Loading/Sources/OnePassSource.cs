@@ -8,7 +8,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <param name="file">The file.</param>
 /// <param name="name">Its name for messages.</param>
-internal sealed class OnePassSource(IRemoteObject file, string name) : IRemoteByteSource, ISequentialByteSource
+/// <param name="keptBytes">The bytes that are kept, in whole MiB.</param>
+internal sealed class OnePassSource(IRemoteObject file, string name, int keptBytes = OnePassSource.KeptBytes) : IRemoteByteSource, ISequentialByteSource
 {
     /// <summary>The bytes that are kept, 128 MiB: as far apart as the reads of all lanes of a load can be (8 of 16 MiB).</summary>
     public const int KeptBytes = 128 << 20;
@@ -124,7 +125,7 @@ internal sealed class OnePassSource(IRemoteObject file, string name) : IRemoteBy
             return available;
         }
 
-        return offset - position <= KeptBytes
+        return offset - position <= keptBytes
             ? 0
             : throw Refusal($"bytes from {offset} on are wanted, and the reading is at {position}: all between would be fetched in vain");
     }
@@ -140,7 +141,7 @@ internal sealed class OnePassSource(IRemoteObject file, string name) : IRemoteBy
             if (!_chunks.TryGetValue(index, out chunk))
             {
                 _chunks.Add(index, chunk = GC.AllocateUninitializedArray<byte>((int)Math.Min(ChunkBytes, Length - (index * ChunkBytes))));
-                _ = _chunks.Remove(index - (KeptBytes / ChunkBytes) - 1);
+                _ = _chunks.Remove(index - (keptBytes / ChunkBytes) - 1);
             }
         }
 

@@ -56,14 +56,19 @@ public sealed class OnePassSourceTests
     [Fact]
     public async Task What_was_let_go_is_refused_with_a_way_out()
     {
-        const long length = OnePassSource.KeptBytes + (4L << 20);
-        await using var bench = await StartAsync(new RemoteContent(new byte[length]));
-        await using var source = await OpenAsync(bench);
-        await source.ReadExactlyAsync(0, new byte[10]);
-        await source.ReadExactlyAsync(OnePassSource.KeptBytes, new byte[10]);
-        await source.ReadExactlyAsync(length - 10, new byte[10]);
+        const int kept = 2 << 20, length = 6 << 20;
+        var content = new RemoteContent([], length, seed: 3);
+        await using var bench = await StartAsync(content);
+        await using var source = new OnePassSource(await bench.OpenAsync("file"), "file", kept);
+        foreach (var offset in (int[])[0, kept, 2 * kept, length - 10])
+        {
+            await source.ReadExactlyAsync(offset, new byte[10]);
+        }
 
-        await source.ReadExactlyAsync(8 << 20, new byte[10]);
+        // As far back as is kept.
+        var bytes = new byte[10];
+        await source.ReadExactlyAsync(length - kept, bytes);
+        Assert.Equal(content.Slice(length - kept, 10), bytes);
         var failure = await Assert.ThrowsAsync<RemoteException>(async () => await source.ReadAsync(0, new byte[10]));
 
         Assert.Contains("bytes from 0 on are wanted again", failure.Message);

@@ -46,7 +46,7 @@ public sealed class RemoteReadingTests
                     InterlockedMax(ref most, running);
                     if (running == Options.Connections)
                     {
-                        reached.SetResult();
+                        reached.TrySetResult();
                     }
 
                     // Nobody is answered before as many are there as there may be.
