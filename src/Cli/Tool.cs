@@ -170,6 +170,8 @@ internal static class Tool
             new ConvertCommand(),
             new ShardCommand(),
             new SynthCommand(),
+            new DownloadCommand(),
+            new CacheCommand(),
             new ServeCommand(),
             new HealthCommand(),
             new DevicesCommand(),

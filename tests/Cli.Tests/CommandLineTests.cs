@@ -6,7 +6,7 @@ namespace IlgpuLoader.Cli.Tests;
 public sealed class CommandLineTests
 {
     private static readonly string[] Names =
-        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "shard", "synth", "serve", "health", "devices", "completions"];
+        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "shard", "synth", "download", "cache", "serve", "health", "devices", "completions"];
 
     public static TheoryData<string> Commands => new(Names);
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Formats.Torch;
+using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
 
@@ -10,7 +11,7 @@ internal sealed class AuditCommand : CommandBase
 {
     private readonly Argument<string[]> _paths = new("PATH")
     {
-        Description = "Files, or folders whose files that can hold a pickle are all looked at.",
+        Description = "Files, or folders whose files that can hold a pickle are all looked at; also addresses of them.",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -32,9 +33,13 @@ internal sealed class AuditCommand : CommandBase
     public override string Example => "audit models/llama downloads/model.ckpt --verbose";
 
     /// <inheritdoc/>
+    protected override RemoteArguments Remote { get; } = new(RemoteAccess.Stream);
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_paths);
+        Remote.AddTo(command);
         command.Add(_allowUnknownGlobals);
     }
 
@@ -42,7 +47,7 @@ internal sealed class AuditCommand : CommandBase
     protected override async Task<int> RunAsync(ParseResult parsed, CommandConsole console, CancellationToken cancellationToken)
     {
         var allowsUnknown = parsed.GetValue(_allowUnknownGlobals);
-        var options = new CheckpointOptions { Torch = new TorchLimits { AllowUnknownGlobals = allowsUnknown } };
+        var options = new CheckpointOptions { Torch = new TorchLimits { AllowUnknownGlobals = allowsUnknown }, Remote = Remote.Take(parsed) };
         var exitCode = ExitCodes.Success;
         var files = new List<AuditedFile>();
         foreach (var path in parsed.GetValue(_paths)!)
@@ -72,7 +77,7 @@ internal sealed class AuditCommand : CommandBase
 
         if (console.Json)
         {
-            JsonOutput.Write(console.Out, new AuditDocument(files), CliJsonContext.Default.AuditDocument);
+            JsonOutput.Write(console.Out, new AuditDocument(files, Remote.Fetched), CliJsonContext.Default.AuditDocument);
         }
 
         return exitCode;

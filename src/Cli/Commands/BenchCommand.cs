@@ -10,8 +10,8 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Measures how fast a checkpoint loads, beside what the machine can do by itself.</summary>
 internal sealed class BenchCommand : CommandBase
 {
-    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
-    private readonly CheckpointArguments _checkpoint = new();
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
+    private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly Option<string> _device = DeviceOption.Create("Where the tensors go.");
     private readonly Option<int?> _lanes = LanesOption.Create();
     private readonly Option<string?> _memory = StagingOption.Create();
@@ -46,6 +46,9 @@ internal sealed class BenchCommand : CommandBase
     public override string Example => "bench models/llama --rounds 11 --cold";
 
     /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_path);
@@ -58,6 +61,7 @@ internal sealed class BenchCommand : CommandBase
         command.Add(_memory);
         command.Add(_cold);
         _checkpoint.AddTo(command);
+        _checkpoint.Remote.AddStreamTo(command);
         _checkpoint.AddChoiceTo(command);
     }
 

@@ -8,7 +8,8 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Cli.Commands;
 
 /// <summary>What every command that opens a checkpoint takes.</summary>
-internal sealed class CheckpointArguments
+/// <param name="access">How the Hub and ModelScope are read: what only looks at headers downloads nothing.</param>
+internal sealed class CheckpointArguments(RemoteAccess access = RemoteAccess.Stream)
 {
     private readonly Option<string?> _variant = new("--variant")
     {
@@ -50,9 +51,13 @@ internal sealed class CheckpointArguments
         HelpName = "GLOB",
     };
 
+    /// <summary>What finds addresses.</summary>
+    public RemoteArguments Remote { get; } = new(access);
+
     /// <summary>Adds the options that decide how a checkpoint is opened.</summary>
     public void AddTo(Command command)
     {
+        Remote.AddTo(command);
         command.Add(_variant);
         command.Add(_index);
         command.Add(_root);
@@ -76,6 +81,7 @@ internal sealed class CheckpointArguments
             Root = parsed.GetValue(_root),
             Gguf = new GgufLimits { Lenient = parsed.GetValue(_lenient) },
             Torch = new TorchLimits { AllowUnknownGlobals = parsed.GetValue(_allowUnknownGlobals) },
+            Remote = Remote.Take(parsed),
         };
 
     /// <summary>The tensors that are meant.</summary>

@@ -13,7 +13,21 @@ internal abstract class CommandBase
     {
         var command = new Command(Name, Description);
         Configure(command);
-        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, console(parsed), cancellationToken));
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var output = console(parsed);
+            Remote?.Begin(output);
+            try
+            {
+                return await RunAsync(parsed, output, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                // Also of what failed: whoever pays for bytes wants to know.
+                Remote?.WriteFetched(output);
+                Remote?.Dispose();
+            }
+        });
         return command;
     }
 
@@ -25,6 +39,9 @@ internal abstract class CommandBase
 
     /// <summary>A command line that works.</summary>
     public abstract string Example { get; }
+
+    /// <summary>What finds addresses, where the command takes them.</summary>
+    protected virtual RemoteArguments? Remote => null;
 
     /// <summary>Adds arguments and options.</summary>
     protected abstract void Configure(Command command);

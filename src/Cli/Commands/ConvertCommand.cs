@@ -11,14 +11,14 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Writes a checkpoint as safetensors, GGUF, a PyTorch file (.pt) or an archive of NumPy arrays (.npz), in another dtype and other shards.</summary>
 internal sealed partial class ConvertCommand : CommandBase
 {
-    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
     private readonly Argument<string> _output = new("OUT")
     {
         Description = "A file named .safetensors, .gguf, .npz, .pt, .pth, .ckpt or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
             + "and generation files beside the weights. It appears whole or not at all.",
     };
 
-    private readonly CheckpointArguments _checkpoint = new();
+    private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly Option<string> _dtype = DTypeOption.Create();
     private readonly Option<string?> _format = CreateFormatOption();
     private readonly Option<string?> _maximumShardSize = new("--max-shard-size")
@@ -51,6 +51,9 @@ internal sealed partial class ConvertCommand : CommandBase
     public override string Example => "convert models/llama models/llama-fp8 --dtype f8_e4m3 --max-shard-size 2GB";
 
     /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_path);
@@ -63,6 +66,7 @@ internal sealed partial class ConvertCommand : CommandBase
         command.Add(_force);
         _model.AddTo(command);
         _checkpoint.AddTo(command);
+        _checkpoint.Remote.AddStreamTo(command);
         _checkpoint.AddChoiceTo(command);
     }
 

@@ -19,7 +19,7 @@ internal sealed class DiffCommand : CommandBase
         (TensorDifferences.Bytes, "bytes"),
     ];
 
-    private readonly Argument<string> _left = new("A") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _left = new("A") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
     private readonly Argument<string> _right = new("B") { Description = "The checkpoint that it is compared with." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly Option<bool> _values = new("--values")
@@ -38,6 +38,9 @@ internal sealed class DiffCommand : CommandBase
 
     /// <inheritdoc/>
     public override string Example => "diff models/llama models/llama-f32 --values";
+
+    /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
 
     /// <inheritdoc/>
     protected override void Configure(Command command)

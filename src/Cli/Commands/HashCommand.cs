@@ -42,6 +42,9 @@ internal sealed class HashCommand : CommandBase
     public override string Example => "hash models/llama --values f32";
 
     /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         _values.AcceptOnlyFromAmong("f32");

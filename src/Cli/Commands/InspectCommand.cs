@@ -9,7 +9,7 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Shows what is in a checkpoint, from its headers alone unless statistics are asked for.</summary>
 internal sealed partial class InspectCommand : CommandBase
 {
-    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly ModelArguments _model = new("With --model, the parameters of one of N tensor-parallel ranks; without --rank of rank 0.", asksLauncher: false);
     private readonly Option<bool> _tree = new("--tree") { Description = "Show the tensors as a tree by the parts of their names." };
@@ -34,6 +34,9 @@ internal sealed partial class InspectCommand : CommandBase
 
     /// <inheritdoc/>
     public override string Example => "inspect models/llama --tree";
+
+    /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -94,7 +97,7 @@ internal sealed partial class InspectCommand : CommandBase
             var report = new InspectReport(checkpoint, tensors, unreadable, parsed.GetValue(_full), statistics);
             if (console.Json)
             {
-                JsonOutput.Write(console.Out, report.ToDocument(), CliJsonContext.Default.InspectDocument);
+                JsonOutput.Write(console.Out, report.ToDocument() with { Fetched = _checkpoint.Remote.Fetched }, CliJsonContext.Default.InspectDocument);
             }
             else
             {

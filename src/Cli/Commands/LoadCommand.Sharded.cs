@@ -83,8 +83,8 @@ internal sealed partial class LoadCommand
         {
             savedFor = state.ProcessedFor;
             // Without manifests there are as many ranks as have files here, or more.
-            savedWorld = state.WorldSize ?? (parsed.GetValue(_reshard) ? loader.Pattern.CountRanks(path) : null);
-            parallel ??= new TensorParallel(savedWorld ?? Math.Max(loader.Pattern.CountRanks(path), rank + 1), rank);
+            savedWorld = state.WorldSize ?? (parsed.GetValue(_reshard) ? await loader.CountRanksAsync(path, cancellationToken).ConfigureAwait(false) : null);
+            parallel ??= new TensorParallel(savedWorld ?? Math.Max(await loader.CountRanksAsync(path, cancellationToken).ConfigureAwait(false), rank + 1), rank);
             // What is loaded below is what was looked at here, or an error.
             options = options with { SaveId = state.Manifest?.SaveId };
             if (!parsed.GetValue(_reshard))
@@ -160,7 +160,8 @@ internal sealed partial class LoadCommand
     {
         try
         {
-            return parsed.GetValue(_pattern) is { } pattern ? new ShardedStateLoader(new ShardedStateOptions { Pattern = ShardFilePattern.Parse(pattern) }) : new ShardedStateLoader();
+            var options = ShardedStateOptions.Default with { Remote = _checkpoint.Options(parsed).Remote };
+            return new ShardedStateLoader(parsed.GetValue(_pattern) is { } pattern ? options with { Pattern = ShardFilePattern.Parse(pattern) } : options);
         }
         catch (ArgumentException exception)
         {

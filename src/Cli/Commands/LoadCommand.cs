@@ -9,8 +9,8 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Loads a checkpoint and says how long it took.</summary>
 internal sealed partial class LoadCommand : CommandBase
 {
-    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
-    private readonly CheckpointArguments _checkpoint = new();
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
+    private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly LoadArguments _load = new();
     private readonly ModelArguments _model = new("Load the share of one of N tensor-parallel ranks.", asksLauncher: true);
     private readonly Option<string?> _verify = new("--verify")
@@ -40,6 +40,9 @@ internal sealed partial class LoadCommand : CommandBase
     public override string Example => "load models/llama --dtype f32 --repeat 3";
 
     /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_path);
@@ -53,6 +56,7 @@ internal sealed partial class LoadCommand : CommandBase
         command.Add(_noVerify);
         _model.AddTo(command);
         _checkpoint.AddTo(command);
+        _checkpoint.Remote.AddStreamTo(command);
         _checkpoint.AddChoiceTo(command);
     }
 

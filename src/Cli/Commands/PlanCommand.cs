@@ -7,7 +7,7 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Shows what a load would read, make and take, without loading anything.</summary>
 internal sealed partial class PlanCommand : CommandBase
 {
-    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly LoadArguments _load = new();
     private readonly ModelArguments _model = new("Plan for one of N tensor-parallel ranks; without --rank for rank 0, with the bytes of all of them.", asksLauncher: false);
@@ -22,6 +22,9 @@ internal sealed partial class PlanCommand : CommandBase
 
     /// <inheritdoc/>
     public override string Example => "plan models/llama --dtype bf16 --tp 4 --rank 0";
+
+    /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -60,7 +63,7 @@ internal sealed partial class PlanCommand : CommandBase
             var report = new PlanReport(plan, _load.DType(parsed), ranks);
             if (console.Json)
             {
-                JsonOutput.Write(console.Out, report.ToDocument(), CliJsonContext.Default.PlanDocument);
+                JsonOutput.Write(console.Out, report.ToDocument() with { Fetched = _checkpoint.Remote.Fetched }, CliJsonContext.Default.PlanDocument);
             }
             else
             {

@@ -11,7 +11,7 @@ internal sealed class ShardCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A model's folder, or a checkpoint that says what it is the weights of (GGUF)." };
     private readonly Argument<string> _output = new("OUT") { Description = "The folder, which gets the parts and the manifest of each rank, and configuration and tokenizer. It appears whole, when all ranks are saved." };
-    private readonly CheckpointArguments _checkpoint = new();
+    private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly LoadArguments _load = new();
     private readonly ModelArguments _model = new("Share the model between N tensor-parallel ranks.", asksLauncher: false, isAlways: true);
     private readonly Option<string?> _maximumSize = new("--max-size")
@@ -51,6 +51,9 @@ internal sealed class ShardCommand : CommandBase
     public override string Example => "shard models/llama models/llama-tp4 --tp 4 --max-size 4GB";
 
     /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         command.Add(_path);
@@ -63,6 +66,7 @@ internal sealed class ShardCommand : CommandBase
         _load.AddTo(command);
         _model.AddTo(command);
         _checkpoint.AddTo(command);
+        _checkpoint.Remote.AddStreamTo(command);
         _checkpoint.AddChoiceTo(command);
     }
 

@@ -15,7 +15,7 @@ internal sealed class ShowCommand : CommandBase
     private const int DefaultCount = 8;
     private const int LargestCount = 1000;
 
-    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index." };
+    private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
     private readonly Argument<string> _tensor = new("TENSOR") { Description = "The tensor's whole name." };
     private readonly CheckpointArguments _checkpoint = new();
     private readonly Option<int> _count = new("--count")
@@ -39,6 +39,9 @@ internal sealed class ShowCommand : CommandBase
     public override string Example => "show models/llama model.norm.weight --count 4";
 
     /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
+
+    /// <inheritdoc/>
     protected override void Configure(Command command)
     {
         _tensor.CompletionSources.Add(TensorNames);
@@ -53,7 +56,8 @@ internal sealed class ShowCommand : CommandBase
     private IEnumerable<CompletionItem> TensorNames(CompletionContext context)
     {
         var path = context.ParseResult.GetValue(_path);
-        if (string.IsNullOrEmpty(path))
+        // Nobody waits for a network behind the Tab key.
+        if (string.IsNullOrEmpty(path) || AddressScheme.Of(path) is not null)
         {
             return [];
         }

@@ -11,7 +11,7 @@ internal sealed class VerifyCommand : CommandBase
 {
     private readonly Argument<string[]> _paths = new("PATH")
     {
-        Description = "Checkpoint files, folders or indexes.",
+        Description = "Checkpoint files, folders or indexes, or addresses of them.",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -31,6 +31,9 @@ internal sealed class VerifyCommand : CommandBase
 
     /// <inheritdoc/>
     public override string Example => "verify models/llama models/other.gguf --values";
+
+    /// <inheritdoc/>
+    protected override RemoteArguments? Remote => _checkpoint.Remote;
 
     /// <inheritdoc/>
     protected override void Configure(Command command)
@@ -79,7 +82,7 @@ internal sealed class VerifyCommand : CommandBase
                 result.IsValid,
                 result.Code,
                 result.IsValid ? null : MessageOf(result),
-                [.. result.Warnings.Select(warning => warning.ToString())]))]);
+                [.. result.Warnings.Select(warning => warning.ToString())]))], _checkpoint.Remote.Fetched);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.VerifyDocument);
         }
 
@@ -93,7 +96,7 @@ internal sealed class VerifyCommand : CommandBase
         CommandConsole console,
         CancellationToken cancellationToken)
     {
-        if (!IsRankFolder(path))
+        if (AddressScheme.Of(path) is not null || !IsRankFolder(path))
         {
             return CheckpointVerifier.VerifyAsync(path, options, inspect, cancellationToken);
         }

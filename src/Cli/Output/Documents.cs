@@ -26,7 +26,8 @@ internal sealed record InspectDocument(
     IReadOnlyList<InspectedTensor> Tensors,
     IReadOnlyList<string> Warnings,
     IReadOnlyList<InspectedUnreadable>? UnreadableTensors = null,
-    string? WeightsRoot = null) : Document("ilgpu-loader/inspect/1");
+    string? WeightsRoot = null,
+    FetchedBytes? Fetched = null) : Document("ilgpu-loader/inspect/1");
 
 /// <summary>
 /// Version and byte order are there for GGUF and PyTorch files, the alignment for GGUF files, what follows for PyTorch files: zip,
@@ -91,7 +92,7 @@ internal sealed record ListedView(
 }
 
 /// <summary>What <c>verify</c> finds.</summary>
-internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files) : Document("ilgpu-loader/verify/1");
+internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files, FetchedBytes? Fetched = null) : Document("ilgpu-loader/verify/1");
 
 internal sealed record VerifiedFile(string Path, bool Ok, string? Code, string? Message, IReadOnlyList<string> Warnings);
 

@@ -1,5 +1,6 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Hosting;
+using IlgpuLoader.Loading;
 using Microsoft.Extensions.Options;
 
 namespace IlgpuLoader.Cli.Output;
@@ -42,6 +43,8 @@ internal static class ErrorReport
         ModelNotAvailableException { InnerException: { } failure } => CodeOf(failure),
         CheckpointException checkpoint => checkpoint.Code.ToString(),
         OptionsValidationException => "Configuration",
+        RemoteException remote => remote.Failure.ToString(),
+        FileNotFoundException { InnerException: RemoteException remote } => remote.Failure.ToString(),
         OperationCanceledException => "Cancelled",
         UsageException => "Usage",
         IOException or UnauthorizedAccessException => "Unreadable",
@@ -55,6 +58,7 @@ internal static class ErrorReport
     {
         ModelNotAvailableException { InnerException: { } failure } => FileOf(failure),
         CheckpointException checkpoint => checkpoint.File,
+        RemoteException remote => remote.Address,
         FileNotFoundException missing => missing.FileName,
         _ => null,
     };

@@ -1,6 +1,7 @@
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.Hosting;
+using IlgpuLoader.Loading;
 using Microsoft.Extensions.Options;
 
 namespace IlgpuLoader.Cli.Output;
@@ -32,6 +33,8 @@ internal static class ExitCodes
         InvalidCheckpointException { Code: CheckpointErrorCode.WorldSizeMismatch } => CannotDo,
         UnsupportedCheckpointException or TensorNotFoundException or ModelMismatchException => CannotDo,
         CheckpointException => InvalidCheckpoint,
+        RemoteException { Failure: RemoteFailure.Network } => Network,
+        RemoteException { Failure: RemoteFailure.Corrupt } => Different,
         IOException or UnauthorizedAccessException => Unreadable,
         UsageException => Usage,
         _ => Unexpected,

@@ -12,7 +12,8 @@ internal sealed record PlanDocument(
     IReadOnlyList<PlannedConversion> Conversions,
     IReadOnlyList<PlannedRankBytes>? Ranks,
     IReadOnlyList<PlannedFile> Files,
-    IReadOnlyList<ListedPlannedTensor> Tensors) : Document("ilgpu-loader/plan/1");
+    IReadOnlyList<ListedPlannedTensor> Tensors,
+    FetchedBytes? Fetched = null) : Document("ilgpu-loader/plan/1");
 
 internal sealed record PlannedRank(int WorldSize, int Rank);
 

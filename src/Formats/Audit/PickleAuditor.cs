@@ -16,16 +16,27 @@ public static class PickleAuditor
     /// Audits a file, or all files in a folder and below it that can hold a pickle: those with the ending of one, those that begin
     /// as one, and any other that would import something if Python took it for one. What is wrong with a file is in its result, not thrown.
     /// </summary>
-    /// <param name="path">The file or folder.</param>
+    /// <param name="path">The file or folder, or the address of one (<see cref="CheckpointOptions.Remote"/>), of which the files directly there are looked at.</param>
     /// <param name="options">What is accepted; null for the defaults. Limits are those of loading.</param>
     /// <param name="cancellationToken">Ends the audit.</param>
     /// <returns>A result for each file, as it is done; of a folder in the order of its names, and none where no file can hold a pickle.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    /// <exception cref="IOException">The server of an address cannot be reached, or refuses to list.</exception>
     public static async IAsyncEnumerable<FileAudit> AuditAsync(
         string path, CheckpointOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= CheckpointOptions.Default;
+        if (AddressScheme.Of(path) is not null)
+        {
+            await foreach (var audit in AuditAddressAsync(path, options, cancellationToken).ConfigureAwait(false))
+            {
+                yield return audit;
+            }
+
+            yield break;
+        }
+
         if (!Directory.Exists(path))
         {
             yield return await AuditFileAsync(path, options, isListed: true, cancellationToken).ConfigureAwait(false) ?? throw new System.Diagnostics.UnreachableException();
@@ -54,13 +65,36 @@ public static class PickleAuditor
         return (await AuditAsync(source, options ?? CheckpointOptions.Default, isListed: true, cancellationToken).ConfigureAwait(false))!;
     }
 
+    private static async IAsyncEnumerable<FileAudit> AuditAddressAsync(
+        string address, CheckpointOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var (place, name) = await CheckpointFolder.LocateAsync(address, null, options, cancellationToken).ConfigureAwait(false);
+        if (name is not null)
+        {
+            yield return await AuditFileAsync(place, name, options, isListed: true, cancellationToken).ConfigureAwait(false) ?? throw new System.Diagnostics.UnreachableException();
+            yield break;
+        }
+
+        foreach (var file in (await place.ListAsync(cancellationToken).ConfigureAwait(false)).Order(NaturalOrder.Instance))
+        {
+            if (await AuditFileAsync(place, file, options, AuditedFolder.IsNamedAsPickle(file), cancellationToken).ConfigureAwait(false) is { } audit)
+            {
+                yield return audit;
+            }
+        }
+    }
+
+    private static Task<FileAudit?> AuditFileAsync(string path, CheckpointOptions options, bool isListed, CancellationToken cancellationToken) =>
+        AuditFileAsync(new LocalPlace(Path.GetDirectoryName(path) ?? ""), Path.GetFileName(path), options, isListed, cancellationToken);
+
     // Walking through megabytes of opcodes is work, and not for the caller's thread.
-    private static Task<FileAudit?> AuditFileAsync(string path, CheckpointOptions options, bool isListed, CancellationToken cancellationToken) => Task.Run(
+    private static Task<FileAudit?> AuditFileAsync(
+        ICheckpointPlace place, string name, CheckpointOptions options, bool isListed, CancellationToken cancellationToken) => Task.Run(
         async () =>
         {
             try
             {
-                var source = new LocalFileSource(path);
+                var source = await place.OpenAsync(name, cancellationToken).ConfigureAwait(false);
                 await using (source.ConfigureAwait(false))
                 {
                     return await AuditAsync(source, options, isListed, cancellationToken).ConfigureAwait(false);
@@ -68,7 +102,7 @@ public static class PickleAuditor
             }
             catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
             {
-                return new FileAudit(path, AuditedContainer.Unknown, [], [], exception);
+                return new FileAudit(place.PathOf(name), AuditedContainer.Unknown, [], [], exception);
             }
         },
         cancellationToken);

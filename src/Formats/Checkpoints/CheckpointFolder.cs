@@ -29,19 +29,21 @@ internal static partial class CheckpointFolder
     /// <param name="options">Who finds addresses.</param>
     /// <param name="cancellationToken">Ends the asking.</param>
     /// <exception cref="UnsupportedCheckpointException">It is an address, and nobody is there to find it.</exception>
-    public static ValueTask<CheckpointLocation> LocateAsync(string path, OpenFileLimit? limit, CheckpointOptions options, CancellationToken cancellationToken)
+    public static async ValueTask<CheckpointLocation> LocateAsync(string path, OpenFileLimit? limit, CheckpointOptions options, CancellationToken cancellationToken)
     {
         if (AddressScheme.Of(path) is { } scheme)
         {
-            return options.Remote is { } remote
-                ? remote.LocateAsync(path, cancellationToken)
+            var location = options.Remote is { } remote
+                ? await remote.LocateAsync(path, cancellationToken).ConfigureAwait(false)
                 : throw new UnsupportedCheckpointException(
                     "remote checkpoints", path, $"this is an address ({scheme}), and only local files are read here; set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Remote)}.");
+            // What was downloaded is local files, whose number counts as that of others.
+            return location.Place is LocalPlace local ? location with { Place = new LocalPlace(local.Name, limit) } : location;
         }
 
-        return new ValueTask<CheckpointLocation>(Directory.Exists(path)
+        return Directory.Exists(path)
             ? new CheckpointLocation(new LocalPlace(path, limit), null)
-            : new CheckpointLocation(new LocalPlace(Path.GetDirectoryName(path) ?? "", limit), Path.GetFileName(path)));
+            : new CheckpointLocation(new LocalPlace(Path.GetDirectoryName(path) ?? "", limit), Path.GetFileName(path));
     }
 
     /// <summary>Chooses the files of a folder.</summary>
@@ -105,23 +107,27 @@ internal static partial class CheckpointFolder
         ICheckpointPlace place, string indexName, CheckpointOptions options, CancellationToken cancellationToken)
     {
         var index = await ShardIndex.ReadAsync(place, indexName, options, cancellationToken).ConfigureAwait(false);
-        var files = new List<string>();
-        foreach (var shard in index.Shards)
+        var shards = index.Shards;
+        var isThere = new bool[shards.Count];
+        // Where asking is waiting, a thousand shards are not asked for one after the other.
+        await Parallel.ForAsync(
+            0,
+            isThere.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = place is LocalPlace ? 1 : place.ParallelOpens, CancellationToken = cancellationToken },
+            async (i, token) => isThere[i] = await place.ExistsAsync(shards[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+        var missing = Array.IndexOf(isThere, false);
+        if (missing >= 0)
         {
-            if (!await place.ExistsAsync(shard, cancellationToken).ConfigureAwait(false))
-            {
-                var tensor = index.ShardOf.First(pair => pair.Value == shard).Key;
-                throw new InvalidCheckpointException(
-                    CheckpointErrorCode.ShardMissing,
-                    index.Path,
-                    $"the shard {Quoted.Name(shard)} does not exist, or is a link that leads nowhere; fetch the missing file.",
-                    tensor: tensor);
-            }
-
-            files.Add(shard);
+            var shard = shards[missing];
+            var tensor = index.ShardOf.First(pair => pair.Value == shard).Key;
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.ShardMissing,
+                index.Path,
+                $"the shard {Quoted.Name(shard)} does not exist, or is a link that leads nowhere; fetch the missing file.",
+                tensor: tensor);
         }
 
-        return new Selection(files, index, []);
+        return new Selection(shards, index, []);
     }
 
     private static string[] WeightsOf(string[] names, string extension) =>

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace IlgpuLoader.Formats;
 
 /// <summary>
-/// Checks the structure of checkpoints: everything that opening checks, and a look at the end of each file for the zeros
-/// that an interrupted download leaves. Safe for any thread.
+/// Checks the structure of checkpoints: everything that opening checks, and a look at the end of each local file for the zeros
+/// that an interrupted download leaves. Of what lies on another machine headers alone are read. Safe for any thread.
 /// </summary>
 public static class CheckpointVerifier
 {
@@ -60,7 +60,7 @@ public static class CheckpointVerifier
     {
         // What a file holds compressed, or inside a pickle, lies behind its end and says nothing of how its own bytes end.
         var stored = StoredSize.Of([.. tensors.Where(tensor => tensor.Offset < file.Length)]);
-        if (stored < ZeroTailBytes || file.Length < ZeroTailBytes)
+        if (stored < ZeroTailBytes || file.Length < ZeroTailBytes || file.Source is IRemoteByteSource)
         {
             return;
         }

@@ -22,10 +22,15 @@ internal static class SideFile
 
     /// <summary>Reads a whole file of a place, of at most <see cref="CheckpointOptions.MaximumIndexBytes"/>.</summary>
     /// <exception cref="CheckpointLimitException">The file is larger.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(ICheckpointPlace place, string name, CheckpointOptions options, CancellationToken cancellationToken)
+    public static Task<ReadOnlyMemory<byte>> ReadAsync(ICheckpointPlace place, string name, CheckpointOptions options, CancellationToken cancellationToken) =>
+        ReadAsync(place, name, options.MaximumIndexBytes, $"{nameof(CheckpointOptions)}.{nameof(CheckpointOptions.MaximumIndexBytes)}", cancellationToken);
+
+    /// <summary>Reads a whole file of a place, of at most so many bytes.</summary>
+    /// <exception cref="CheckpointLimitException">The file is larger.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(ICheckpointPlace place, string name, long maximumBytes, string option, CancellationToken cancellationToken)
     {
         var source = await place.OpenAsync(name, cancellationToken).ConfigureAwait(false);
-        return await ReadAsync(source, options.MaximumIndexBytes, $"{nameof(CheckpointOptions)}.{nameof(CheckpointOptions.MaximumIndexBytes)}", cancellationToken).ConfigureAwait(false);
+        return await ReadAsync(source, maximumBytes, option, cancellationToken).ConfigureAwait(false);
     }
 
     // Disposes the source.

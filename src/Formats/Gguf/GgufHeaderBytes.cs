@@ -16,6 +16,9 @@ internal sealed class GgufHeaderBytes : IDisposable
     // the file's own size.
     private const int LargestPiece = 4 << 20;
 
+    // Of a file on another machine, what is read beyond the header was fetched in vain: half a piece on average.
+    private const int LargestRemotePiece = 1 << 20;
+
     // The shared pool keeps what it gets back, for every thread that opened a checkpoint: megabytes that nobody needs again.
     private const int LargestPooled = 1 << 20;
 
@@ -209,7 +212,7 @@ internal sealed class GgufHeaderBytes : IDisposable
         (_start, _filled) = (from, held);
         await _file.Source.ReadExactlyAsync(from + held, target.AsMemory(held, size - held), cancellationToken).ConfigureAwait(false);
         _filled = size;
-        _nextPiece = Math.Min(_nextPiece * 2, LargestPiece);
+        _nextPiece = Math.Min(_nextPiece * 2, _file.Source is IRemoteByteSource ? LargestRemotePiece : LargestPiece);
     }
 
     private InvalidCheckpointException Ended(long count) => Invalid(

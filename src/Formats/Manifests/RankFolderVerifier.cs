@@ -18,14 +18,15 @@ public static class RankFolderVerifier
     }
 
     /// <summary>Warns of files that are named as parts of ranks and that no manifest lists: nothing reads them.</summary>
-    /// <param name="path">The folder.</param>
+    /// <param name="place">Where they are.</param>
+    /// <param name="names">The base names of the files there.</param>
     /// <param name="manifests">The manifests of all ranks.</param>
     /// <param name="isPart">Whether a base name is that of a part.</param>
-    internal static ImmutableArray<CheckpointWarning> FindUnlisted(string path, ImmutableArray<RankManifest> manifests, Func<string, bool> isPart)
+    internal static ImmutableArray<CheckpointWarning> FindUnlisted(ICheckpointPlace place, IEnumerable<string> names, ImmutableArray<RankManifest> manifests, Func<string, bool> isPart)
     {
         var listed = manifests.SelectMany(manifest => manifest.Files).Select(file => file.Name).ToHashSet(StringComparer.Ordinal);
-        return [.. Directory.EnumerateFiles(path).Where(file => !listed.Contains(Path.GetFileName(file)) && isPart(Path.GetFileName(file))).Order(NaturalOrder.Instance)
-            .Select(file => new CheckpointWarning(file, "no manifest of a rank lists it: it is not of this state, and nothing reads it."))];
+        return [.. names.Where(name => !listed.Contains(name) && isPart(name)).Order(NaturalOrder.Instance)
+            .Select(name => new CheckpointWarning(place.PathOf(name), "no manifest of a rank lists it: it is not of this state, and nothing reads it."))];
     }
 
     /// <summary>
@@ -59,7 +60,8 @@ public static class RankFolderVerifier
             }
             else
             {
-                warnings.AddRange(FindUnlisted(path, manifests, RankFiles.IsPart));
+                var place = new LocalPlace(path);
+                warnings.AddRange(FindUnlisted(place, await place.ListAsync(cancellationToken).ConfigureAwait(false), manifests, RankFiles.IsPart));
                 await RankManifestVerifier.EnsureAsync(path, manifests, await RankTensors.OpenAsync(path, manifests, options, cancellationToken).ConfigureAwait(false), progress, cancellationToken).ConfigureAwait(false);
                 files = [.. manifests.SelectMany(manifest => manifest.Files).Select(file => Path.Combine(path, file.Name))];
             }

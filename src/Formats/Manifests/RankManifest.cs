@@ -117,15 +117,28 @@ public sealed class RankManifest
     /// the ranks.
     /// </exception>
     /// <exception cref="CheckpointLimitException">A manifest is larger than any.</exception>
-    public static async Task<ImmutableArray<RankManifest>> ReadFolderAsync(string folder, CancellationToken cancellationToken = default)
+    public static Task<ImmutableArray<RankManifest>> ReadFolderAsync(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        return ReadAllAsync(new LocalPlace(folder), cancellationToken);
+    }
+
+    /// <summary>Reads the manifests of all ranks of a place, one after the other.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <returns>The manifests in the order of their ranks, as many as the world size; none where the place has none.</returns>
+    /// <inheritdoc cref="ReadFolderAsync" path="/exception"/>
+    public static async Task<ImmutableArray<RankManifest>> ReadAllAsync(ICheckpointPlace place, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(place);
         var manifests = new SortedDictionary<int, RankManifest>();
-        foreach (var path in Directory.EnumerateFiles(folder, NameStart + "*" + NameEnd).Where(path => IsFileName(Path.GetFileName(path.AsSpan()))).Order(NaturalOrder.Instance))
+        var names = await place.ListAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var name in names.Where(IsListedName).Order(NaturalOrder.Instance))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var manifest = await ReadAsync(path, cancellationToken).ConfigureAwait(false);
-            if (Path.GetFileName(path) != FileName(manifest.Rank))
+            var path = place.PathOf(name);
+            var manifest = Parse(path, await SideFile.ReadAsync(place, name, ManifestJson.MaximumBytes, ManifestJson.LimitName, cancellationToken).ConfigureAwait(false));
+            if (name != FileName(manifest.Rank))
             {
                 throw ManifestJson.Invalid(path, $"it is the manifest of rank {manifest.Rank}, whose name is {FileName(manifest.Rank)}; give it back its name.");
             }
@@ -136,7 +149,7 @@ public sealed class RankManifest
         ImmutableArray<RankManifest> all = [.. manifests.Values];
         if (!all.IsEmpty)
         {
-            EnsureTogether(folder, all);
+            EnsureTogether(place.Name, all);
         }
 
         return all;
@@ -257,6 +270,10 @@ public sealed class RankManifest
                 : $"no {Quoted.Name(different.Name)}";
         }
     }
+
+    // Where capitals make another file, one called RANK-0.json is anybody's.
+    private static bool IsListedName(string name) =>
+        IsFileName(name) && (!OperatingSystem.IsLinux() || (name.StartsWith(NameStart, StringComparison.Ordinal) && name.EndsWith(NameEnd, StringComparison.Ordinal)));
 
     private static string DescribeRanks(IEnumerable<int> ranks, int count)
     {

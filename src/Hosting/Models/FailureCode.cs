@@ -31,7 +31,7 @@ public static class FailureCode
     /// <summary>It was cancelled.</summary>
     public const string Cancelled = nameof(Cancelled);
 
-    /// <summary>The code of a failure: that of the <see cref="CheckpointException"/> which it is or was caused by, or one of the words here.</summary>
+    /// <summary>The code of a failure: that of the <see cref="CheckpointException"/> which it is or was caused by, that of the <see cref="RemoteException"/>, or one of the words here.</summary>
     /// <param name="exception">The failure.</param>
     public static string Of(Exception exception) => exception switch
     {
@@ -39,6 +39,8 @@ public static class FailureCode
         ReloadFailedException or ModelReloadException or ModelNotAvailableException when exception.InnerException is { } inner => Of(inner),
         NothingReplacedException nothing => nothing.IsBusy ? Busy : Mismatch,
         OperationCanceledException => Cancelled,
+        RemoteException remote => remote.Failure.ToString(),
+        FileNotFoundException { InnerException: RemoteException remote } => remote.Failure.ToString(),
         IOException or UnauthorizedAccessException => Unreadable,
         DeviceMemoryException or OutOfMemoryException => DeviceMemory,
         DeviceUnavailableException => DeviceUnavailable,

@@ -7,8 +7,11 @@ namespace IlgpuLoader.Hosting;
 /// <summary>A model that a host loads: what it is, where it goes, and when. Bound from <c>IlgpuLoader:Models:NAME</c>; read once, when the host starts.</summary>
 public sealed class HostedModelOptions
 {
-    /// <summary>The checkpoint: a file, a folder or an index. Relative to the working directory of the process.</summary>
+    /// <summary>The checkpoint: a file, a folder or an index, relative to the working directory of the process; or its address (<c>hf://</c>, <c>ms://</c>, <c>https://</c>, <c>s3://</c>).</summary>
     public string? Path { get; set; }
+
+    /// <summary>Whether a model of the Hub or of ModelScope is read from the network as it is loaded, without a copy in the cache; what other addresses name always is. Default: false.</summary>
+    public bool Stream { get; set; }
 
     /// <summary>
     /// The device that the tensors go to, such as <c>host</c>, <c>cuda:0</c> or <c>cuda:0,cuda:1</c>, <c>auto</c> for the best there is, or the name of a device that the host was

@@ -44,7 +44,19 @@ internal sealed partial class ModelOptionsCheck
     {
         if (string.IsNullOrWhiteSpace(_model.Path))
         {
-            Report(nameof(_model.Path), "is missing; it is the checkpoint: a file, a folder or an index");
+            Report(nameof(_model.Path), "is missing; it is the checkpoint: a file, a folder or an index, or its address");
+        }
+
+        var weights = _model.Weights ?? _model.Path;
+        var isAddress = weights is not null && AddressScheme.Of(weights) is not null;
+        if (_model.Watch && isAddress)
+        {
+            Report(nameof(_model.Watch), "is for local folders, and the weights have an address; ask for a reload by call");
+        }
+
+        if (_model.Stream && !isAddress)
+        {
+            Report(nameof(_model.Stream), "is for weights that have an address, and these are local files");
         }
 
         foreach (var (key, path) in (ReadOnlySpan<(string, string?)>)

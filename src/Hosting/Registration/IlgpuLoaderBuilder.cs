@@ -1,4 +1,5 @@
 using IlgpuLoader.Gpu;
+using IlgpuLoader.Loading;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace IlgpuLoader.Hosting;
@@ -40,12 +41,22 @@ public sealed class IlgpuLoaderBuilder
 
     /// <summary>Adds a model at a path, with the defaults where configuration says nothing else; or changes the path of one that is there.</summary>
     /// <param name="name">The name, as of <see cref="AddModel(string, Action{HostedModelOptions})"/>.</param>
-    /// <param name="path">The checkpoint: a file, a folder or an index.</param>
+    /// <param name="path">The checkpoint: a file, a folder or an index, or its address.</param>
     /// <inheritdoc cref="AddModel(string, Action{HostedModelOptions})" path="/exception"/>
     public IlgpuLoaderBuilder AddModel(string name, string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         return AddModel(name, model => model.Path = path);
+    }
+
+    /// <summary>Says how models are reached that are no local files. Default: what the environment says (<c>HF_TOKEN</c>, <c>HF_HOME</c> and others).</summary>
+    /// <param name="options">The options; <see cref="RemoteOptions.Access"/> is each model's own (<see cref="HostedModelOptions.Stream"/>).</param>
+    public IlgpuLoaderBuilder UseRemote(RemoteOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        // What is said last counts.
+        _ = Services.AddSingleton(options);
+        return this;
     }
 
     /// <summary>

@@ -8,12 +8,15 @@ namespace IlgpuLoader.Hosting;
 /// <summary>The options of a hosted model, which were validated, as the loaders want them. Immutable.</summary>
 internal sealed class HostedModelSettings
 {
+    private readonly IRemoteCheckpoints? _remote;
+
     /// <summary>Takes what is configured.</summary>
     /// <param name="name">The model's name.</param>
     /// <param name="options">What is configured; copied.</param>
-    public HostedModelSettings(string name, HostedModelOptions options)
+    /// <param name="remote">What finds the model's addresses, where it has one.</param>
+    public HostedModelSettings(string name, HostedModelOptions options, IRemoteCheckpoints? remote = null)
     {
-        (Name, Options) = (name, options.Copy());
+        (Name, Options, _remote) = (name, options.Copy(), remote);
         DType = ModelDType.TryParse(options.DType, out var dtype) ? dtype : throw new ArgumentException($"{options.DType} is none of {ModelDType.Names}.", nameof(options));
         Parallel = ModelRank.Of(options) is { WorldSize: > 1 } parallel ? parallel : null;
     }
@@ -47,6 +50,7 @@ internal sealed class HostedModelSettings
         Root = Options.Root,
         Gguf = new GgufLimits { Lenient = Options.Lenient },
         Torch = new TorchLimits { AllowUnknownGlobals = Options.AllowUnknownGlobals },
+        Remote = _remote,
     };
 
     /// <summary>How files are read, but for the device, the dtype and the ranks: behind the requests that are answered meanwhile.</summary>

@@ -18,11 +18,13 @@ internal sealed class ModelStore : IModelStore, IAsyncDisposable, IDisposable
 
     /// <summary>Makes the models; nothing is loaded or opened.</summary>
     /// <param name="options">What is configured.</param>
+    /// <param name="addresses">What finds models that are no local files.</param>
     /// <param name="devices">The devices that the host was given, under their names.</param>
     /// <param name="telemetry">Is told of loads.</param>
     /// <param name="loggers">Where warnings of loads go.</param>
     /// <param name="time">What measures time.</param>
-    public ModelStore(IOptions<IlgpuLoaderOptions> options, NamedDevices devices, LoadTelemetry telemetry, ILoggerFactory loggers, TimeProvider time)
+    public ModelStore(
+        IOptions<IlgpuLoaderOptions> options, HostedAddresses addresses, NamedDevices devices, LoadTelemetry telemetry, ILoggerFactory loggers, TimeProvider time)
     {
         var given = options.Value;
         (_time, _turns) = (time, new SemaphoreSlim(given.MaximumConcurrentLoads));
@@ -30,7 +32,7 @@ internal sealed class ModelStore : IModelStore, IAsyncDisposable, IDisposable
         Hosted =
         [
             .. given.Models.OrderBy(entry => entry.Key, StringComparer.OrdinalIgnoreCase)
-                .Select(entry => new HostedModelSettings(entry.Key, entry.Value))
+                .Select(entry => new HostedModelSettings(entry.Key, entry.Value, addresses.For(entry.Value)))
                 .Select(settings => new HostedModel(
                     settings,
                     ResidentLoader.Of(settings, () => OpenDevice(devices, telemetry, settings), new WarningLog(Warnings), time),

@@ -28,11 +28,13 @@ internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int P
         // A byte read becomes as many bytes in the worst case. What a device holds of them besides is its own memory.
         var growth = plan.Tensors.Where(tensor => tensor.IsConverted).Select(Growth).DefaultIfEmpty(0).Max();
         var perByte = 1 + growth;
-        var lanes = options.Lanes ?? StagingLayout.DefaultLanes;
+        // What waits for another machine wants many reads at a time, each as long as a request is worth.
+        var remote = plan.Tensors.Select(tensor => tensor.Source.File.Source).OfType<IRemoteByteSource>().FirstOrDefault();
+        var lanes = options.Lanes ?? remote?.ParallelReads ?? StagingLayout.DefaultLanes;
         lanes = (int)Math.Clamp(options.StagingBytes / (SmallestUsefulSlot * perByte), 1, lanes);
         var slot = (long)(options.StagingBytes / (lanes * perByte)) / SmallestSlot * SmallestSlot;
         var views = plan.Tensors.Where(tensor => !tensor.Source.IsContiguous).Select(tensor => tensor.Source.DataByteLength).DefaultIfEmpty(0).Max();
-        var preferred = options.Device.PreferredSlotBytes;
+        var preferred = Math.Max(options.Device.PreferredSlotBytes, remote?.PreferredReadBytes ?? 0);
         // Longer pieces are fewer passes over the storage of a view.
         var largest = Math.Max(preferred, Math.Min(views, TensorPieces.ViewPieceBytes));
         var slotBytes = (int)Math.Clamp(slot, SmallestSlot, largest);

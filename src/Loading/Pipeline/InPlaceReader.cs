@@ -36,10 +36,12 @@ internal sealed class InPlaceReader(
     private async ValueTask ReadThroughCacheAsync(ReadRun run, PlaceInMemory place, CancellationToken cancellationToken)
     {
         var source = session.Files.SourceOf(run.File);
-        for (var done = 0; done < run.ByteLength; done += TouchAheadBytes)
+        // What comes from another machine is a request each time, and never faster than pages are zeroed.
+        var step = source is IRemoteByteSource remote ? Math.Max(TouchAheadBytes, remote.PreferredReadBytes) : TouchAheadBytes;
+        for (var done = 0; done < run.ByteLength; done += step)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var length = Math.Min(TouchAheadBytes, run.ByteLength - done);
+            var length = Math.Min(step, run.ByteLength - done);
             var (memory, position) = (place.Memory, place.Position + done);
             session.Clock.AddFirstTouch(memory.Populate(position, length));
             var started = Stopwatch.GetTimestamp();

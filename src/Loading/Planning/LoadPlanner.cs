@@ -111,9 +111,11 @@ internal sealed class LoadPlanner
 
         var modes = ReadModes.Choose(_checkpoint, _options.ReadMode, files.Parts, HostCopies() * files.DestinationBytes);
         var isDirect = files.BytesOf(modes, ReadMode.Direct) > files.Bytes / 2;
-        var lanes = _options.Lanes ?? (isDirect ? StagingLayout.DefaultDirectLanes : StagingLayout.DefaultLanes);
+        // What waits for another machine wants many reads at a time, each as long as a request is worth.
+        var remote = RemoteReads.Of(_checkpoint, files.Parts);
+        var lanes = _options.Lanes ?? remote?.Lanes ?? (isDirect ? StagingLayout.DefaultDirectLanes : StagingLayout.DefaultLanes);
         // Disks give most where reads past the page cache are long, and what they bring is in no cache of a core.
-        var preferred = Math.Max(_options.Device.PreferredSlotBytes, isDirect ? StagingLayout.DirectSlotBytes : 0);
+        var preferred = Math.Max(_options.Device.PreferredSlotBytes, remote?.ReadBytes ?? (isDirect ? StagingLayout.DirectSlotBytes : 0));
         // A direct read takes in the whole of the first and the last block; with room for them a slot takes as much as it is meant to.
         var margin = modes.Select(mode => mode.Alignment?.Margin ?? 0).DefaultIfEmpty().Max();
         preferred += isDirect ? (margin + Environment.SystemPageSize - 1) / Environment.SystemPageSize * Environment.SystemPageSize : 0;

@@ -11,14 +11,14 @@ internal static class HeaderCheck
     private const int PieceBytes = 1 << 20;
 
     /// <summary>Checks the files.</summary>
-    /// <param name="folder">The folder, for messages.</param>
+    /// <param name="place">Where they are, for messages.</param>
     /// <param name="checkpoint">The rank's files, opened: their headers are whole.</param>
     /// <param name="manifest">The rank's manifest, which lists them.</param>
     /// <param name="cancellationToken">Ends the reading within one piece.</param>
     /// <exception cref="InvalidCheckpointException">The manifest does not say what a header is.</exception>
     /// <exception cref="ManifestMismatchException">Headers differ; the exception has all of them.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    public static async Task EnsureAsync(string folder, Checkpoint checkpoint, RankManifest manifest, CancellationToken cancellationToken)
+    public static async Task EnsureAsync(ICheckpointPlace place, Checkpoint checkpoint, RankManifest manifest, CancellationToken cancellationToken)
     {
         var listed = manifest.Files.ToDictionary(file => file.Name, StringComparer.Ordinal);
         var mismatches = ImmutableArray.CreateBuilder<FileMismatch>();
@@ -29,7 +29,7 @@ internal static class HeaderCheck
             {
                 throw new InvalidCheckpointException(
                     CheckpointErrorCode.ManifestInvalid,
-                    Path.Combine(folder, RankManifest.FileName(manifest.Rank)),
+                    place.PathOf(RankManifest.FileName(manifest.Rank)),
                     $"it has no header_sha256 for the file {Quoted.Name(name)}, which is safetensors. Save the state again.",
                     "manifest");
             }
@@ -43,7 +43,7 @@ internal static class HeaderCheck
 
         if (mismatches.Count > 0)
         {
-            throw new ManifestMismatchException(folder, mismatches.ToImmutable());
+            throw new ManifestMismatchException(place.Name, mismatches.ToImmutable());
         }
     }
 

@@ -19,26 +19,26 @@ internal sealed class SavedRanks : IAsyncDisposable
     public ShardedState First => _states[0];
 
     /// <summary>Opens them: all before anything is read, so that a save which replaces the folder meanwhile is noticed.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="place">The folder.</param>
     /// <param name="pattern">What the files are called where there are no manifests; they are counted then.</param>
     /// <param name="options">How they are read.</param>
     /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
-    public static async Task<SavedRanks> OpenAsync(string folder, ShardFilePattern pattern, ShardedStateLoadOptions options, CancellationToken cancellationToken)
+    public static async Task<SavedRanks> OpenAsync(ICheckpointPlace place, ShardFilePattern pattern, ShardedStateLoadOptions options, CancellationToken cancellationToken)
     {
-        var manifests = await ShardedState.ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
-        options.ThrowIfOtherSave(folder, manifests);
+        var manifests = await ShardedState.ReadManifestsAsync(place, cancellationToken).ConfigureAwait(false);
+        options.ThrowIfOtherSave(place.Name, manifests);
         // Without files of rank 0 its opening says so.
-        var count = Math.Max(1, manifests.IsEmpty ? pattern.CountRanks(folder) : manifests.Length);
+        var count = Math.Max(1, manifests.IsEmpty ? pattern.CountRanks(await place.ListAsync(cancellationToken).ConfigureAwait(false)) : manifests.Length);
         var states = ImmutableArray.CreateBuilder<ShardedState>(count);
         try
         {
             for (var rank = 0; rank < count; rank++)
             {
-                states.Add(await ShardedState.OpenRankAsync(folder, rank, pattern, manifests, cancellationToken).ConfigureAwait(false));
+                states.Add(await ShardedState.OpenRankAsync(place, rank, pattern, manifests, cancellationToken).ConfigureAwait(false));
             }
 
-            await ShardedState.ThrowIfReplacedAsync(folder, manifests, cancellationToken).ConfigureAwait(false);
-            ThrowIfUnlike(folder, states);
+            await ShardedState.ThrowIfReplacedAsync(place, manifests, cancellationToken).ConfigureAwait(false);
+            ThrowIfUnlike(place.Name, states);
             return new SavedRanks(states.DrainToImmutable(), options);
         }
         catch

@@ -86,14 +86,23 @@ public sealed class ShardFilePattern
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentOutOfRangeException.ThrowIfNegative(rank);
-        var paths = Directory.Exists(folder)
-            ? Directory.EnumerateFiles(folder).Where(path => Matches(Path.GetFileName(path), rank)).Order(NaturalOrder.Instance).ToArray()
-            : [];
-        return paths.Length > 0
-            ? paths
+        return [.. ChooseParts(folder, Directory.Exists(folder) ? NamesIn(folder) : [], rank).Select(name => Path.Combine(folder, name))];
+    }
+
+    /// <summary>Finds the parts of a rank among the files of a place.</summary>
+    /// <param name="place">The folder or prefix, for the message.</param>
+    /// <param name="names">The base names of its files.</param>
+    /// <param name="rank">The rank, from 0.</param>
+    /// <returns>Their base names, at least one, in natural order.</returns>
+    /// <exception cref="InvalidCheckpointException">There are none; the message shows the place and the pattern for that rank.</exception>
+    internal string[] ChooseParts(string place, IEnumerable<string> names, int rank)
+    {
+        string[] parts = [.. names.Where(name => Matches(name, rank)).Order(NaturalOrder.Instance)];
+        return parts.Length > 0
+            ? parts
             : throw new InvalidCheckpointException(
                 CheckpointErrorCode.NoWeights,
-                folder,
+                place,
                 $"there are no files {Quoted.Name(Format(rank, "*"))} here, and only a state that was saved shard by shard is loaded this way: is this its folder, the rank, "
                 + "and the pattern of its names? Save one first ('shard'), or load the checkpoint as it is.");
     }
@@ -105,9 +114,15 @@ public sealed class ShardFilePattern
     public int CountRanks(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path))];
+        return CountRanks(NamesIn(folder));
+    }
+
+    /// <summary>How many ranks there are files of, one after the other from rank 0 on.</summary>
+    /// <param name="names">Their base names.</param>
+    internal int CountRanks(IReadOnlyList<string> names)
+    {
         var ranks = 0;
-        while (Array.Exists(names, name => Matches(name, ranks)))
+        while (names.Any(name => Matches(name, ranks)))
         {
             ranks++;
         }
@@ -148,6 +163,8 @@ public sealed class ShardFilePattern
 
     /// <summary>The text.</summary>
     public override string ToString() => Text;
+
+    private static string[] NamesIn(string folder) => [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path))];
 
     private string Format(int rank, string part)
     {

@@ -19,7 +19,7 @@ public sealed class ShardedState : IAsyncDisposable
         _byName = Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
     }
 
-    /// <summary>The folder, as it was given.</summary>
+    /// <summary>The folder as it was given, or its address.</summary>
     public string Folder { get; }
 
     /// <summary>The rank whose state it is.</summary>
@@ -37,7 +37,7 @@ public sealed class ShardedState : IAsyncDisposable
     /// <summary>This rank's files as one checkpoint.</summary>
     public Checkpoint Checkpoint { get; }
 
-    /// <summary>The paths of this rank's files.</summary>
+    /// <summary>The paths or addresses of this rank's files.</summary>
     public ImmutableArray<string> Files => [.. Checkpoint.Files.Select(file => file.Path)];
 
     /// <summary>What is odd, and what cannot be verified.</summary>
@@ -70,16 +70,30 @@ public sealed class ShardedState : IAsyncDisposable
     /// <exception cref="ManifestMismatchException">A file's header, which says what its bytes are and what is restored from them, is not the one that was saved.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
-    public static async Task<ShardedState> OpenAsync(string folder, int rank, ShardFilePattern? pattern = null, CancellationToken cancellationToken = default)
+    public static Task<ShardedState> OpenAsync(string folder, int rank, ShardFilePattern? pattern = null, CancellationToken cancellationToken = default) =>
+        OpenAsync(folder, rank, new ShardedStateOptions { Pattern = pattern ?? ShardFilePattern.Default }, cancellationToken);
+
+    /// <summary>Opens the state of a rank in a folder, or at an address.</summary>
+    /// <param name="folder">The folder or the address.</param>
+    /// <param name="rank">The rank, from 0.</param>
+    /// <param name="options">What the files are called where there are no manifests, and who finds addresses.</param>
+    /// <param name="cancellationToken">Cancels the opening; everything opened so far is closed.</param>
+    /// <inheritdoc cref="OpenAsync(string, int, ShardFilePattern?, CancellationToken)" path="/exception"/>
+    internal static async Task<ShardedState> OpenAsync(string folder, int rank, ShardedStateOptions options, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentOutOfRangeException.ThrowIfNegative(rank);
-        ThrowIfSetAside(folder);
-        var manifests = await ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
-        var state = await OpenRankAsync(folder, rank, pattern ?? ShardFilePattern.Default, manifests, cancellationToken).ConfigureAwait(false);
+        var place = await StatePlaces.LocateAsync(folder, options.Remote, cancellationToken).ConfigureAwait(false);
+        if (place is LocalPlace)
+        {
+            ThrowIfSetAside(folder);
+        }
+
+        var manifests = await ReadManifestsAsync(place, cancellationToken).ConfigureAwait(false);
+        var state = await OpenRankAsync(place, rank, options.Pattern, manifests, cancellationToken).ConfigureAwait(false);
         try
         {
-            await ThrowIfReplacedAsync(folder, manifests, cancellationToken).ConfigureAwait(false);
+            await ThrowIfReplacedAsync(place, manifests, cancellationToken).ConfigureAwait(false);
             return state;
         }
         catch
@@ -89,30 +103,27 @@ public sealed class ShardedState : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads the manifests of a folder.</summary>
+    /// <summary>Reads the manifests of a place.</summary>
     /// <exception cref="InvalidCheckpointException">There is no such folder, or a manifest breaks a rule.</exception>
-    internal static Task<ImmutableArray<RankManifest>> ReadManifestsAsync(string folder, CancellationToken cancellationToken) => Directory.Exists(folder)
-        ? RankManifest.ReadFolderAsync(folder, cancellationToken)
-        : throw new InvalidCheckpointException(
-            CheckpointErrorCode.NoWeights,
-            folder,
-            File.Exists(folder) ? "this is a file, and a state that was saved rank by rank is a folder: give the folder that the file is in." : "there is no such folder; is the path right, and the save complete?",
-            SafetensorsConstants.Format);
+    internal static Task<ImmutableArray<RankManifest>> ReadManifestsAsync(ICheckpointPlace place, CancellationToken cancellationToken) =>
+        place is not LocalPlace || Directory.Exists(place.Name) ? RankManifest.ReadAllAsync(place, cancellationToken)
+        : File.Exists(place.Name) ? throw StatePlaces.IsFile(place.Name)
+        : throw new InvalidCheckpointException(CheckpointErrorCode.NoWeights, place.Name, "there is no such folder; is the path right, and the save complete?", SafetensorsConstants.Format);
 
     /// <summary>Refuses a folder that another save has replaced while files of it were opened: what is open may be of both.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="place">The folder.</param>
     /// <param name="manifests">What it had before.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="InvalidCheckpointException">It has others now.</exception>
-    internal static async Task ThrowIfReplacedAsync(string folder, ImmutableArray<RankManifest> manifests, CancellationToken cancellationToken)
+    internal static async Task ThrowIfReplacedAsync(ICheckpointPlace place, ImmutableArray<RankManifest> manifests, CancellationToken cancellationToken)
     {
-        var now = await ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
+        var now = await ReadManifestsAsync(place, cancellationToken).ConfigureAwait(false);
         if (!manifests.Select(manifest => manifest.SaveId).SequenceEqual(now.Select(manifest => manifest.SaveId))
             || !manifests.SelectMany(manifest => manifest.Files).SequenceEqual(now.SelectMany(manifest => manifest.Files)))
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.ManifestInvalid,
-                folder,
+                place.Name,
                 $"the folder was replaced while it was opened: its files were of {SaveOf(manifests)}, and are of {SaveOf(now)} now; load it again.",
                 SafetensorsConstants.Format);
         }
@@ -121,36 +132,36 @@ public sealed class ShardedState : IAsyncDisposable
     }
 
     /// <summary>Opens the state of a rank by manifests that were read before (<see cref="ThrowIfReplacedAsync"/> is the caller's to do).</summary>
-    internal static async Task<ShardedState> OpenRankAsync(string folder, int rank, ShardFilePattern pattern, ImmutableArray<RankManifest> manifests, CancellationToken cancellationToken)
+    internal static async Task<ShardedState> OpenRankAsync(ICheckpointPlace place, int rank, ShardFilePattern pattern, ImmutableArray<RankManifest> manifests, CancellationToken cancellationToken)
     {
         var warnings = new List<string>();
-        ImmutableArray<string> paths;
+        var names = await place.ListAsync(cancellationToken).ConfigureAwait(false);
+        string[] files;
         if (manifests.IsEmpty)
         {
-            paths = [.. pattern.FindParts(folder, rank)];
-            warnings.Add($"{Quoted.Plain(folder)}: the state is not verified: the folder has no manifests (rank-N.json), as vLLM writes it, and nothing says what the files' bytes must be or that all are there.");
+            files = pattern.ChooseParts(place.Name, names, rank);
+            warnings.Add($"{Quoted.Plain(place.Name)}: the state is not verified: the folder has no manifests (rank-N.json), as vLLM writes it, and nothing says what the files' bytes must be or that all are there.");
         }
         else
         {
-            paths = PathsOf(folder, rank, manifests);
-            warnings.AddRange(RankFolderVerifier.FindUnlisted(folder, manifests, name => IsPart(manifests, name)).Select(warning => $"{Quoted.Plain(warning.File)}: {warning.Message}"));
+            files = StatePlaces.FilesOf(place, names, rank, manifests);
+            warnings.AddRange(RankFolderVerifier.FindUnlisted(place, names, manifests, name => IsPart(manifests, name)).Select(warning => $"{Quoted.Plain(warning.File)}: {warning.Message}"));
         }
 
-        var opened = await OpenWeightFiles.OpenAsync([paths], new WeightsOptions(), SafetensorsConstants.Format, cancellationToken).ConfigureAwait(false);
+        var checkpoint = await StatePlaces.OpenAsync(place, files, manifests.IsEmpty ? null : manifests[rank], cancellationToken).ConfigureAwait(false);
         try
         {
-            var checkpoint = opened.Checkpoints[0];
             if (!manifests.IsEmpty)
             {
-                await HeaderCheck.EnsureAsync(folder, checkpoint, manifests[rank], cancellationToken).ConfigureAwait(false);
+                await HeaderCheck.EnsureAsync(place, checkpoint, manifests[rank], cancellationToken).ConfigureAwait(false);
             }
 
             warnings.AddRange(checkpoint.Warnings.Select(warning => $"{Quoted.Plain(warning.File)}: {warning.Message}"));
-            return new ShardedState(folder, rank, manifests, checkpoint, StateLayout.Read(checkpoint), [.. warnings]);
+            return new ShardedState(place.Name, rank, manifests, checkpoint, StateLayout.Read(checkpoint), [.. warnings]);
         }
         catch
         {
-            await opened.DisposeAsync().ConfigureAwait(false);
+            await checkpoint.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
@@ -217,41 +228,6 @@ public sealed class ShardedState : IAsyncDisposable
             // Manifests of another writer may have any text for it, and their lists of files are what counts.
             return false;
         }
-    }
-
-    private static ImmutableArray<string> PathsOf(string folder, int rank, ImmutableArray<RankManifest> manifests)
-    {
-        if (rank >= manifests.Length)
-        {
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.WorldSizeMismatch, folder, $"the state was saved by {manifests.Length} ranks, 0 to {manifests.Length - 1}, and rank {rank} was asked for.", SafetensorsConstants.Format);
-        }
-
-        if (manifests[rank].Files.IsEmpty)
-        {
-            throw new InvalidCheckpointException(CheckpointErrorCode.ManifestInvalid, Path.Combine(folder, RankManifest.FileName(rank)), "it lists no files. Save the state again.", "manifest");
-        }
-
-        foreach (var file in manifests[rank].Files)
-        {
-            var found = new FileInfo(Path.Combine(folder, file.Name));
-            if (!found.Exists)
-            {
-                throw new InvalidCheckpointException(
-                    CheckpointErrorCode.ShardMissing, found.FullName, $"{RankManifest.FileName(rank)} lists it with {file.ByteLength} bytes, and it is not there; copy the folder again.", SafetensorsConstants.Format);
-            }
-
-            if (found.Length != file.ByteLength)
-            {
-                throw new InvalidCheckpointException(
-                    CheckpointErrorCode.SizeMismatch,
-                    found.FullName,
-                    $"it has {found.Length} bytes, and {RankManifest.FileName(rank)} says {file.ByteLength}; copy the folder again.",
-                    SafetensorsConstants.Format);
-            }
-        }
-
-        return [.. manifests[rank].Files.Select(file => Path.Combine(folder, file.Name))];
     }
 
     private static ImmutableArray<ShardedTensor> Restored(Checkpoint checkpoint, StateLayout layout)

@@ -75,12 +75,24 @@ public sealed class ShardedStateLoader
     }
 
     /// <summary>Opens the state of a rank: its headers and manifests, no tensor byte.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The folder; or an address, where <see cref="ShardedStateOptions.Remote"/> finds those.</param>
     /// <param name="rank">The rank, from 0.</param>
     /// <param name="cancellationToken">Cancels the opening.</param>
-    /// <inheritdoc cref="ShardedState.OpenAsync" path="/exception"/>
+    /// <inheritdoc cref="ShardedState.OpenAsync(string, int, ShardFilePattern?, CancellationToken)" path="/exception"/>
     public Task<ShardedState> OpenAsync(string folder, int rank, CancellationToken cancellationToken = default) =>
-        ShardedState.OpenAsync(folder, rank, Pattern, cancellationToken);
+        ShardedState.OpenAsync(folder, rank, _options, cancellationToken);
+
+    /// <summary>How many ranks a folder or an address has files of, one after the other from rank 0 on, whatever manifests say.</summary>
+    /// <param name="folder">The folder or the address.</param>
+    /// <param name="cancellationToken">Ends the asking.</param>
+    /// <exception cref="IOException">The files cannot be listed.</exception>
+    /// <exception cref="UnauthorizedAccessException">The files may not be listed.</exception>
+    public async Task<int> CountRanksAsync(string folder, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var place = await StatePlaces.LocateAsync(folder, _options.Remote, cancellationToken).ConfigureAwait(false);
+        return Pattern.CountRanks(await place.ListAsync(cancellationToken).ConfigureAwait(false));
+    }
 
     /// <summary>
     /// Loads the state that a rank has saved into its model. A new model, whose parameters have no storage, gets it as it was, with the strides that were saved; where processed weights were saved, the model is processed first, without
@@ -89,7 +101,7 @@ public sealed class ShardedStateLoader
     /// <remarks>After a failure or a cancellation a new model is as it was and nothing stays allocated; what has storage may be written in part. Before anything is read, what the load takes at most is held against the memory that is free: beside what the model keeps, tensors that are put together
     /// into one memory, such as strided ones, are there twice, one memory at a time, and what several parts have of a memory waits until all of it is there.</remarks>
     /// <param name="model">The model; stays the caller's, and nobody else uses it meanwhile.</param>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The folder; or an address, where <see cref="ShardedStateOptions.Remote"/> finds those.</param>
     /// <param name="parallel">Which rank of how many the model is; null for one alone.</param>
     /// <param name="options">Where to and how; null for the defaults.</param>
     /// <param name="progress">Called from the lanes' threads, in order; must return soon.</param>
@@ -124,7 +136,7 @@ public sealed class ShardedStateLoader
     /// processed weights were saved, the models are processed first, without values.
     /// </summary>
     /// <param name="model">The model of this rank, whose parameters have no storage; stays the caller's, and is as it was after a failure.</param>
-    /// <param name="folder">The folder; without manifests, the ranks are counted by their files.</param>
+    /// <param name="folder">The folder or the address; without manifests, the ranks are counted by their files.</param>
     /// <param name="makeSaved">Makes the model of a rank of so many on the meta device; disposed here.</param>
     /// <param name="options">Where to and how; null for the defaults.</param>
     /// <param name="progress">Told of the shares that were read; must return soon.</param>
@@ -144,7 +156,8 @@ public sealed class ShardedStateLoader
         ArgumentNullException.ThrowIfNull(makeSaved);
         options ??= ShardedStateLoadOptions.Default;
         options.Check();
-        var states = await SavedRanks.OpenAsync(folder, Pattern, options, cancellationToken).ConfigureAwait(false);
+        var place = await StatePlaces.LocateAsync(folder, _options.Remote, cancellationToken).ConfigureAwait(false);
+        var states = await SavedRanks.OpenAsync(place, Pattern, options, cancellationToken).ConfigureAwait(false);
         await using var close = states.ConfigureAwait(false);
         var first = states.First;
         ThrowIfOtherProcessing(first, options);
@@ -181,12 +194,14 @@ public sealed class ShardedStateLoader
         Module model, string folder, TensorParallel parallel, ShardedStateLoadOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
-        var manifests = await ShardedState.ReadManifestsAsync(folder, cancellationToken).ConfigureAwait(false);
+        var place = await StatePlaces.LocateAsync(folder, _options.Remote, cancellationToken).ConfigureAwait(false);
+        var manifests = await ShardedState.ReadManifestsAsync(place, cancellationToken).ConfigureAwait(false);
         options.ThrowIfOtherSave(folder, manifests);
-        ThrowIfOtherWorld(folder, manifests, parallel);
-        var state = await ShardedState.OpenRankAsync(folder, parallel.Rank, Pattern, manifests, cancellationToken).ConfigureAwait(false);
+        var count = manifests.IsEmpty ? Pattern.CountRanks(await place.ListAsync(cancellationToken).ConfigureAwait(false)) : manifests.Length;
+        ThrowIfOtherWorld(folder, count, manifests.IsEmpty, parallel);
+        var state = await ShardedState.OpenRankAsync(place, parallel.Rank, Pattern, manifests, cancellationToken).ConfigureAwait(false);
         await using var close = state.ConfigureAwait(false);
-        await ShardedState.ThrowIfReplacedAsync(folder, manifests, cancellationToken).ConfigureAwait(false);
+        await ShardedState.ThrowIfReplacedAsync(place, manifests, cancellationToken).ConfigureAwait(false);
         ThrowIfOtherProcessing(state, options);
         // What has storage is taken as processed: it is not processed twice.
         var isNew = model.NamedParameters().All(entry => entry.Parameter.IsMeta);
@@ -223,15 +238,14 @@ public sealed class ShardedStateLoader
     }
 
     // Known before the rank's own files are looked for: a rank that the save did not have is no missing file. A folder without manifests may have the files of this machine's ranks alone, and never those of more ranks than there are.
-    private void ThrowIfOtherWorld(string folder, ImmutableArray<RankManifest> manifests, TensorParallel parallel)
+    private static void ThrowIfOtherWorld(string folder, int count, bool isCounted, TensorParallel parallel)
     {
-        var count = manifests.IsEmpty ? Pattern.CountRanks(folder) : manifests.Length;
-        if (manifests.IsEmpty ? count > parallel.WorldSize : count != parallel.WorldSize)
+        if (isCounted ? count > parallel.WorldSize : count != parallel.WorldSize)
         {
             throw new InvalidCheckpointException(
                 CheckpointErrorCode.WorldSizeMismatch,
                 folder,
-                $"{(manifests.IsEmpty ? $"the folder has files of {Ranks(count)}" : $"the state was saved by {Ranks(count)}")} and is loaded by {Ranks(parallel.WorldSize)}: load it with as many, or have it split anew (--reshard).",
+                $"{(isCounted ? $"the folder has files of {Ranks(count)}" : $"the state was saved by {Ranks(count)}")} and is loaded by {Ranks(parallel.WorldSize)}: load it with as many, or have it split anew (--reshard).",
                 SafetensorsConstants.Format);
         }
 

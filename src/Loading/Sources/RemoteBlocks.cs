@@ -61,6 +61,11 @@ internal sealed class RemoteBlocks : IAsyncDisposable
         Block[] blocks;
         lock (_lock)
         {
+            if (_ending.IsCancellationRequested)
+            {
+                return;
+            }
+
             blocks = [.. _blocks];
             _blocks.Clear();
         }

@@ -26,20 +26,27 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
     /// <summary>Makes it of all schemes that are known.</summary>
     /// <param name="options">How remote checkpoints are reached; null for the defaults.</param>
     /// <param name="time">The clock of timeouts and of the waits before retries; null for the system's.</param>
+    /// <exception cref="ArgumentException">The environment's endpoint of object storage is no address.</exception>
     public static RemoteCheckpoints Create(RemoteOptions? options = null, TimeProvider? time = null)
     {
-        var services = RemoteServices.Create(options ?? RemoteOptions.Default, time);
+        options ??= RemoteOptions.Default;
+        // First: it may throw, and opens nothing.
+        var objects = options.S3 ?? S3Settings.FromEnvironment();
+        var services = RemoteServices.Create(options, time);
         var hub = new HubDownloads(services);
         var modelScope = new ModelScopeDownloads(services);
+        var storage = new S3Client(options, objects, services.Traffic, services.Time);
         return new RemoteCheckpoints(
             services.Traffic,
             [
-                new HttpScheme(services.Http, services.Reading),
                 new HubScheme(services, hub),
                 new ModelScopeScheme(services, modelScope),
+                new HttpScheme(services.Http, services.Reading),
+                new S3Scheme(storage, services.Reading),
             ],
             () =>
             {
+                storage.Dispose();
                 hub.Dispose();
                 modelScope.Dispose();
                 services.Dispose();

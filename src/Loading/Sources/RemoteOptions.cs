@@ -11,17 +11,26 @@ public sealed record RemoteOptions
     /// <summary>The default size of a range in bytes, 8 MiB: what others' streamers ask for at a time.</summary>
     public const int DefaultRangeBytes = 8 << 20;
 
+    /// <summary>The most connections: more from one machine have not been seen to help, and servers refuse them.</summary>
+    public const int MaximumConnections = 256;
+
+    /// <summary>The default number of retries: with waits that double, some 15 s in all, which a server that restarts takes (huggingface_hub has the same number).</summary>
+    public const int DefaultRetries = 5;
+
+    /// <summary>The most retries: waits no longer grow then, and whoever wants more wants a loop of their own.</summary>
+    public const int MostRetries = 100;
+
     /// <summary>The defaults.</summary>
     public static RemoteOptions Default { get; } = new();
 
-    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to 256.</summary>
+    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to <see cref="MaximumConnections"/>.</summary>
     public int Connections
     {
         get;
         init
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, 256);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaximumConnections);
             field = value;
         }
     } = DefaultConnections;
@@ -44,11 +53,23 @@ public sealed record RemoteOptions
     /// <summary>The longest time in which nothing arrives on a connection before it counts as cut (<c>HF_HUB_DOWNLOAD_TIMEOUT</c>; huggingface_hub's default is 10 s).</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most.</summary>
-    public int MaximumRetries { get; init; } = 5;
+    /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most; from 0 to <see cref="MostRetries"/>.</summary>
+    public int MaximumRetries
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MostRetries);
+            field = value;
+        }
+    } = DefaultRetries;
 
     /// <summary>How many redirects are followed in a row.</summary>
     public int MaximumRedirects { get; init; } = 10;
+
+    /// <summary>Where an object storage is; null for what the environment says (<see cref="S3Settings.FromEnvironment"/>).</summary>
+    public S3Settings? S3 { get; init; }
 
     /// <summary>Whether the network is left alone and only what is in the cache is used (<c>HF_HUB_OFFLINE</c>).</summary>
     public bool Offline { get; init; }

@@ -13,6 +13,8 @@ internal static class ReadFailure
     {
         InvalidCheckpointException { Tensor: null } invalid => new InvalidCheckpointException(
             invalid.Code, tensor.File.Path, invalid.Problem, tensor.File.Format, invalid.Offset ?? offset, tensor.Name, invalid),
+        RemoteException remote => new RemoteException(
+            remote.Failure, remote.Address, $"tensor {Quoted.Name(tensor.Name)} could not be read at byte {offset}: {remote.Problem}", remote),
         IOException => new IOException(
             $"{tensor.File.Path}: tensor {Quoted.Name(tensor.Name)} could not be read at byte {offset}: {exception.Message}", exception),
         _ => exception,

@@ -67,6 +67,29 @@ internal sealed class OpenWeightFiles : IAsyncDisposable
         }
     }
 
+    /// <summary>Opens files whose bytes are found already as one checkpoint.</summary>
+    /// <param name="name">What it is called in messages.</param>
+    /// <param name="sources">The bytes of each file, at least one; the checkpoint's from now on, also when opening fails.</param>
+    /// <param name="options">What is accepted.</param>
+    /// <param name="format">The format that all are of.</param>
+    /// <param name="cancellationToken">Cancels the opening.</param>
+    /// <exception cref="UnsupportedCheckpointException">A file is of another format.</exception>
+    public static async Task<Checkpoint> OpenAsync(
+        string name, IReadOnlyList<IByteSource> sources, CheckpointOptions options, string? format, CancellationToken cancellationToken)
+    {
+        var checkpoint = await Checkpoint.OpenAsync(name, sources, options, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ThrowIfOther(checkpoint, format);
+            return checkpoint;
+        }
+        catch
+        {
+            await checkpoint.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

@@ -7,7 +7,7 @@ internal static class GoldenCases
     private const string OnHost = "--device host --lanes 1 --memory 1MiB";
 
     private static readonly string[] Names =
-        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "shard", "synth", "serve", "health", "devices", "completions"];
+        ["inspect", "verify", "audit", "hash", "show", "diff", "plan", "load", "bench", "convert", "shard", "synth", "download", "cache", "serve", "health", "devices", "completions"];
 
     /// <summary>All cases, in no order that matters.</summary>
     public static IReadOnlyList<GoldenCase> All { get; } =

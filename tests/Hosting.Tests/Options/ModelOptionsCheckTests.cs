@@ -24,13 +24,16 @@ public sealed class ModelOptionsCheckTests
     [InlineData("Layout=Sharded;Verify=false;WorldSize=2;Rank=0;DType=bf16;Weights=w;Implementation=Generic")]
     [InlineData("Manifest=m.json;ReloadMode=Replace;Variant=fp16;Root=state_dict;Lenient=true;AllowUnknownGlobals=true")]
     [InlineData("WatchInterval=00:00:05")]
+    [InlineData("Path=hf://org/name@main;Stream=true")]
     [InlineData("LoadOnStart=false;Required=true;OnFailure=Retry;Watch=true;WatchDebounce=00:00:00")]
     [InlineData("LeaseTimeout=-00:00:00.001")]
     [InlineData("LeaseTimeout=00:00:00")]
-    public void Run_OptionsThatMeanSomething_HasNothingToSay(string settings) => Assert.Empty(Run($"Path=models/llama;{settings}"));
+    public void Run_OptionsThatMeanSomething_HasNothingToSay(string settings) => Assert.Empty(Run(settings.StartsWith("Path", StringComparison.Ordinal) ? settings : $"Path=models/llama;{settings}"));
 
     [Theory]
-    [InlineData("Path= ", "Path: is missing; it is the checkpoint: a file, a folder or an index")]
+    [InlineData("Path= ", "Path: is missing; it is the checkpoint: a file, a folder or an index, or its address")]
+    [InlineData("Path=hf://org/name;Watch=true", "Watch: is for local folders, and the weights have an address; ask for a reload by call")]
+    [InlineData("Stream=true", "Stream: is for weights that have an address, and these are local files")]
     [InlineData("Device=", "Device: is empty; it is auto, host, cuda:0, opencl:0, several of these with commas between them, or the name of a device that was given to AddDevice")]
     [InlineData("Device=gpu", "Device: 'gpu' is no device; it is auto, host, cuda:0, opencl:0, several of these with commas between them, or the name of a device that was given to AddDevice")]
     [InlineData("Device=cuda:0,,cuda:1", "Device: '' is no device; it is auto, host, cuda:0, opencl:0, several of these with commas between them, or the name of a device that was given to AddDevice")]

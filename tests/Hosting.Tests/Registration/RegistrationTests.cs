@@ -175,7 +175,7 @@ public sealed class RegistrationTests
                 "IlgpuLoader:MaximumConcurrentLoads: 0 is not between 1 and 64",
                 "IlgpuLoader:Models:a b: 'a b' is no name of a model; names have 1 to 64 letters, digits, '.', '_' and '-', and are not dots alone",
                 "IlgpuLoader:Models:code:Device: 'gpu' is no device; it is auto, host, cuda:0, opencl:0, several of these with commas between them, or the name of a device that was given to AddDevice",
-                "IlgpuLoader:Models:code:Path: is missing; it is the checkpoint: a file, a folder or an index",
+                "IlgpuLoader:Models:code:Path: is missing; it is the checkpoint: a file, a folder or an index, or its address",
                 "IlgpuLoader:Models:code:WorldSize: 0 is not between 1 and 1024",
                 "IlgpuLoader:Models:llama:Devcie: there is no such key; did you mean 'Device'?",
                 "IlgpuLoader:Models:llama:Lanes: 'many' is no whole number",

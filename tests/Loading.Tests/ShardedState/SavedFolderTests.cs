@@ -50,14 +50,14 @@ public sealed class SavedFolderTests : IDisposable
     {
         await SaveAsync("out", "new", 2, seed: 50);
         var now = await RankManifest.ReadFolderAsync(_folder["out"]);
-        await ShardedState.ThrowIfReplacedAsync(_folder["out"], now, CancellationToken.None);
+        await ShardedState.ThrowIfReplacedAsync(new LocalPlace(_folder["out"]), now, CancellationToken.None);
         await SaveAsync("old", "old", 2, seed: 1);
         var before = await RankManifest.ReadFolderAsync(_folder["old"]);
-        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => ShardedState.ThrowIfReplacedAsync(_folder["out"], before, CancellationToken.None));
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => ShardedState.ThrowIfReplacedAsync(new LocalPlace(_folder["out"]), before, CancellationToken.None));
         Assert.Contains("'old', and are of the save 'new' now", exception.Message, StringComparison.Ordinal);
         // An identifier that was used before is no proof.
         await SaveAsync("again", "old", 2, seed: 9);
-        await Assert.ThrowsAsync<InvalidCheckpointException>(() => ShardedState.ThrowIfReplacedAsync(_folder["again"], before, CancellationToken.None));
+        await Assert.ThrowsAsync<InvalidCheckpointException>(() => ShardedState.ThrowIfReplacedAsync(new LocalPlace(_folder["again"]), before, CancellationToken.None));
     }
 
     [Fact]

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -147,8 +149,10 @@ internal static class RemoteAnswer
 
         if (fault.CutAfter < length)
         {
+            // All that was written is with the system by now, which sends it before the end of the stream: as many bytes arrive as are said. Aborting would discard some.
             await context.Response.Body.FlushAsync(token);
-            context.Abort();
+            context.Features.GetRequiredFeature<IConnectionSocketFeature>().Socket.Shutdown(SocketShutdown.Send);
+            await Task.Delay(Timeout.Infinite, token);
         }
     }
 }

@@ -34,7 +34,8 @@ public sealed class RemoteServer : IAsyncDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(options =>
+        // What is written is with the system when the writing ends (a pipe of 1 byte would never be let go on), so that what a test counts was sent.
+        builder.WebHost.UseKestrelCore().UseSockets(options => options.MaxWriteBufferSize = 2).ConfigureKestrel(options =>
         {
             options.AddServerHeader = false;
             // Readers of tests take their time.
@@ -86,6 +87,11 @@ public sealed class RemoteServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (_ending.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _ending.CancelAsync();
         await _application.DisposeAsync();
         _ending.Dispose();

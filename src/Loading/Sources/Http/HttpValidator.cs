@@ -27,15 +27,28 @@ internal sealed record HttpValidator(string? EntityTag, DateTimeOffset? LastModi
     /// <summary>A tag as it stands in its header. One that is none there pins nothing.</summary>
     public static HttpValidator? OfEntityTag(string tag) => EntityTagHeaderValue.TryParse(tag, out var parsed) ? new HttpValidator(parsed.ToString(), null) : null;
 
-    /// <summary>Whether two answers can be of one content: their tags are one where both have one, else their times.</summary>
-    public bool Agrees(HttpValidator other) =>
-        EntityTag is not null && other.EntityTag is not null
-            ? Opaque(EntityTag) == Opaque(other.EntityTag)
-            : LastModified is null || other.LastModified is null || LastModified == other.LastModified;
+    /// <summary>Whether two answers can be of one content: strong tags say it by themselves, since servers of one name may have other times; weak ones together with the times, where there are such.</summary>
+    public bool Agrees(HttpValidator other)
+    {
+        if (EntityTag is not null && other.EntityTag is not null)
+        {
+            if (Opaque(EntityTag) != Opaque(other.EntityTag))
+            {
+                return false;
+            }
+
+            if (!IsWeak && !other.IsWeak)
+            {
+                return true;
+            }
+        }
+
+        return LastModified is null || other.LastModified is null || LastModified == other.LastModified;
+    }
 
     /// <summary>For messages.</summary>
     public override string ToString() =>
-        EntityTag is not null ? $"ETag {Quoted.Name(EntityTag)}" : $"of {LastModified?.ToString("R", CultureInfo.InvariantCulture)}";
+        EntityTag is not null && !(IsWeak && LastModified is not null) ? $"ETag {Quoted.Name(EntityTag)}" : $"of {LastModified?.ToString("R", CultureInfo.InvariantCulture)}";
 
     // A server may call one tag strong in one answer and weak in another, as nginx does when it compresses.
     private static string Opaque(string tag) => tag.StartsWith("W/", StringComparison.Ordinal) ? tag[2..] : tag;

@@ -5,18 +5,30 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal sealed class RemoteBody : Stream
 {
-    private readonly HttpResponseMessage _response;
+    private readonly IDisposable _response;
     private readonly Stream _content;
-    private readonly RemoteHttp _http;
+    private readonly RemoteOptions _options;
+    private readonly TimeProvider _time;
+    private readonly RemoteTraffic _traffic;
     private readonly string _name;
     private readonly long _length;
     private readonly bool _endsItself;
     private CancellationTokenSource? _silence;
     private long _position;
 
-    private RemoteBody(HttpResponseMessage response, Stream content, long length, bool endsItself, string name, RemoteHttp http)
+    /// <summary>Makes it over a response's stream.</summary>
+    /// <param name="response">The response, which it owns from then on.</param>
+    /// <param name="content">Its stream, which ends with it.</param>
+    /// <param name="length">The bytes that are wanted.</param>
+    /// <param name="endsItself">Whether the stream has no more than what the response says.</param>
+    /// <param name="name">The address, for messages.</param>
+    /// <param name="options">The timeout.</param>
+    /// <param name="time">Its clock.</param>
+    /// <param name="traffic">Where bytes are counted.</param>
+    public RemoteBody(IDisposable response, Stream content, long length, bool endsItself, string name, RemoteOptions options, TimeProvider time, RemoteTraffic traffic)
     {
-        (_response, _content, _length, _endsItself, _name, _http) = (response, content, length, endsItself, name, http);
+        (_response, _content, _length, _endsItself, _name) = (response, content, length, endsItself, name);
+        (_options, _time, _traffic) = (options, time, traffic);
     }
 
     /// <inheritdoc/>
@@ -50,7 +62,7 @@ internal sealed class RemoteBody : Stream
         {
             var content = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
             // A body with a length ends by itself; of one in chunks nobody knows.
-            return new RemoteBody(response, content, length, response.Content.Headers.ContentLength is not null, name, http);
+            return new RemoteBody(response, content, length, response.Content.Headers.ContentLength is not null, name, http.Options, http.Time, http.Traffic);
         }
         catch
         {
@@ -75,7 +87,7 @@ internal sealed class RemoteBody : Stream
         }
 
         _position += read;
-        _http.Traffic.AddBytes(read);
+        _traffic.AddBytes(read);
         if (_position == _length && !_endsItself && await ReadContentAsync(new byte[1], cancellationToken).ConfigureAwait(false) > 0)
         {
             throw new RemoteException(RemoteFailure.Network, _name, $"the server sends more than the {_length} bytes that it was asked for.");
@@ -122,11 +134,11 @@ internal sealed class RemoteBody : Stream
         cancellationToken.ThrowIfCancellationRequested();
         if (_silence is null)
         {
-            _silence = new CancellationTokenSource(_http.Options.Timeout, _http.Time);
+            _silence = new CancellationTokenSource(_options.Timeout, _time);
         }
         else
         {
-            _silence.CancelAfter(_http.Options.Timeout);
+            _silence.CancelAfter(_options.Timeout);
         }
 
         try
@@ -142,7 +154,7 @@ internal sealed class RemoteBody : Stream
         }
         catch (OperationCanceledException canceled)
         {
-            throw Cut($"nothing came for {_http.Options.Timeout.TotalSeconds:0.###} s", canceled);
+            throw Cut($"nothing came for {_options.Timeout.TotalSeconds:0.###} s", canceled);
         }
         catch (IOException failure)
         {

@@ -1,0 +1,35 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Hosting;
+
+/// <summary>Finds the addresses of hosted models. Connections are made by the first model that has one, and ended with the host. Safe for any thread.</summary>
+/// <param name="options">How remote checkpoints are reached.</param>
+/// <param name="time">What measures time.</param>
+internal sealed class HostedAddresses(RemoteOptions options, TimeProvider time) : IDisposable
+{
+    private readonly Lazy<RemoteCheckpoints> _cached = Make(options with { Access = RemoteAccess.Cache }, time);
+    private readonly Lazy<RemoteCheckpoints> _streamed = Make(options with { Access = RemoteAccess.Stream }, time);
+
+    /// <summary>What finds the addresses of a model.</summary>
+    /// <param name="model">What is configured.</param>
+    /// <returns>Null of a model without an address.</returns>
+    public IRemoteCheckpoints? For(HostedModelOptions model) =>
+        !IsAddress(model.Path) && !IsAddress(model.Weights) ? null : model.Stream ? _streamed.Value : _cached.Value;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var made in (ReadOnlySpan<Lazy<RemoteCheckpoints>>)[_cached, _streamed])
+        {
+            if (made.IsValueCreated)
+            {
+                made.Value.Dispose();
+            }
+        }
+    }
+
+    private static Lazy<RemoteCheckpoints> Make(RemoteOptions options, TimeProvider time) => new(() => RemoteCheckpoints.Create(options, time));
+
+    private static bool IsAddress(string? path) => path is not null && AddressScheme.Of(path) is not null;
+}

@@ -1,0 +1,176 @@
+using IlgpuLoader.Loading;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Cli.Tests;
+
+/// <summary>Commands on repositories of a Hub, which is a double on the loopback that the environment names.</summary>
+[Collection(EnvironmentCollection.Name)]
+public sealed class HubCommandTests : IAsyncLifetime
+{
+    private const string Commit = "0123456789abcdef0123456789abcdef01234567";
+    private const string Token = "hf_secretsecretsecret";
+    private const string Address = "hf://org/name";
+
+    private static readonly string[] Variables = ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE"];
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly Dictionary<string, string?> _before = Variables.ToDictionary(name => name, Environment.GetEnvironmentVariable);
+    private readonly byte[] _weights = new SafetensorsBuilder().Add("layers.0.a", "F32", [4], new byte[16]).ToBytes();
+    private HubDouble _hub = null!;
+    private HubDoubleRepository _repository = null!;
+
+    private string Cache => _folder["cache"];
+
+    public async Task InitializeAsync()
+    {
+        _hub = await HubDouble.StartAsync();
+        _repository = _hub.Add("org/name");
+        _repository.SetRef("main", Commit);
+        _repository.Add(Commit, "config.json", "{}"u8.ToArray());
+        _repository.Add(Commit, "model.safetensors", _weights, isLarge: true);
+        _repository.Add(Commit, "original/consolidated.bin", [1, 2, 3], isLarge: true);
+        Set("HF_ENDPOINT", _hub.Hub.Address.ToString());
+        Set("HF_HOME", _folder["home"]);
+        Set("HF_HUB_CACHE", Cache);
+        Set("HF_TOKEN", Token);
+        Set("HF_HUB_OFFLINE", null);
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var (name, value) in _before)
+        {
+            Set(name, value);
+        }
+
+        await _hub.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Download_Repository_PrintsTheFolderThatHasAllOfIt_AndFetchesNothingTwice()
+    {
+        var run = await ToolRun.OfAsync("download", Address);
+        Assert.Equal((0, Path.Combine(Cache, "models--org--name", "snapshots", Commit)), (run.ExitCode, run.Out.TrimEnd('\n')));
+        Assert.Equal(_weights, await File.ReadAllBytesAsync(Path.Combine(run.Out.TrimEnd('\n'), "model.safetensors")));
+        Assert.True(File.Exists(Path.Combine(run.Out.TrimEnd('\n'), "original", "consolidated.bin")));
+        Assert.DoesNotContain(Token, run.Error, StringComparison.Ordinal);
+
+        var again = await ToolRun.OfAsync("download", Address, "--json");
+        var document = again.Document("ilgpu-loader/download/1");
+        Assert.Equal((0L, 3), (document.GetProperty("fetchedBytes").GetInt64(), document.GetProperty("files").GetInt32()));
+        Assert.Equal(1, _hub.Storage.Requests.Count(request => request.Method == "GET" && request.BytesSent == _weights.Length));
+    }
+
+    [Fact]
+    public async Task Download_Weights_IntoALocalFolder_HasTheseAlone()
+    {
+        var run = await ToolRun.OfAsync("download", Address, "--weights", "--local-dir", _folder["local"]);
+        Assert.Equal((0, _folder["local"]), (run.ExitCode, run.Out.TrimEnd('\n')));
+        Assert.Equal(["model.safetensors"], Directory.EnumerateFiles(_folder["local"]).Select(Path.GetFileName));
+        Assert.False(Directory.Exists(Path.Combine(Cache, "models--org--name", "snapshots")));
+    }
+
+    [Fact]
+    public async Task Download_PathOfAFolder_HasWhatIsBelowIt()
+    {
+        var run = await ToolRun.OfAsync("download", $"{Address}/original");
+        Assert.Equal(["consolidated.bin"], Directory.EnumerateFiles(run.Out.TrimEnd('\n')).Select(Path.GetFileName));
+        Assert.Equal((2, 0), ((await ToolRun.OfAsync("download", $"{Address}/original", "--include", "*")).ExitCode, run.ExitCode));
+    }
+
+    [Fact]
+    public async Task Load_GoesThroughTheCache_AndStreamsWhereItIsAsked()
+    {
+        var streamed = await ToolRun.OfAsync("load", Address, "--device", "host", "--stream");
+        Assert.Equal((0, false), (streamed.ExitCode, Directory.Exists(Path.Combine(Cache, "models--org--name", "blobs"))));
+
+        var cached = await ToolRun.OfAsync("load", Address, "--device", "host");
+        Assert.Equal((0, true), (cached.ExitCode, Directory.Exists(Path.Combine(Cache, "models--org--name", "blobs"))));
+        // Weights and what is beside them, not a second copy in another format.
+        Assert.False(Directory.Exists(Path.Combine(Cache, "models--org--name", "snapshots", Commit, "original")));
+
+        Assert.Equal(0, (await ToolRun.OfAsync("load", Address, "--device", "host", "--offline")).ExitCode);
+    }
+
+    [Theory]
+    [InlineData("inspect")]
+    [InlineData("verify")]
+    [InlineData("audit")]
+    public async Task What_looks_at_headers_writes_nothing(string command)
+    {
+        var run = await ToolRun.OfAsync(command, Address);
+        Assert.Equal((0, false), (run.ExitCode, Directory.Exists(Cache) && Directory.EnumerateFileSystemEntries(Cache).Any()));
+        Assert.Contains("fetched ", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Offline_WithoutACache_SaysSo()
+    {
+        var run = await ToolRun.OfAsync("load", Address, "--device", "host", "--offline", "--json");
+        run.ErrorDocument(nameof(RemoteFailure.Offline), 3);
+        Assert.Empty(_hub.Hub.Requests);
+    }
+
+    [Fact]
+    public async Task Missing_repository_revision_and_entry_and_what_is_gated_are_told_apart()
+    {
+        _hub.Add("org/gated").IsGated = true;
+        var messages = new List<string>();
+        foreach (var (address, failure) in ((string, RemoteFailure)[])
+            [
+                ("hf://org/nothing", RemoteFailure.RepositoryMissing), ($"{Address}@nothing", RemoteFailure.RevisionMissing), ($"{Address}/nothing.safetensors", RemoteFailure.EntryMissing),
+                ("hf://org/gated", RemoteFailure.Gated),
+            ])
+        {
+            var run = await ToolRun.OfAsync("inspect", address, "--json");
+            messages.Add(run.ErrorDocument(failure.ToString(), 3).GetProperty("message").GetString()!);
+            Assert.DoesNotContain(Token, run.Error + run.Out, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(4, messages.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Cache_IsListedVerifiedAndPruned()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("download", Address)).ExitCode);
+        var list = await ToolRun.OfAsync("cache", "ls");
+        Assert.Contains("hf://org/name", list.Out, StringComparison.Ordinal);
+        Assert.Equal("main", (await ToolRun.OfAsync("cache", "ls", "org/name", "--json")).Document("ilgpu-loader/cache/1").GetProperty("repositories")[0].GetProperty("revisions")[0].GetProperty("refs")[0].GetString());
+        Assert.Equal(3, (await ToolRun.OfAsync("cache", "ls", "org/other")).ExitCode);
+        Assert.Equal(0, (await ToolRun.OfAsync("cache", "verify")).ExitCode);
+
+        var blob = Directory.EnumerateFiles(Path.Combine(Cache, "models--org--name", "blobs")).First(path => new FileInfo(path).Length == _weights.Length);
+        var damaged = (byte[])_weights.Clone();
+        damaged[^1] ^= 1;
+        await File.WriteAllBytesAsync(blob, damaged);
+        var verified = await ToolRun.OfAsync("cache", "verify", "--json");
+        Assert.Equal(6, verified.ExitCode);
+        Assert.Equal(blob, Assert.Single(verified.Document("ilgpu-loader/cache-verify/1").GetProperty("problems").EnumerateArray().ToArray()).GetProperty("path").GetString());
+
+        File.Delete(Path.Combine(Cache, "models--org--name", "refs", "main"));
+        var dry = await ToolRun.OfAsync("cache", "prune", "--dry-run");
+        Assert.True(File.Exists(blob), dry.Out);
+        Assert.Contains("would remove", dry.Out, StringComparison.Ordinal);
+        Assert.Equal(0, (await ToolRun.OfAsync("cache", "prune")).ExitCode);
+        Assert.False(File.Exists(blob));
+    }
+
+    [Theory]
+    [InlineData("download", "https://host/model.safetensors")]
+    [InlineData("download", "hf://a/b/../c")]
+    [InlineData("download", "hf://org/name", "--weights", "--include", "*")]
+    [InlineData("cache", "empty")]
+    [InlineData("cache", "ls", "--dry-run")]
+    [InlineData("cache", "prune", "org/name")]
+    public async Task What_makes_no_sense_is_refused_before_anybody_is_asked(params string[] args)
+    {
+        var run = await ToolRun.OfAsync(args);
+        Assert.True(run.ExitCode is 2 or 3, run.Error);
+        Assert.Empty(_hub.Hub.Requests);
+    }
+
+    private static void Set(string name, string? value) => Environment.SetEnvironmentVariable(name, value);
+}

@@ -1,0 +1,109 @@
+using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
+using Xunit;
+
+namespace IlgpuLoader.Loading.Tests;
+
+public sealed class OnePassSourceTests
+{
+    [Fact]
+    public async Task What_is_read_forward_and_again_comes_in_one_request()
+    {
+        var content = new RemoteContent([], 5_000_000, seed: 1);
+        await using var bench = await StartAsync(content);
+        await using var source = await OpenAsync(bench);
+
+        foreach (var (offset, length) in ((long, int)[])[(0, 512), (8, 100_000), (0, 8), (3_000_000, 1_500_000), (100_000, 2_900_000), (4_999_999, 1)])
+        {
+            var bytes = new byte[length];
+            await source.ReadExactlyAsync(offset, bytes);
+            Assert.Equal(content.Slice(offset, length), bytes);
+        }
+
+        Assert.True(source.IsSequentialAt(0));
+        Assert.Equal(0, await source.ReadAsync(source.Length, new byte[1]));
+        Assert.Equal(2, bench.Server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Lanes_side_by_side_share_the_pass()
+    {
+        const int part = 300_000;
+        var content = new RemoteContent([], 20 * part, seed: 2);
+        await using var bench = await StartAsync(content);
+        await using var source = await OpenAsync(bench);
+        var bytes = new byte[20 * part];
+
+        await Task.WhenAll(Enumerable.Range(0, 20).Reverse().Select(i => source.ReadExactlyAsync(i * part, bytes.AsMemory(i * part, part)).AsTask()));
+
+        Assert.Equal(content.Slice(0, bytes.Length), bytes);
+        Assert.Equal(2, bench.Server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task What_would_need_a_jump_is_refused_with_a_way_out()
+    {
+        await using var bench = await StartAsync(new RemoteContent([], 1L << 32));
+        await using var source = await OpenAsync(bench);
+
+        var failure = await Assert.ThrowsAsync<RemoteException>(async () => await source.ReadAsync((1L << 32) - 22, new byte[22]));
+
+        Assert.Contains("its server gives no ranges", failure.Message);
+        Assert.Contains("Download the file first", failure.Message);
+        Assert.Single(bench.Server.Requests);
+    }
+
+    [Fact]
+    public async Task What_was_let_go_is_refused_with_a_way_out()
+    {
+        const long length = OnePassSource.KeptBytes + (4L << 20);
+        await using var bench = await StartAsync(new RemoteContent(new byte[length]));
+        await using var source = await OpenAsync(bench);
+        await source.ReadExactlyAsync(0, new byte[10]);
+        await source.ReadExactlyAsync(OnePassSource.KeptBytes, new byte[10]);
+        await source.ReadExactlyAsync(length - 10, new byte[10]);
+
+        await source.ReadExactlyAsync(8 << 20, new byte[10]);
+        var failure = await Assert.ThrowsAsync<RemoteException>(async () => await source.ReadAsync(0, new byte[10]));
+
+        Assert.Contains("bytes from 0 on are wanted again", failure.Message);
+    }
+
+    [Fact]
+    public async Task A_pass_that_is_cut_is_an_error()
+    {
+        await using var bench = await HttpBench.StartAsync();
+        bench.Server.Add("file", new RemoteContent([], 100_000)).FailAlways(new RemoteFault { WithoutRanges = true, CutAfter = 1000 });
+        await using var source = await OpenAsync(bench);
+
+        var failure = await Assert.ThrowsAsync<RemoteException>(async () => await source.ReadExactlyAsync(0, new byte[100_000]));
+
+        Assert.Equal(RemoteFailure.Network, failure.Failure);
+        Assert.Contains("after 1000 of 100000 bytes", failure.Message);
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_turn_can_be_cancelled()
+    {
+        await using var bench = await HttpBench.StartAsync();
+        bench.Server.Add("file", new RemoteContent([], 100_000)).FailAlways(new RemoteFault { WithoutRanges = true, StallAfter = 0 });
+        await using var source = await OpenAsync(bench);
+        using var cancellation = new CancellationTokenSource();
+
+        var first = source.ReadAsync(0, new byte[10], cancellation.Token).AsTask();
+        var second = source.ReadAsync(50, new byte[10], cancellation.Token).AsTask();
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
+    }
+
+    private static async Task<HttpBench> StartAsync(RemoteContent content)
+    {
+        var bench = await HttpBench.StartAsync();
+        bench.Server.Add("file", content).FailAlways(new RemoteFault { WithoutRanges = true });
+        return bench;
+    }
+
+    private static async Task<IByteSource> OpenAsync(HttpBench bench) => RemoteObjectSource.Over(await bench.OpenAsync("file"), bench.Reading);
+}
