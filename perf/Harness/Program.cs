@@ -26,6 +26,12 @@ if (args is [TrafficChild.Argument, .. var traffic])
     return 0;
 }
 
+if (args is [RangeProcess.Argument, .. var ranges])
+{
+    await RangeProcess.RunAsync(ranges);
+    return 0;
+}
+
 var scenarios = AllScenarios.List;
 var (line, error) = HarnessCommandLine.Parse(args, [.. scenarios.Select(scenario => scenario.Name)]);
 if (line is null)

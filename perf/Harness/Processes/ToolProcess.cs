@@ -47,6 +47,10 @@ internal static class ToolProcess
         }
     }
 
+    /// <summary>Finds a program on the path; null where it is not there.</summary>
+    public static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+
     private static string FindRoot()
     {
         var root = new DirectoryInfo(AppContext.BaseDirectory);

@@ -22,6 +22,7 @@ internal static class AllScenarios
         new VerifyScenario(),
         new GpuScenario(),
         new ConvertScenario(),
+        new RemoteScenario(),
         new ServeScenario(),
         new TuningScenario(),
     ];

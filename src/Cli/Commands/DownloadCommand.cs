@@ -118,9 +118,10 @@ internal sealed class DownloadCommand : CommandBase
         {
             return AddressScheme.Of(address) switch
             {
+                "ms" => await FromModelScopeAsync(parsed, ModelScopeAddress.Parse(address), progress, cancellationToken).ConfigureAwait(false),
                 null or "hf" => await FromHubAsync(parsed, HubAddress.Parse(address), progress, cancellationToken).ConfigureAwait(false),
                 var other => throw new UsageException(
-                    $"download takes repositories, {HubAddress.Form}, and {other}:// is read where it lies: give the address to the command that is to read it."),
+                    $"download takes repositories, {HubAddress.Form} and {ModelScopeAddress.Form}, and {other}:// is read where it lies: give the address to the command that is to read it."),
             };
         }
         catch (ArgumentException exception)
@@ -133,26 +134,41 @@ internal sealed class DownloadCommand : CommandBase
     {
         using var downloads = new HubDownloads(Remote.Options);
         Remote.Count(downloads.Traffic);
-        var options = new HubDownloadOptions
-        {
-            Revision = address.Revision,
-            LocalFolder = parsed.GetValue(_localFolder),
-            CacheFolder = parsed.GetValue(_cacheFolder),
-            Force = parsed.GetValue(_force),
-        };
+        var options = OptionsOf(parsed, address.Revision);
         if (parsed.GetValue(_weights))
         {
             var ignored = parsed.GetValue(_exclude) is { Length: > 0 } exclude ? options with { IgnorePatterns = exclude } : options;
             return await downloads.DownloadWeightsAsync(address.Repository, WeightPatterns, ignored, progress, cancellationToken).ConfigureAwait(false);
         }
 
-        // A path is a file, or a folder with all that is below it.
         var chosen = options with { AllowPatterns = Patterns(parsed, address.Path), IgnorePatterns = parsed.GetValue(_exclude) };
-        var folder = await downloads.DownloadSnapshotAsync(address.Repository, chosen, progress, cancellationToken).ConfigureAwait(false);
-        return address.Path.Length == 0 ? folder : Path.Combine(folder, address.Path.Replace('/', Path.DirectorySeparatorChar));
+        return Below(await downloads.DownloadSnapshotAsync(address.Repository, chosen, progress, cancellationToken).ConfigureAwait(false), address.Path);
     }
 
-    // Null for all files.
+    private async Task<string> FromModelScopeAsync(ParseResult parsed, ModelScopeAddress address, IProgress<DownloadProgress> progress, CancellationToken cancellationToken)
+    {
+        if (parsed.GetValue(_weights))
+        {
+            throw new UsageException($"{_weights.Name} follows the rules for the Hub; choose files of ModelScope with {_include.Name}.");
+        }
+
+        using var downloads = new ModelScopeDownloads(Remote.Options);
+        Remote.Count(downloads.Traffic);
+        var chosen = OptionsOf(parsed, address.Revision) with { AllowPatterns = Patterns(parsed, address.Path), IgnorePatterns = parsed.GetValue(_exclude) };
+        return Below(await downloads.DownloadSnapshotAsync(address.Model, chosen, progress, cancellationToken).ConfigureAwait(false), address.Path);
+    }
+
+    private HubDownloadOptions OptionsOf(ParseResult parsed, string? revision) => new()
+    {
+        Revision = revision,
+        LocalFolder = parsed.GetValue(_localFolder),
+        CacheFolder = parsed.GetValue(_cacheFolder),
+        Force = parsed.GetValue(_force),
+    };
+
+    private static string Below(string folder, string path) => path.Length == 0 ? folder : Path.Combine([folder, .. path.Split('/')]);
+
+    // A path is a file, or a folder with all that is below it. Null for all files.
     private string[]? Patterns(ParseResult parsed, string path)
     {
         var include = parsed.GetValue(_include) ?? [];

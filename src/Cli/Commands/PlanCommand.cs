@@ -60,7 +60,7 @@ internal sealed partial class PlanCommand : CommandBase
             _load.WarnIfLanesDoNotFit(console, plan);
             _model.WarnIfNothingIsSplit(console, plan);
             var ranks = parallel is not null && !_model.NamesRank(parsed) ? PlanRanks(plan, parallel.WorldSize, cancellationToken) : null;
-            var report = new PlanReport(plan, _load.DType(parsed), ranks);
+            var report = new PlanReport(plan, _load.DType(parsed), ranks) { Download = _checkpoint.Remote.Plan(checkpoint) };
             if (console.Json)
             {
                 JsonOutput.Write(console.Out, report.ToDocument() with { Fetched = _checkpoint.Remote.Fetched }, CliJsonContext.Default.PlanDocument);

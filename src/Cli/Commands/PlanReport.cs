@@ -41,6 +41,9 @@ internal sealed class PlanReport
         _files = [.. Files(plan)];
     }
 
+    /// <summary>What would be downloaded first; null of local files, and of what is always streamed.</summary>
+    public PlannedDownload? Download { get; init; }
+
     /// <summary>What is needed and free, device by device.</summary>
     public ImmutableArray<MemoryNeed> Memory { get; }
 
@@ -88,7 +91,8 @@ internal sealed class PlanReport
             tensor.Place is { } place
                 ? new PlannedView(place.Block, place.Offset, place.Strides.IsDefault ? tensor.Shape.RowMajorStrides() : place.Strides)
                 : null,
-            tensor.IsMapped ? true : null))]);
+            tensor.IsMapped ? true : null))],
+        Download: Download);
 
     /// <summary>The text for people.</summary>
     /// <param name="output">Where it goes.</param>
@@ -100,6 +104,7 @@ internal sealed class PlanReport
             $"{Quoted.Plain(_plan.Checkpoint.Path)}: {Sizes.Count(_plan.Tensors.Length, "tensor")} to {DeviceOption.Describe(_plan.Device)}{become}{rank}");
         WriteBytes(output);
         WriteMemory(output);
+        WriteDownload(output);
         WriteTensors(output);
         WriteRanks(output);
         WriteFiles(output);
@@ -158,6 +163,15 @@ internal sealed class PlanReport
             output.WriteLine(
                 $"  {need.Device.Id}: {Sizes.Format(need.NeededBytes)} needed, {Sizes.Format(need.FreeBytes)} free of "
                 + $"{Sizes.Format(need.TotalBytes)}: {(need.Fits ? "fits" : "does not fit")}");
+        }
+    }
+
+    private void WriteDownload(TextWriter output)
+    {
+        if (Download is { } download)
+        {
+            var room = download.FreeBytes is { } free ? $", {Sizes.Format(free)} free: {(download.Fits == true ? "fits" : "does not fit")}" : "";
+            output.WriteLine($"  download: {Sizes.Format(download.Bytes)} in {Sizes.Count(download.Files, "file")} into {Quoted.Plain(download.Cache)}{room} (--stream needs none)");
         }
     }
 

@@ -147,6 +147,26 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         }
     }
 
+    /// <summary>What a load without <c>--stream</c> would bring into a cache first.</summary>
+    /// <param name="checkpoint">The checkpoint, as it was found at its address.</param>
+    /// <returns>Null of local files, and of what is always streamed.</returns>
+    public PlannedDownload? Plan(Checkpoint checkpoint)
+    {
+        var cache = AddressScheme.Of(checkpoint.Path) switch
+        {
+            "hf" => Options.Hub.CacheFolder,
+            "ms" => Options.ModelScope.CacheFolder,
+            _ => null,
+        };
+        if (cache is null || !checkpoint.Files.Any(file => file.Source is IRemoteByteSource))
+        {
+            return null;
+        }
+
+        var (bytes, free) = (checkpoint.Files.Sum(file => file.Length), FreeSpace.Of(cache));
+        return new PlannedDownload(checkpoint.Files.Length, bytes, cache, free, free is null ? null : bytes <= free);
+    }
+
     /// <summary>Says what was fetched.</summary>
     public void WriteFetched(CommandConsole console)
     {

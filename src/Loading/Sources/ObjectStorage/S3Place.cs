@@ -8,6 +8,9 @@ namespace IlgpuLoader.Loading;
 /// <param name="folder">The prefix.</param>
 internal sealed class S3Place(S3Client client, RemoteReading reading, S3Address folder) : ICheckpointPlace
 {
+    // The last listing: a folder of a hundred shards is not asked for each of them.
+    private volatile HashSet<string>? _listed;
+
     /// <inheritdoc/>
     public string Name => folder.ToString();
 
@@ -30,13 +33,20 @@ internal sealed class S3Place(S3Client client, RemoteReading reading, S3Address 
             }
         }
 
+        _listed = names.ToHashSet(StringComparer.Ordinal);
         return names;
     }
 
     /// <inheritdoc/>
+    /// <remarks>Where the folder was listed, that says it, as it was then.</remarks>
     public async ValueTask<bool> ExistsAsync(string name, CancellationToken cancellationToken = default)
     {
         var address = Of(name);
+        if (_listed is { } listed)
+        {
+            return listed.Contains(name);
+        }
+
         try
         {
             _ = await client.HeadAsync(address, cancellationToken).ConfigureAwait(false);
@@ -59,8 +69,17 @@ internal sealed class S3Place(S3Client client, RemoteReading reading, S3Address 
     }
 
     /// <inheritdoc/>
-    public async ValueTask<IByteSource> OpenAsync(string name, CancellationToken cancellationToken = default) =>
-        new RemoteObjectSource(await S3Object.OpenAsync(client, Of(name), cancellationToken).ConfigureAwait(false), reading);
+    public async ValueTask<IByteSource> OpenAsync(string name, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return new RemoteObjectSource(await S3Object.OpenAsync(client, Of(name), cancellationToken).ConfigureAwait(false), reading);
+        }
+        catch (RemoteException missing) when (missing.Failure == RemoteFailure.EntryMissing)
+        {
+            throw new FileNotFoundException(missing.Message, PathOf(name), missing);
+        }
+    }
 
     private S3Address Of(string name) => S3Address.IsName(name)
         ? folder.Of(name)

@@ -9,7 +9,7 @@ namespace IlgpuLoader.Loading.Tests;
 /// <summary>
 /// An S3 server on this machine (s3rver) over a folder; one for all tests of a class, which each have a bucket of their own. Objects are put there as it keeps them, not through what is tested.
 /// </summary>
-public sealed class ObjectStorageServer : IAsyncLifetime
+public sealed class ObjectStorageServer : IAsyncLifetime, IDisposable
 {
     private const string Folder = "tests/Loading.Tests/Sources/ObjectStorage/Server";
 
@@ -71,9 +71,12 @@ public sealed class ObjectStorageServer : IAsyncLifetime
         {
             _process.StandardInput.Close();
             await _process.WaitForExitAsync();
-            _process.Dispose();
         }
+    }
 
+    public void Dispose()
+    {
+        _process?.Dispose();
         _folder.Dispose();
     }
 }

@@ -231,6 +231,16 @@ public sealed class S3ObjectTests
     }
 
     [Fact]
+    public async Task Open_OfAServerThatDoesNotAnswer_EndsWithTheTimeout()
+    {
+        using var storage = ScriptedStorage.Waiting(_ => new TaskCompletionSource<HttpResponseMessage>().Task);
+        using var client = storage.Client(new RemoteOptions { MaximumRetries = 0, Timeout = TimeSpan.FromMilliseconds(50) });
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => S3Object.OpenAsync(client, Address, default));
+        Assert.Equal(RemoteFailure.Network, exception.Failure);
+        Assert.Contains("has not answered within 0.05 s", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Open_ThatIsCancelled_ThrowsForItsToken()
     {
         using var cancellation = new CancellationTokenSource();

@@ -20,9 +20,13 @@ public sealed class S3PlaceTests : IDisposable
             : request.RequestUri.Query.Contains("continuation-token=t1", StringComparison.Ordinal) ? ScriptedStorage.Page(["a/2.safetensors"], "t2")
             : ScriptedStorage.Page(["a/", "a/1.safetensors"], "t1"));
         using var client = storage.Client();
-        Assert.Equal(["1.safetensors", "2.safetensors", "3.safetensors"], await new S3Place(client, _reading, Folder).ListAsync());
+        var place = new S3Place(client, _reading, Folder);
+        Assert.Equal(["1.safetensors", "2.safetensors", "3.safetensors"], await place.ListAsync());
         Assert.All(storage.Requests, request => Assert.Contains("delimiter=%2F", request.RequestUri!.Query, StringComparison.Ordinal));
         Assert.All(storage.Requests, request => Assert.Contains("prefix=a%2F", request.RequestUri!.Query, StringComparison.Ordinal));
+        // Nobody is asked again for what was listed.
+        Assert.True(await place.ExistsAsync("2.safetensors"));
+        Assert.False(await place.ExistsAsync("config.json"));
         Assert.Equal(3, storage.Requests.Count);
     }
 
@@ -47,6 +51,16 @@ public sealed class S3PlaceTests : IDisposable
         Assert.Equal(RemoteFailure.Unsafe, (await Assert.ThrowsAsync<RemoteException>(async () => await place.OpenAsync(name))).Failure);
         Assert.Equal(RemoteFailure.Unsafe, (await Assert.ThrowsAsync<RemoteException>(async () => await place.ExistsAsync(name))).Failure);
         Assert.Empty(storage.Requests);
+    }
+
+    [Fact]
+    public async Task Open_OfWhatIsNotThere_IsAFileThatIsNotFound()
+    {
+        using var storage = Refusing(HttpStatusCode.NotFound, HttpStatusCode.OK);
+        using var client = storage.Client();
+        var exception = await Assert.ThrowsAsync<FileNotFoundException>(async () => await new S3Place(client, _reading, Folder).OpenAsync("none.safetensors"));
+        Assert.Equal("s3://bucket/a/none.safetensors", exception.FileName);
+        Assert.Equal(RemoteFailure.EntryMissing, Assert.IsType<RemoteException>(exception.InnerException).Failure);
     }
 
     [Fact]

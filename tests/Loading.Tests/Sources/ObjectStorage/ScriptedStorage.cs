@@ -79,7 +79,7 @@ internal sealed class ScriptedStorage : HttpMessageHandler
     {
         cancellationToken.ThrowIfCancellationRequested();
         _requests.Enqueue(request);
-        var response = await _answer(request);
+        var response = await _answer(request).WaitAsync(cancellationToken);
         response.RequestMessage = request;
         return response;
     }
