@@ -268,7 +268,7 @@ public sealed class HubDownloads : IDisposable
             await WriteRefAsync(cache, repository, revision, found.Commit, cancellationToken).ConfigureAwait(false);
         }
 
-        var missing = await _fetcher.FindMissingAsync(local is null ? cache : null, repository, found.Commit, paths, force, tally, cancellationToken).ConfigureAwait(false);
+        var missing = await _fetcher.FindMissingAsync(path => force ? null : FindPinned(repository, found.Commit, path, cache, local), repository, found.Commit, paths, tally, cancellationToken).ConfigureAwait(false);
         if (local is not null)
         {
             await _fetcher.FetchAsync(local, cache, missing, force, tally, cancellationToken).ConfigureAwait(false);

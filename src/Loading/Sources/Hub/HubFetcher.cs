@@ -14,15 +14,14 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
     private const int ParallelQuestions = 8;
 
     /// <summary>Asks for what is missing of the files of a commit.</summary>
-    /// <param name="cache">The cache.</param>
+    /// <param name="find">Gives the file of a path where it is there and of that commit; else null.</param>
     /// <param name="repository">The repository.</param>
     /// <param name="commit">The commit.</param>
     /// <param name="paths">The files.</param>
-    /// <param name="force">Whether all are missing.</param>
     /// <param name="tally">Counts those that are there.</param>
     /// <param name="cancellationToken">Ends the asking.</param>
     public async Task<IReadOnlyList<HubFile>> FindMissingAsync(
-        HubCache? cache, HubRepository repository, string commit, IReadOnlyList<string> paths, bool force, DownloadTally tally, CancellationToken cancellationToken)
+        Func<string, string?> find, HubRepository repository, string commit, IReadOnlyList<string> paths, DownloadTally tally, CancellationToken cancellationToken)
     {
         var files = new HubFile?[paths.Count];
         await Parallel.ForAsync(
@@ -31,7 +30,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             new ParallelOptions { MaxDegreeOfParallelism = ParallelQuestions, CancellationToken = cancellationToken },
             async (index, token) =>
             {
-                if (cache is not null && !force && cache.FileOf(repository, commit, paths[index]) is var there && HubCache.IsThere(there))
+                if (find(paths[index]) is { } there)
                 {
                     var length = new FileInfo(there) is var info && info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo blob ? blob.Length : info.Length;
                     tally.Expect(length);

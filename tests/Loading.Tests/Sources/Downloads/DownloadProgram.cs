@@ -16,7 +16,7 @@ internal static class DownloadProgram
 
     public static async Task<int> RunAsync(string[] args)
     {
-        var options = new RemoteOptions { Hub = new HubSettings { Endpoint = new Uri(args[1]), CacheFolder = args[2] }, RangeBytes = 1 << 20, Connections = 4 };
+        var options = new RemoteOptions { Hub = new HubSettings { Endpoint = new Uri(args[1]), CacheFolder = args[2] }, RangeBytes = 1 << 20, Connections = 8 };
         using var downloads = new HubDownloads(options);
         Console.WriteLine(await downloads.DownloadWeightsAsync(new HubRepository("acme/model"), ["*.safetensors"], progress: new Begun()));
         return 0;

@@ -19,17 +19,17 @@ public sealed class KilledDownloadTests(ITestOutputHelper output) : IDisposable
     public async Task Download_KilledAgainAndAgain_FetchesNextToNothingTwice()
     {
         await using var hub = await HubDouble.StartAsync();
-        // 1.5 MB a second of each of four connections: a process that lives for a quarter of a second after its first bytes gets some of it, and none gets all.
+        // Eight connections of 100 kB a second, in pieces of 5 kB: what is on its way when a process is killed is lost, 40 kB at most, and a process that gets 100 to 400 kB more never gets all.
         var content = new RemoteContent([], 1_500_000 * (long)(Kills + 2), seed: 11);
         var file = AddModel(hub, content);
-        file.Served.FailAlways(new RemoteFault { BytesPerSecond = 1_500_000 });
+        file.Served.FailAlways(new RemoteFault { BytesPerSecond = 100_000 });
         var (blob, killed) = (Path.Combine(_folder.Path, "models--acme--model", "blobs", file.Tag), 0);
         var random = new Random(4);
         while (killed < Kills)
         {
             using var process = DownloadProgram.Start(hub.Hub.Address, _folder.Path);
             Assert.Equal("begun", await process.StandardOutput.ReadLineAsync());
-            await WaitForBytesAsync(hub, random.Next(200_000, 900_000));
+            await WaitForBytesAsync(hub, random.Next(100_000, 400_000));
             process.Kill();
             await process.WaitForExitAsync();
             Assert.Equal(OwnProgram.Killed, process.ExitCode);

@@ -1,0 +1,219 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using IlgpuLoader.Formats;
+using IlgpuLoader.TestKit;
+using Microsoft.AspNetCore.Http;
+using Xunit;
+
+namespace IlgpuLoader.Loading.Tests;
+
+public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
+{
+    private const string Model = "acme/tiny-1.5";
+    private const string Secret = "ms-secretsecret";
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly Dictionary<string, (RemoteFile File, string? Sha256)> _files = new(StringComparer.Ordinal);
+    private readonly RecordedLog _log = new();
+    private RemoteServer _server = null!;
+    private string? _wantedCookie;
+
+    public async Task InitializeAsync()
+    {
+        _server = await RemoteServer.StartAsync();
+        _server.Map($"/api/v1/models/{Model}/repo/files", ListAsync);
+        _server.Map($"/api/v1/models/{Model}/repo", SendAsync);
+        Add("config.json", "{}"u8.ToArray());
+        Add("model.safetensors", HubSample.Weights);
+        Add("sub/file.txt", "same"u8.ToArray());
+    }
+
+    public async Task DisposeAsync() => await _server.DisposeAsync();
+
+    public void Dispose() => _folder.Dispose();
+
+    [LinuxFact]
+    public async Task Download_Model_LiesWhereItsLibraryLooks()
+    {
+        using var downloads = Create();
+        var folder = await downloads.DownloadSnapshotAsync(Model);
+        Assert.Equal(_folder["cache/models/acme/tiny-1___5"], folder);
+        Assert.Equal(["config.json", "model.safetensors", "sub/file.txt"], Files(folder));
+        Assert.Equal(HubSample.Weights, File.ReadAllBytes(_folder["cache/models/acme/tiny-1.5/model.safetensors"]));
+        Assert.True(File.Exists(_folder["cache/.lock/acme___tiny-1.5"]));
+        Assert.Contains(_server.Requests, request => request.Query == "?Revision=master&Recursive=True");
+    }
+
+    [Fact]
+    public async Task Download_Twice_FetchesOnlyWhatHasChanged()
+    {
+        using var downloads = Create();
+        var folder = await downloads.DownloadSnapshotAsync(Model);
+        _server.ForgetRequests();
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Single(_server.Requests);
+        File.WriteAllText(Path.Combine(folder, "config.json"), "[]");
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Equal("{}", File.ReadAllText(Path.Combine(folder, "config.json")));
+        Assert.DoesNotContain(_server.Requests, request => request.Query.Contains("safetensors", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Download_Patterns_ChooseFiles()
+    {
+        using var downloads = Create();
+        var folder = await downloads.DownloadSnapshotAsync(Model, new HubDownloadOptions { AllowPatterns = ["*.json", "*.txt"], IgnorePatterns = ["sub/*"], LocalFolder = _folder["local"] });
+        Assert.Equal(_folder["local"], folder);
+        Assert.Equal(["config.json"], Files(folder));
+    }
+
+    [Fact]
+    public async Task Download_WrongContent_IsCorrupt()
+    {
+        _files["config.json"] = (_files["config.json"].File, new string('0', 64));
+        using var downloads = Create();
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(Model));
+        Assert.Equal(RemoteFailure.Corrupt, exception.Failure);
+        Assert.False(File.Exists(_folder["cache/models/acme/tiny-1___5/config.json"]));
+    }
+
+    [Fact]
+    public async Task Download_NoHashGiven_TakesTheSize()
+    {
+        _files["config.json"] = (_files["config.json"].File, null);
+        using var downloads = Create();
+        Assert.Equal("{}", File.ReadAllText(Path.Combine(await downloads.DownloadSnapshotAsync(Model), "config.json")));
+    }
+
+    [Theory]
+    [InlineData("../escaped")]
+    [InlineData("/etc/escaped")]
+    [InlineData("a\\..\\b")]
+    public async Task Download_NameThatLeadsElsewhere_IsRefused(string path)
+    {
+        Add(path, "content"u8.ToArray());
+        using var downloads = Create();
+        Assert.Equal(RemoteFailure.Unsafe, (await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(Model))).Failure);
+        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Download_PrivateModel_TakesTheTokenAndNeverSaysIt()
+    {
+        _wantedCookie = $"m_session_id={Secret}";
+        using (var without = Create())
+        {
+            var exception = await Assert.ThrowsAsync<RemoteException>(() => without.DownloadSnapshotAsync(Model));
+            Assert.Equal(RemoteFailure.Unauthorized, exception.Failure);
+            Assert.Contains("MODELSCOPE_API_TOKEN", exception.Message, StringComparison.Ordinal);
+        }
+
+        using var downloads = Create(Secret);
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.DoesNotContain(Secret, _log.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Download_NoSuchModel_SaysSo()
+    {
+        using var downloads = Create();
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync("acme/nothing"));
+        Assert.Equal(RemoteFailure.RepositoryMissing, exception.Failure);
+    }
+
+    [Fact]
+    public async Task Download_Offline_TakesWhatIsThere()
+    {
+        using (var downloads = Create())
+        {
+            await downloads.DownloadSnapshotAsync(Model);
+        }
+
+        _server.ForgetRequests();
+        using var offline = new ModelScopeDownloads(Options() with { Offline = true });
+        Assert.Equal(_folder["cache/models/acme/tiny-1___5"], await offline.DownloadSnapshotAsync(Model));
+        Assert.Equal(RemoteFailure.Offline, (await Assert.ThrowsAsync<RemoteException>(() => offline.DownloadSnapshotAsync("acme/other"))).Failure);
+        Assert.Empty(_server.Requests);
+    }
+
+    [Fact]
+    public async Task DownloadIfPreferred_IsVllmsRule()
+    {
+        using var notPreferred = Create();
+        Assert.Null(await notPreferred.DownloadIfPreferredAsync(Model));
+        var options = Options();
+        using var preferred = new ModelScopeDownloads(options with { ModelScope = options.ModelScope with { IsPreferred = true } });
+        Assert.Equal(_folder.Path, await preferred.DownloadIfPreferredAsync(_folder.Path));
+        Assert.Empty(_server.Requests);
+        var chosen = new HubDownloadOptions { CacheFolder = _folder["given"] };
+        Assert.Equal(_folder["given/acme/tiny-1___5"], await preferred.DownloadIfPreferredAsync(Model, chosen));
+        Assert.True(File.Exists(ModelLock.PathOf(Model, _folder["given"])));
+    }
+
+    [Theory]
+    [InlineData(RemoteAccess.Cache)]
+    [InlineData(RemoteAccess.Stream)]
+    public async Task Open_Address_HasTheTensor(RemoteAccess access)
+    {
+        using var remote = RemoteCheckpoints.Create(Options() with { Access = access });
+        foreach (var address in new[] { $"ms://{Model}", $"ms://{Model}@master/model.safetensors" })
+        {
+            await using var checkpoint = await Checkpoint.OpenAsync(address, new CheckpointOptions { Remote = remote });
+            Assert.Equal("w", Assert.Single(checkpoint.Tensors).Name);
+        }
+
+        Assert.Equal(access == RemoteAccess.Cache, Directory.Exists(_folder["cache"]));
+        Assert.False(File.Exists(_folder["cache/models/acme/tiny-1___5/sub/file.txt"]));
+    }
+
+    [Theory]
+    [InlineData("ms://acme/tiny-1.5", "acme/tiny-1.5", null, "")]
+    [InlineData("ms://acme/tiny@v1/a/b.bin", "acme/tiny", "v1", "a/b.bin")]
+    [InlineData("acme/tiny@a%2Fb", "acme/tiny", "a/b", "")]
+    public void Parse_Address_HasItsParts(string address, string model, string? revision, string path)
+    {
+        var parsed = ModelScopeAddress.Parse(address);
+        Assert.Equal((model, revision, path), (parsed.Model, parsed.Revision, parsed.Path));
+        Assert.Equal(parsed, ModelScopeAddress.Parse(parsed.ToString()));
+    }
+
+    [Theory]
+    [InlineData("ms://acme")]
+    [InlineData("hf://acme/tiny")]
+    [InlineData("ms://../tiny")]
+    public void Parse_NoAddressOfModelScope_Throws(string address) => Assert.Throws<ArgumentException>(() => ModelScopeAddress.Parse(address));
+
+    private static string[] Files(string folder) =>
+        [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file)).Order(StringComparer.Ordinal)];
+
+    private void Add(string path, byte[] content) => _files[path] = (new RemoteFile(new RemoteContent(content)), Convert.ToHexStringLower(SHA256.HashData(content)));
+
+    private RemoteOptions Options(string? token = null) =>
+        new() { ModelScope = new ModelScopeSettings { Endpoint = _server.Address, CacheFolder = _folder["cache"], Token = token }, MaximumRetries = 1 };
+
+    private ModelScopeDownloads Create(string? token = null) => new(Options(token), _log);
+
+    private async Task ListAsync(HttpContext context)
+    {
+        if (_wantedCookie is not null && context.Request.Headers.Cookie != _wantedCookie)
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
+        var files = _files.Select(entry => new { Path = entry.Key, Type = "blob", Size = entry.Value.File.Content.Length, entry.Value.Sha256 })
+            .Append(new { Path = "sub", Type = "tree", Size = 0L, Sha256 = (string?)"" });
+        await context.Response.WriteAsync(JsonSerializer.Serialize(new { Code = 200, Success = true, Data = new { Files = files } }));
+    }
+
+    private Task SendAsync(HttpContext context)
+    {
+        if (_wantedCookie is not null && context.Request.Headers.Cookie != _wantedCookie)
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return Task.CompletedTask;
+        }
+
+        return _server.SendAsync(context, _files[context.Request.Query["FilePath"]!].File);
+    }
+}
