@@ -62,7 +62,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     }
 
     /// <summary>What was fetched; null where nobody was asked.</summary>
-    public FetchedBytes? Fetched => _traffic.Sum(traffic => traffic.Requests) is > 0 and var requests ? new FetchedBytes(_traffic.Sum(traffic => traffic.Bytes), requests) : null;
+    public FetchedTotals? Fetched => _traffic.Sum(traffic => traffic.Requests) is > 0 and var requests ? new FetchedTotals(_traffic.Sum(traffic => traffic.Bytes), requests) : null;
 
     /// <summary>Says where warnings and progress go.</summary>
     public void Begin(CommandConsole console) => _console = console;

@@ -1,7 +1,7 @@
 namespace IlgpuLoader.Cli.Output;
 
 /// <summary>What <c>audit</c> finds: the highest exit code is that of the run.</summary>
-internal sealed record AuditDocument(IReadOnlyList<AuditedFile> Files, FetchedBytes? Fetched = null) : Document("ilgpu-loader/audit/1");
+internal sealed record AuditDocument(IReadOnlyList<AuditedFile> Files, FetchedTotals? Fetched = null) : Document("ilgpu-loader/audit/1");
 
 /// <summary>A file; code and message say why it could not be gone through to its end.</summary>
 internal sealed record AuditedFile(

@@ -27,7 +27,7 @@ internal sealed record InspectDocument(
     IReadOnlyList<string> Warnings,
     IReadOnlyList<InspectedUnreadable>? UnreadableTensors = null,
     string? WeightsRoot = null,
-    FetchedBytes? Fetched = null) : Document("ilgpu-loader/inspect/1");
+    FetchedTotals? Fetched = null) : Document("ilgpu-loader/inspect/1");
 
 /// <summary>
 /// Version and byte order are there for GGUF and PyTorch files, the alignment for GGUF files, what follows for PyTorch files: zip,
@@ -92,7 +92,7 @@ internal sealed record ListedView(
 }
 
 /// <summary>What <c>verify</c> finds.</summary>
-internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files, FetchedBytes? Fetched = null) : Document("ilgpu-loader/verify/1");
+internal sealed record VerifyDocument(IReadOnlyList<VerifiedFile> Files, FetchedTotals? Fetched = null) : Document("ilgpu-loader/verify/1");
 
 internal sealed record VerifiedFile(string Path, bool Ok, string? Code, string? Message, IReadOnlyList<string> Warnings);
 

@@ -13,7 +13,7 @@ internal sealed record PlanDocument(
     IReadOnlyList<PlannedRankBytes>? Ranks,
     IReadOnlyList<PlannedFile> Files,
     IReadOnlyList<ListedPlannedTensor> Tensors,
-    FetchedBytes? Fetched = null,
+    FetchedTotals? Fetched = null,
     PlannedDownload? Download = null) : Document("ilgpu-loader/plan/1");
 
 /// <summary>What a load without <c>--stream</c> would bring into a cache first, and the room on its disk, where that is known. Files that are there already count.</summary>
