@@ -84,7 +84,11 @@ internal sealed class FileLock : IDisposable
             var isNew = !File.Exists(path);
             var file = new FileStream(path, new FileStreamOptions
             {
-                Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 1, UnixCreateMode = mode,
+                Mode = FileMode.OpenOrCreate,
+                Access = FileAccess.ReadWrite,
+                Share = FileShare.None,
+                BufferSize = 1,
+                UnixCreateMode = mode,
             });
             if (isNew)
             {

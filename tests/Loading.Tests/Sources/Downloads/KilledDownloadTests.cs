@@ -9,7 +9,7 @@ namespace IlgpuLoader.Loading.Tests;
 public sealed class KilledDownloadTests(ITestOutputHelper output) : IDisposable
 {
     // A start of a process takes a tenth of a second and more: 100 of them, as ILGPU_LOADER_KILLS asks for, are nothing for every run.
-    private static readonly int Kills = int.Parse(Environment.GetEnvironmentVariable("ILGPU_LOADER_KILLS") ?? "6", CultureInfo.InvariantCulture);
+    private static readonly int Kills = int.Parse(Environment.GetEnvironmentVariable("ILGPU_LOADER_KILLS") ?? "4", CultureInfo.InvariantCulture);
 
     private readonly TemporaryFolder _folder = new();
 
