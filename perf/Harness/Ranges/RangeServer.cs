@@ -112,8 +112,9 @@ internal sealed class RangeServer(string folder, TimeSpan latency)
             return;
         }
 
-        var file = Path.Combine(folder, name);
-        var length = new FileInfo(file).Length;
+        // Through a link, whose own length is another.
+        using var file = File.OpenHandle(Path.Combine(folder, name));
+        var length = RandomAccess.GetLength(file);
         var (from, to, status) = (0L, length - 1, "200 OK");
         const string rangeStart = "range: bytes=";
         if (Array.Find(request, header => header.StartsWith(rangeStart, StringComparison.OrdinalIgnoreCase)) is { } range)
@@ -128,8 +129,7 @@ internal sealed class RangeServer(string folder, TimeSpan latency)
             $"HTTP/1.1 {status}\r\nContent-Length: {to - from + 1}\r\nAccept-Ranges: bytes\r\nETag: \"{hash}\"\r\nX-Linked-Etag: \"{hash}\"\r\nX-Linked-Size: {length}\r\nX-Repo-Commit: {Commit}\r\n\r\n")));
         if (line[0] != "HEAD")
         {
-            using var handle = File.OpenHandle(file);
-            await SendAsync(client, handle, from, to - from + 1);
+            await SendAsync(client, file, from, to - from + 1);
         }
     }
 

@@ -16,13 +16,13 @@ internal sealed class RemoteScenario : IScenario
     private const int Connections = RemoteOptions.DefaultConnections;
 
     // With latency a load over one connection takes many seconds a round.
-    private const int MaximumLatencyRounds = 3;
+    private const int MaximumLatencyRounds = 5;
 
     public string Name => "remote";
 
     public string Description => $"download and stream over {Connections} connections of the loopback, beside curl and beside one connection with {LatencyMilliseconds} ms of latency";
 
-    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) => [DataFiles.Floats(options, ".safetensors"), new DataFile("downloads", 2 * options.Mebibytes << 20)];
+    public IReadOnlyList<DataFile> FilesOf(HarnessOptions options) => [DataFiles.Floats(options, ".safetensors"), new DataFile("downloads", 2L * options.Mebibytes << 20)];
 
     public async Task<IReadOnlyList<Measurement>> RunAsync(HarnessOptions options, CancellationToken cancellationToken)
     {
@@ -58,8 +58,16 @@ internal sealed class RemoteScenario : IScenario
         var curl = ToolProcess.Find("curl") is { } program
             ? new Contestant($"curl, {Connections} processes with a range each", MeasuredAgainst.Baseline, token => CurlAsync(program, server, folder, bytes, token)) { Target = CurlTarget }
             : Contestant.Missing("curl", MeasuredAgainst.Baseline, "curl is not installed");
+        // What a download does besides: what arrived is what was promised, and it stays when the power goes.
+        var checkedCurl = curl.Skipped is not null
+            ? curl
+            : new Contestant(
+                "the same, then sync and sha256sum",
+                MeasuredAgainst.Baseline,
+                async token => await curl.Measure(token) + await CheckAsync(folder, token))
+            { Target = CurlTarget };
         var row = await InterleavedRounds.MeasureAsync(
-            $"download over {Connections} connections, hashed", options.Rounds, token => HubDownload.MeasureAsync(server, folder, Connections, token), [curl], cancellationToken, warmUp: true);
+            $"download over {Connections} connections, hashed and synced", options.Rounds, token => DownloadAsync(server, folder, bytes, token), [curl, checkedCurl], cancellationToken, warmUp: true);
         return row with { Bytes = bytes };
     }
 
@@ -69,9 +77,9 @@ internal sealed class RemoteScenario : IScenario
         var row = await InterleavedRounds.MeasureAsync(
             $"load streamed over {Connections} connections",
             options.Rounds,
-            token => LoadAsync(server, Connections, token),
+            token => LoadAsync(server, Connections, bytes, token),
             [
-                new Contestant("the download alone", MeasuredAgainst.Baseline, token => HubDownload.MeasureAsync(server, folder, Connections, token)) { Target = StreamTarget },
+                new Contestant("the download alone", MeasuredAgainst.Baseline, token => DownloadAsync(server, folder, bytes, token)) { Target = StreamTarget },
             ],
             cancellationToken,
             warmUp: true);
@@ -84,15 +92,22 @@ internal sealed class RemoteScenario : IScenario
         var row = await InterleavedRounds.MeasureAsync(
             $"load streamed over {Connections} connections, {LatencyMilliseconds} ms of latency",
             Math.Min(options.Rounds, MaximumLatencyRounds),
-            token => LoadAsync(server, Connections, token),
-            [new Contestant("over one connection", MeasuredAgainst.Baseline, token => LoadAsync(server, 1, token)) { Target = ConnectionsTarget }],
+            token => LoadAsync(server, Connections, bytes, token),
+            [new Contestant("over one connection", MeasuredAgainst.Baseline, token => LoadAsync(server, 1, bytes, token)) { Target = ConnectionsTarget }],
             cancellationToken);
         return row with { Bytes = bytes };
     }
 
-    // Opening counts, since a stranger's file is opened once.
-    private static async Task<double> LoadAsync(Uri server, int connections, CancellationToken cancellationToken)
+    private static Task<double> DownloadAsync(Uri server, string folder, long bytes, CancellationToken cancellationToken)
     {
+        MachineMemory.Get(bytes, cancellationToken);
+        return HubDownload.MeasureAsync(server, folder, Connections, cancellationToken);
+    }
+
+    // Opening counts, since a stranger's file is opened once.
+    private static async Task<double> LoadAsync(Uri server, int connections, long bytes, CancellationToken cancellationToken)
+    {
+        MachineMemory.Get(bytes, cancellationToken);
         var started = Stopwatch.GetTimestamp();
         using var remote = RemoteCheckpoints.Create(new RemoteOptions { Connections = connections });
         await using var checkpoint = await Checkpoint.OpenAsync($"{server}files/model.safetensors", new CheckpointOptions { Remote = remote }, cancellationToken);
@@ -104,6 +119,12 @@ internal sealed class RemoteScenario : IScenario
     // A file each: what they are put together with afterwards is not counted.
     private static async Task<double> CurlAsync(string curl, Uri server, string folder, long bytes, CancellationToken cancellationToken)
     {
+        foreach (var name in Directory.EnumerateFiles(folder, "part*"))
+        {
+            File.Delete(name);
+        }
+
+        MachineMemory.Get(bytes, cancellationToken);
         var part = (bytes + Connections - 1) / Connections;
         var started = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, Connections).Select(i => ToolProcess.StartAsync(
@@ -113,12 +134,18 @@ internal sealed class RemoteScenario : IScenario
                 "--output", Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"part{i}")), $"{server}files/model.safetensors",
             ],
             cancellationToken)));
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        foreach (var name in Directory.EnumerateFiles(folder, "part*"))
-        {
-            File.Delete(name);
-        }
-
-        return seconds;
+        return Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
+
+    private static async Task<double> CheckAsync(string folder, CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        await Task.WhenAll(
+            ToolProcess.StartAsync("/bin/sync", ["--data", .. Parts(folder)], cancellationToken),
+            ToolProcess.StartAsync("/bin/sh", ["-c", "cat \"$@\" | sha256sum", "sh", .. Parts(folder)], cancellationToken));
+        return Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static IEnumerable<string> Parts(string folder) =>
+        Enumerable.Range(0, Connections).Select(i => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"part{i}")));
 }

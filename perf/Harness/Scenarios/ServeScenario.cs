@@ -119,7 +119,7 @@ internal sealed class ServeScenario : IScenario
         await Task.Delay(LeastTraffic, cancellationToken);
         var idle = (await traffic.PauseAsync(cancellationToken)).All;
         // A reload has the old tensors and the new ones.
-        GetMemory(2 * tensorBytes, cancellationToken);
+        MachineMemory.Get(2 * tensorBytes, cancellationToken);
         await traffic.GoAsync();
         var least = Task.Delay(LeastTraffic, cancellationToken);
         await client.LoadAsync(Model, "load", cancellationToken);
@@ -161,18 +161,13 @@ internal sealed class ServeScenario : IScenario
 
         async Task<double> LoadAsync(CancellationToken token)
         {
-            GetMemory(tensorBytes, token);
+            MachineMemory.Get(tensorBytes, token);
             var loaded = await client.LoadAsync(Model, "load", token);
             await client.UnloadAsync(Model, token);
             bytes = loaded.BytesRead;
             return loaded.LoadSeconds!.Value;
         }
     }
-
-    // A virtual machine's host takes back memory that has been free for seconds, and gives it again page by page, with the processors stopped meanwhile: a load takes ten times as long, whatever else
-    // runs. All memory that is about to be allocated is got before, by another process than the service.
-    private static void GetMemory(long bytes, CancellationToken cancellationToken) =>
-        _ = MemoryYardsticks.FirstTouch(bytes, Environment.ProcessorCount, bytes, cancellationToken);
 
     private static long DataBytes(string folder) => new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length);
 
