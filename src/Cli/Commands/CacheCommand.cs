@@ -69,7 +69,7 @@ internal sealed class CacheCommand : CommandBase
             throw new UsageException($"{Prune} takes no repository: what nobody means goes, of all of them.");
         }
 
-        var inventory = await HubCacheInventory.ReadAsync(parsed.GetValue(_cacheFolder), cancellationToken).ConfigureAwait(false);
+        var inventory = await ReadAsync(parsed.GetValue(_cacheFolder), cancellationToken).ConfigureAwait(false);
         var chosen = Choose(inventory, parsed.GetValue(_repositories) ?? []);
         return action switch
         {
@@ -77,6 +77,19 @@ internal sealed class CacheCommand : CommandBase
             Verify => await VerifyAsync(console, inventory, chosen, cancellationToken).ConfigureAwait(false),
             _ => await PruneAsync(console, inventory, parsed.GetValue(_dryRun), cancellationToken).ConfigureAwait(false),
         };
+    }
+
+    private static async Task<HubCacheInventory> ReadAsync(string? folder, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await HubCacheInventory.ReadAsync(folder, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ArgumentException exception)
+        {
+            // A variable of the environment.
+            throw UsageException.From(exception);
+        }
     }
 
     private static HubCachedRepository[] Choose(HubCacheInventory inventory, string[] names)

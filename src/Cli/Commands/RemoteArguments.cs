@@ -87,7 +87,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <exception cref="UsageException">A value is out of range.</exception>
     public IRemoteCheckpoints Take(ParseResult parsed)
     {
-        var connections = Check(_connections, parsed, 1, RemoteOptions.MaximumConnections) ?? RemoteOptions.DefaultConnections;
+        var connections = Check(_connections, parsed, 1, RemoteOptions.MaximumConnections);
         var retries = Check(_retries, parsed, 0, RemoteOptions.MostRetries) ?? RemoteOptions.DefaultRetries;
         var (isAnonymous, isOffline, streams) = (parsed.GetValue(_anonymous), parsed.GetValue(_offline), parsed.GetValue(_stream));
         // Not before an address is there: what the environment says of servers is no business of a local file's.
@@ -104,7 +104,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
                 : options;
             return options with
             {
-                Connections = connections,
+                Connections = connections ?? options.Connections,
                 MaximumRetries = retries,
                 Access = streams ? RemoteAccess.Stream : access,
                 Offline = options.Offline || isOffline,
@@ -118,15 +118,17 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <inheritdoc/>
     public async ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken = default)
     {
-        if (_checkpoints is null)
-        {
-            _checkpoints = RemoteCheckpoints.Create(Options);
-            Count(_checkpoints.Traffic);
-        }
-
+        var options = Options;
         try
         {
-            return _console is { } console && Options.Access == RemoteAccess.Cache
+            if (_checkpoints is null)
+            {
+                // What the environment says of a server may be no address.
+                _checkpoints = RemoteCheckpoints.Create(options);
+                Count(_checkpoints.Traffic);
+            }
+
+            return _console is { } console && options.Access == RemoteAccess.Cache
                 ? await ProgressDisplay.RunAsync(
                     console,
                     "downloading",

@@ -4,12 +4,12 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>Finds the addresses of hosted models. Connections are made by the first model that has one, and ended with the host. Safe for any thread.</summary>
-/// <param name="options">How remote checkpoints are reached.</param>
+/// <param name="options">How remote checkpoints are reached; asked for only where a model has an address.</param>
 /// <param name="time">What measures time.</param>
-internal sealed class HostedAddresses(RemoteOptions options, TimeProvider time) : IDisposable
+internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider time) : IDisposable
 {
-    private readonly Lazy<RemoteCheckpoints> _cached = Make(options with { Access = RemoteAccess.Cache }, time);
-    private readonly Lazy<RemoteCheckpoints> _streamed = Make(options with { Access = RemoteAccess.Stream }, time);
+    private readonly Lazy<RemoteCheckpoints> _cached = new(() => RemoteCheckpoints.Create(options() with { Access = RemoteAccess.Cache }, time));
+    private readonly Lazy<RemoteCheckpoints> _streamed = new(() => RemoteCheckpoints.Create(options() with { Access = RemoteAccess.Stream }, time));
 
     /// <summary>What finds the addresses of a model.</summary>
     /// <param name="model">What is configured.</param>
@@ -28,8 +28,6 @@ internal sealed class HostedAddresses(RemoteOptions options, TimeProvider time) 
             }
         }
     }
-
-    private static Lazy<RemoteCheckpoints> Make(RemoteOptions options, TimeProvider time) => new(() => RemoteCheckpoints.Create(options, time));
 
     private static bool IsAddress(string? path) => path is not null && AddressScheme.Of(path) is not null;
 }

@@ -11,7 +11,7 @@ public sealed record RemoteOptions
     /// <summary>The default size of a range in bytes, 8 MiB: what others' streamers ask for at a time.</summary>
     public const int DefaultRangeBytes = 8 << 20;
 
-    /// <summary>The most connections: more from one machine have not been seen to help, and servers refuse them.</summary>
+    /// <summary>The most connections: eight times what others use against object storage; servers refuse more from one machine.</summary>
     public const int MaximumConnections = 256;
 
     /// <summary>The default number of retries: with waits that double, some 15 s in all, which a server that restarts takes (huggingface_hub has the same number).</summary>
@@ -97,6 +97,8 @@ public sealed record RemoteOptions
             Hub = HubSettings.FromEnvironment(environment),
             ModelScope = ModelScopeSettings.FromEnvironment(environment),
             // The second is what transformers calls it.
+            // What hf_transfer adds to huggingface_hub is ranges side by side; vLLM turns it on where nobody says no.
+            Connections = read("HF_HUB_ENABLE_HF_TRANSFER") is { } transfer && !RemoteSetting.IsTrue(transfer) ? 1 : DefaultConnections,
             Offline = RemoteSetting.IsTrue(read("HF_HUB_OFFLINE") ?? read("TRANSFORMERS_OFFLINE")),
             Timeout = RemoteSetting.SecondsOf("HF_HUB_DOWNLOAD_TIMEOUT", read) ?? Default.Timeout,
         };

@@ -33,7 +33,7 @@ internal static class S3Failures
     public static RemoteException WithoutCredentials(S3Address address, Exception failure) => new(
         RemoteFailure.Unauthorized,
         address.ToString(),
-        "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; a public bucket is read anonymously.",
+        $"no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; a public bucket is read with --anonymous ({nameof(S3Settings)}.{nameof(S3Settings.IsAnonymous)}).",
         failure);
 
     private static (RemoteFailure Kind, string Problem) Describe(Exception failure, S3Address address, string server, RemoteOptions options) => failure switch
