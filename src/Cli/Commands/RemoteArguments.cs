@@ -172,7 +172,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <summary>Says what was fetched.</summary>
     public void WriteFetched(CommandConsole console)
     {
-        if (Fetched is { } fetched && !console.Quiet)
+        if (Fetched is { Bytes: > 0 } fetched && !console.Quiet)
         {
             console.Error.WriteLine($"fetched {Sizes.Format(fetched.Bytes)} ({Sizes.Count(fetched.Bytes)} bytes) in {Sizes.Count(fetched.Requests, "request")}");
         }
