@@ -11,7 +11,7 @@ namespace IlgpuLoader.Loading;
 /// <param name="keptBytes">The bytes that are kept, in whole MiB.</param>
 internal sealed class OnePassSource(IRemoteObject file, string name, int keptBytes = OnePassSource.KeptBytes) : IRemoteByteSource, ISequentialByteSource
 {
-    /// <summary>The bytes that are kept, 128 MiB: as far apart as the reads of all lanes of a load can be (8 of 16 MiB).</summary>
+    /// <summary>The bytes that are kept of each file until its source is disposed, 128 MiB: as far apart as the reads of all lanes of a load can be (8 of 16 MiB).</summary>
     public const int KeptBytes = 128 << 20;
 
     private const int ChunkBytes = 1 << 20;

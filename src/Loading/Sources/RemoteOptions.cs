@@ -20,6 +20,15 @@ public sealed record RemoteOptions
     /// <summary>The most retries: waits no longer grow then, and whoever wants more wants a loop of their own.</summary>
     public const int MostRetries = 100;
 
+    /// <summary>The longest timeout: what says nothing for an hour will not go on.</summary>
+    public static readonly TimeSpan MaximumTimeout = TimeSpan.FromHours(1);
+
+    /// <summary>The default number of redirects in a row: the Hub's need two.</summary>
+    public const int DefaultRedirects = 10;
+
+    /// <summary>The most redirects in a row: more is a loop.</summary>
+    public const int MostRedirects = 100;
+
     /// <summary>The defaults.</summary>
     public static RemoteOptions Default { get; } = new();
 
@@ -50,8 +59,17 @@ public sealed record RemoteOptions
     /// <summary>How the Hub and ModelScope are read. Default: <see cref="RemoteAccess.Cache"/>.</summary>
     public RemoteAccess Access { get; init; } = RemoteAccess.Cache;
 
-    /// <summary>The longest time in which nothing arrives on a connection before it counts as cut (<c>HF_HUB_DOWNLOAD_TIMEOUT</c>; huggingface_hub's default is 10 s).</summary>
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>The longest time in which nothing arrives on a connection before it counts as cut (<c>HF_HUB_DOWNLOAD_TIMEOUT</c>; huggingface_hub's default is 10 s); above zero, up to <see cref="MaximumTimeout"/>.</summary>
+    public TimeSpan Timeout
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(value, TimeSpan.Zero);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MaximumTimeout);
+            field = value;
+        }
+    } = TimeSpan.FromSeconds(10);
 
     /// <summary>How often a request is tried again on 408, 429, 5xx and cut connections, at most; from 0 to <see cref="MostRetries"/>.</summary>
     public int MaximumRetries
@@ -65,8 +83,17 @@ public sealed record RemoteOptions
         }
     } = DefaultRetries;
 
-    /// <summary>How many redirects are followed in a row.</summary>
-    public int MaximumRedirects { get; init; } = 10;
+    /// <summary>How many redirects are followed in a row; from 0 to <see cref="MostRedirects"/>.</summary>
+    public int MaximumRedirects
+    {
+        get;
+        init
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(value, MostRedirects);
+            field = value;
+        }
+    } = DefaultRedirects;
 
     /// <summary>Where an object storage is; null for what the environment says (<see cref="S3Settings.FromEnvironment"/>).</summary>
     public S3Settings? S3 { get; init; }

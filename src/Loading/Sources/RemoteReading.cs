@@ -42,7 +42,8 @@ internal sealed class RemoteReading : IDisposable
 
         await Parallel.ForAsync(
             0,
-            (destination.Length + Options.RangeBytes - 1) / Options.RangeBytes,
+            // The sum can be above 2 GiB.
+            (int)(((long)destination.Length + Options.RangeBytes - 1) / Options.RangeBytes),
             new ParallelOptions { MaxDegreeOfParallelism = Options.Connections, CancellationToken = cancellationToken },
             async (index, token) =>
             {

@@ -38,11 +38,11 @@ internal static class RemoteSetting
         : Uri.TryCreate(value, UriKind.Absolute, out var address) ? CheckEndpoint(address, variable)
         : throw new ArgumentException($"{variable} is {Quoted.Name(value)}, which is no address; it begins with https://.", variable);
 
-    /// <summary>A number of seconds above zero; null where it is not set.</summary>
+    /// <summary>A number of seconds above zero, up to <see cref="RemoteOptions.MaximumTimeout"/>; null where it is not set.</summary>
     public static TimeSpan? SecondsOf(string variable, Func<string, string?> read) =>
         read(variable) is not { } value ? null
-        : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 && seconds <= int.MaxValue / 1000 ? TimeSpan.FromSeconds(seconds)
-        : throw new ArgumentException($"{variable} is {Quoted.Name(value)}, which is no number of seconds.", variable);
+        : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 && seconds <= RemoteOptions.MaximumTimeout.TotalSeconds && TimeSpan.FromSeconds(seconds) is var span && span > TimeSpan.Zero ? span
+        : throw new ArgumentException($"{variable} is {Quoted.Name(value)}, which is no number of seconds above 0 and up to {RemoteOptions.MaximumTimeout.TotalSeconds:0}.", variable);
 
     /// <summary>An endpoint without a slash at its end.</summary>
     public static Uri CheckEndpoint(Uri value, string name)

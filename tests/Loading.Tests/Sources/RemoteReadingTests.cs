@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Collections.Concurrent;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -142,6 +144,19 @@ public sealed class RemoteReadingTests
         Assert.Equal(served.Content.Slice(0, 10_000), bytes);
     }
 
+    [Fact]
+    public async Task Memory_and_ranges_that_are_2_GiB_together_are_read_whole()
+    {
+        const int length = int.MaxValue;
+        using var reading = new RemoteReading(HttpBench.Patient with { RangeBytes = 1 << 30 }, TimeProvider.System);
+        using var memory = new MemoryOfNothing(length);
+        var file = new FileOfNothing(length);
+
+        await reading.ReadAsync(file, 0, memory.Memory, CancellationToken.None);
+
+        Assert.Equal([(0L, 1L << 30), (1L << 30, length - (1L << 30))], file.Ranges.Order());
+    }
+
     private static void InterlockedMax(ref int most, int value)
     {
         for (var seen = Volatile.Read(ref most); seen < value;)
@@ -154,5 +169,43 @@ public sealed class RemoteReadingTests
 
             seen = before;
         }
+    }
+
+    // Memory that has a length and nothing else: nobody writes there.
+    private sealed class MemoryOfNothing(int length) : MemoryManager<byte>
+    {
+        public override Memory<byte> Memory => CreateMemory(length);
+
+        public override Span<byte> GetSpan() => throw new NotSupportedException();
+
+        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin() => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+        }
+    }
+
+    private sealed class FileOfNothing(long length) : IRemoteObject
+    {
+        public ConcurrentBag<(long Offset, long Length)> Ranges { get; } = [];
+
+        public string Name => "nothing";
+
+        public long Length => length;
+
+        public bool TakesRanges => true;
+
+        public Task<Stream> OpenRangeAsync(long offset, long length, CancellationToken cancellationToken)
+        {
+            Ranges.Add((offset, length));
+            return Task.FromResult<Stream>(new StreamOfNothing());
+        }
+    }
+
+    private sealed class StreamOfNothing : MemoryStream
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => new(buffer.Length);
     }
 }

@@ -13,14 +13,15 @@ internal sealed class HttpObject : IRemoteObject
 {
     private readonly RemoteHttp _http;
     private readonly RemoteRequest _request;
+    private readonly bool _isKnown;
     private volatile HttpValidator? _validator;
     private volatile Uri? _target;
 
-    private HttpObject(RemoteHttp http, RemoteRequest request, long length, bool takesRanges, HttpValidator? validator, Uri? target)
+    private HttpObject(RemoteHttp http, RemoteRequest request, long length, bool takesRanges, HttpValidator? validator, Uri? target, bool isKnown = false)
     {
         (_http, _request) = (http, request with { Method = HttpMethod.Get, FollowsToOtherHosts = true, Range = null, IfRange = null });
         (Length, TakesRanges, _validator, _target) = (length, takesRanges, validator, target);
-        Name = RemoteName.Of(request.Address);
+        (Name, _isKnown) = (RemoteName.Of(request.Address), isKnown);
     }
 
     /// <inheritdoc/>
@@ -68,7 +69,7 @@ internal sealed class HttpObject : IRemoteObject
     /// The <c>ETag</c> of the server that gives the bytes, as it stands in its header, quotes and all; null pins the content to what answers first. That of a server that only redirects is not it.
     /// </param>
     public static HttpObject Known(RemoteHttp http, RemoteRequest request, long length, string? etag) =>
-        new(http, request, length, true, etag is null ? null : HttpValidator.OfEntityTag(etag), null);
+        new(http, request, length, true, etag is null ? null : HttpValidator.OfEntityTag(etag), null, isKnown: true);
 
     /// <inheritdoc/>
     public async Task<Stream> OpenRangeAsync(long offset, long length, CancellationToken cancellationToken)
@@ -112,8 +113,9 @@ internal sealed class HttpObject : IRemoteObject
         };
     }
 
+    // An address of this host that another host has chosen is not kept: asked directly, it would be given the secrets.
     private static Uri? TargetOf(RemoteRequest request, HttpResponseMessage response) =>
-        response.RequestMessage!.RequestUri is { } target && target != request.Address ? target : null;
+        response.RequestMessage!.RequestUri is { } target && target != request.Address && !(RemoteHttp.CameThroughOtherHost(response) && RemoteName.IsSameOrigin(target, request.Address)) ? target : null;
 
     private static void ThrowIfEncoded(string name, HttpResponseMessage response)
     {
@@ -191,7 +193,7 @@ internal sealed class HttpObject : IRemoteObject
                 ? Changed($"it had {Length} bytes and has {now} now")
                 : _validator is { IfRange: not null } && actual is null
                 ? Changed($"it was {_validator} and the server does not say what it is now")
-                : Nonsense($"{RemoteHttp.Describe(response)} although bytes {offset}-{offset + length - 1} were asked for: it gives no ranges any more");
+                : Nonsense($"{RemoteHttp.Describe(response)} although bytes {offset}-{offset + length - 1} were asked for: it gives no ranges{(_isKnown ? ", without which nothing can be streamed; load it without --stream, or download it first" : " any more")}");
         }
         else
         {

@@ -25,7 +25,8 @@ internal sealed class HttpScheme(RemoteHttp http, RemoteReading reading) : IRemo
 
         RemoteHttp.ThrowIfNotAddress(parsed);
         var path = parsed.AbsolutePath;
-        var folder = new Uri(parsed, path[..(path.LastIndexOf('/') + 1)]);
+        // Not by the path: one that begins with two slashes would name another host.
+        var folder = new Uri(parsed, "./");
         var name = Uri.UnescapeDataString(path[(path.LastIndexOf('/') + 1)..]);
         if (name.Length == 0)
         {

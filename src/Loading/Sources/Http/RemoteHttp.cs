@@ -24,6 +24,8 @@ internal sealed class RemoteHttp : IDisposable
     private static readonly string Version =
         (typeof(RemoteHttp).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0").Split('+')[0];
 
+    private static readonly HttpRequestOptionsKey<bool> WithoutSecrets = new("ilgpu-loader.without-secrets");
+
     private readonly HttpMessageInvoker _invoker;
     private readonly ResiliencePipeline<Attempt> _retries;
 
@@ -142,6 +144,9 @@ internal sealed class RemoteHttp : IDisposable
     public static bool IsRedirect(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
 
+    /// <summary>Whether a redirect led to another host on the way to a response, whose own address may be of the first host again: who asks there must not bring the secrets either.</summary>
+    public static bool CameThroughOtherHost(HttpResponseMessage response) => response.RequestMessage!.Options.TryGetValue(WithoutSecrets, out var isWithout) && isWithout;
+
     /// <summary>The status of a response for messages, such as <c>404 Not Found</c>.</summary>
     public static string Describe(HttpResponseMessage response) =>
         Quoted.Plain($"{((int)response.StatusCode).ToString(CultureInfo.InvariantCulture)} {response.ReasonPhrase}".TrimEnd());
@@ -242,6 +247,7 @@ internal sealed class RemoteHttp : IDisposable
             }
         }
 
+        message.Options.Set(WithoutSecrets, !withSecrets);
         if (withSecrets)
         {
             if (request.Token is { } token)

@@ -135,6 +135,7 @@ internal sealed class S3Client(RemoteOptions options, S3Settings settings, Remot
         }
 
         var sdk = _sdk ?? await ConnectAsync(address, cancellationToken).ConfigureAwait(false);
+        _connections.BeginRequest();
         try
         {
             return await ask(sdk, cancellationToken).ConfigureAwait(false);

@@ -1,10 +1,17 @@
+using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>The connections of the SDK: one client for all requests, which are counted. Disposing it ends them. Safe for any thread.</summary>
+/// <summary>The connections of the SDK: one client for all requests, which are counted, and whose redirects are held to Amazon. Disposing it ends them. Safe for any thread.</summary>
 internal sealed class S3Connections : HttpClientFactory, IDisposable
 {
+    // A page of 1000 keys of 1024 bytes has less than 7 MiB, were each byte an escape of XML.
+    private const int MaximumAnswerBytes = 16 << 20;
+
+    // How many redirects the request at hand has left.
+    private readonly AsyncLocal<StrongBox<int>?> _redirects = new();
+    private readonly int _maximumRedirects;
     private readonly HttpClient _client;
 
     /// <summary>Makes them.</summary>
@@ -15,16 +22,22 @@ internal sealed class S3Connections : HttpClientFactory, IDisposable
     {
         handler ??= new SocketsHttpHandler
         {
-            MaxConnectionsPerServer = options.Connections,
+            // Bodies have turns, as many as there are connections. What is sent beside them must not wait for a connection: waiting would count as silence.
+            MaxConnectionsPerServer = (2 * options.Connections) + 8,
             ConnectTimeout = options.Timeout,
-            // The SDK follows what S3 redirects, and signs anew; nobody else's redirect is followed.
+            UseCookies = false,
+            // The SDK follows redirects itself, and signs anew: it is left those within Amazon alone.
             AllowAutoRedirect = false,
             // Names of storages change their addresses within minutes.
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         };
-        // Until the answer's headers: bodies have a clock of their own.
-        _client = new HttpClient(new CountingHandler(handler, traffic)) { Timeout = options.Timeout };
+        // Until the headers of an object's bytes, which have a clock of their own, and until the end of any other answer.
+        _client = new HttpClient(new AnswerHandler(handler, traffic, _redirects)) { Timeout = options.Timeout };
+        _maximumRedirects = options.MaximumRedirects;
     }
+
+    /// <summary>Begins a request of the caller's, with all its redirects: the SDK itself counts none.</summary>
+    public void BeginRequest() => _redirects.Value = new StrongBox<int>(_maximumRedirects);
 
     /// <inheritdoc/>
     public override HttpClient CreateHttpClient(IClientConfig clientConfig) => _client;
@@ -38,12 +51,43 @@ internal sealed class S3Connections : HttpClientFactory, IDisposable
     /// <inheritdoc/>
     public void Dispose() => _client.Dispose();
 
-    private sealed class CountingHandler(HttpMessageHandler inner, RemoteTraffic traffic) : DelegatingHandler(inner)
+    private sealed class AnswerHandler(HttpMessageHandler inner, RemoteTraffic traffic, AsyncLocal<StrongBox<int>?> redirects) : DelegatingHandler(inner)
     {
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             traffic.AddRequest();
-            return base.SendAsync(request, cancellationToken);
+            var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                if (response.Headers.Contains("Location") && !MayFollow(request.RequestUri!, response.Headers.Location))
+                {
+                    // Without it the SDK takes the redirect for the refusal that it is then.
+                    _ = response.Headers.Remove("Location");
+                }
+
+                if (request.Method != HttpMethod.Head && !IsObject(request, response))
+                {
+                    // Here and not in the SDK, so that an answer that stalls ends with the client's timeout.
+                    await response.Content.LoadIntoBufferAsync(MaximumAnswerBytes, cancellationToken).ConfigureAwait(false);
+                }
+
+                return response;
+            }
+            catch
+            {
+                response.Dispose();
+                throw;
+            }
         }
+
+        private static bool IsObject(HttpRequestMessage request, HttpResponseMessage response) =>
+            response.IsSuccessStatusCode && !request.RequestUri!.Query.Contains("list-type=", StringComparison.Ordinal);
+
+        // The SDK sends the same path again, with a signature for whatever host it is told. Amazon does so with buckets that are new; within one host it would be a loop.
+        private bool MayFollow(Uri from, Uri? to) =>
+            to is { IsAbsoluteUri: true } && IsAmazon(from) && IsAmazon(to) && !RemoteName.IsSameOrigin(from, to) && redirects.Value is { } left && left.Value-- > 0;
+
+        private static bool IsAmazon(Uri address) =>
+            address.Scheme == Uri.UriSchemeHttps && address.IsDefaultPort && address.IdnHost.EndsWith(".amazonaws.com", StringComparison.OrdinalIgnoreCase);
     }
 }

@@ -135,6 +135,21 @@ public sealed class HttpCheckpointTests
     }
 
     [Theory]
+    [InlineData("https://host//other/model.safetensors.index.json?signature=abc", "https://host//other/")]
+    [InlineData("https://host//model.safetensors", "https://host//")]
+    [InlineData("https://host//other/", "https://host//other/")]
+    [InlineData("https://host/model.safetensors", "https://host/")]
+    [InlineData("https://host/a%20b/model.safetensors", "https://host/a%20b/")]
+    public async Task The_folder_of_an_address_is_of_its_host(string address, string folder)
+    {
+        await using var bench = await HttpBench.StartAsync();
+
+        var location = await new HttpScheme(bench.Http, bench.Reading).LocateAsync(address, CancellationToken.None);
+
+        Assert.Equal(folder, location.Place.Name);
+    }
+
+    [Theory]
     [InlineData("https://user:password@host/model.safetensors", "leave them out")]
     [InlineData("https://", "is no address")]
     [InlineData("https://host/models/?signature=abc", "is a folder with a query")]

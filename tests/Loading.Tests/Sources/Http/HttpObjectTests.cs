@@ -234,6 +234,18 @@ public sealed class HttpObjectTests
         Assert.Equal(CheckpointErrorCode.FileChanged, failure.Code);
     }
 
+    [Fact]
+    public async Task A_known_file_of_a_server_without_ranges_says_how_to_load_it()
+    {
+        await using var bench = await HttpBench.StartAsync();
+        bench.Server.Add("file", Content).FailAlways(new RemoteFault { WithoutRanges = true });
+        var file = HttpObject.Known(bench.Http, bench.Get("file"), 300_000, null);
+
+        var failure = await Assert.ThrowsAsync<RemoteException>(() => HttpBench.ReadAsync(file, 5, 10));
+
+        Assert.Contains("load it without --stream", failure.Message);
+    }
+
     [Theory]
     [InlineData(300_000, "\"other\"")]
     [InlineData(299_999, null)]
@@ -343,5 +355,24 @@ public sealed class HttpObjectTests
         Assert.Equal(2, bench.Server.Requests.Count);
         Assert.All(bench.Server.Requests, request => Assert.Equal("Bearer hf_secret", request["Authorization"]));
         Assert.All(storage.Requests, request => Assert.Null(request["Authorization"]));
+    }
+
+    [Fact]
+    public async Task An_address_that_another_host_chose_is_not_given_the_token_by_a_later_range_either()
+    {
+        await using var bench = await HttpBench.StartAsync();
+        await using var other = await RemoteServer.StartAsync();
+        bench.Server.Add("file", Content).FailAlways(new RemoteFault { Redirect = other.AddressOf("away") });
+        other.Add("away", Content).FailAlways(new RemoteFault { Redirect = bench.Server.AddressOf("settings") });
+        bench.Server.Add("settings", Content);
+        var file = await HttpObject.OpenAsync(
+            bench.Http, bench.Get("file") with { Token = "hf_secret", SecretHeaders = [new("X-Secret", "hf_secret")] }, CancellationToken.None);
+
+        Assert.Equal(Content.Slice(5, 10), await HttpBench.ReadAsync(file, 5, 10));
+        Assert.Equal(Content.Slice(15, 10), await HttpBench.ReadAsync(file, 15, 10));
+
+        Assert.Equal(["/file", "/settings", "/file", "/settings", "/file", "/settings"], bench.Server.Requests.Select(request => request.Path));
+        Assert.All(bench.Server.Requests.Where(request => request.Path == "/settings"), request => Assert.DoesNotContain("hf_secret", string.Join('\n', request.Headers)));
+        Assert.All(other.Requests, request => Assert.DoesNotContain("hf_secret", string.Join('\n', request.Headers)));
     }
 }

@@ -74,6 +74,8 @@ public sealed class HubSettingsTests : IDisposable
     [InlineData("HF_ENDPOINT=https://user:password@host")]
     [InlineData("HF_HUB_DOWNLOAD_TIMEOUT=soon")]
     [InlineData("HF_HUB_DOWNLOAD_TIMEOUT=0")]
+    [InlineData("HF_HUB_DOWNLOAD_TIMEOUT=1e-9")]
+    [InlineData("HF_HUB_DOWNLOAD_TIMEOUT=3601")]
     public void FromEnvironment_WrongValue_NamesTheVariable(string variable) =>
         Assert.Contains(variable.Split('=')[0], Assert.Throws<ArgumentException>(() => Read(variable)).Message, StringComparison.Ordinal);
 
