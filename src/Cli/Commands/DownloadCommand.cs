@@ -9,9 +9,6 @@ namespace IlgpuLoader.Cli.Commands;
 /// <summary>Downloads repositories into the cache, or into a folder.</summary>
 internal sealed class DownloadCommand : CommandBase
 {
-    // As vLLM asks for weights of any format, best first.
-    private static readonly string[] WeightPatterns = ["*.safetensors", "*.bin", "*.pt", "*.gguf"];
-
     private readonly Argument<string> _address = new("ADDRESS")
     {
         Description = "A repository: hf://org/name[@revision] of the Hugging Face Hub or ms://org/name[@revision] of ModelScope; with a path, that file or folder of it.",
@@ -132,17 +129,21 @@ internal sealed class DownloadCommand : CommandBase
 
     private async Task<string> FromHubAsync(ParseResult parsed, HubAddress address, IProgress<DownloadProgress> progress, CancellationToken cancellationToken)
     {
-        using var downloads = new HubDownloads(Remote.Options);
-        Remote.Count(downloads.Traffic);
-        var options = OptionsOf(parsed, address.Revision);
-        if (parsed.GetValue(_weights))
+        if (parsed.GetValue(_weights) && address.Path.Length > 0)
         {
-            var ignored = parsed.GetValue(_exclude) is { Length: > 0 } exclude ? options with { IgnorePatterns = exclude } : options;
-            return await downloads.DownloadWeightsAsync(address.Repository, WeightPatterns, ignored, progress, cancellationToken).ConfigureAwait(false);
+            throw new UsageException($"{_weights.Name} chooses from the root of a repository, and {address} has a path; give it or the path.");
         }
 
-        var chosen = options with { AllowPatterns = Patterns(parsed, address.Path), IgnorePatterns = parsed.GetValue(_exclude) };
-        return Below(await downloads.DownloadSnapshotAsync(address.Repository, chosen, progress, cancellationToken).ConfigureAwait(false), address.Path);
+        var options = OptionsOf(parsed, address.Revision, address.Path);
+        using var downloads = new HubDownloads(Remote.Options);
+        Remote.Count(downloads.Traffic);
+        if (parsed.GetValue(_weights))
+        {
+            var ignored = options with { IgnorePatterns = options.IgnorePatterns is { Count: > 0 } exclude ? exclude : null };
+            return await downloads.DownloadWeightsAsync(address.Repository, HubDownloads.DefaultWeightPatterns, ignored, progress, cancellationToken).ConfigureAwait(false);
+        }
+
+        return Below(await downloads.DownloadSnapshotAsync(address.Repository, options, progress, cancellationToken).ConfigureAwait(false), address.Path);
     }
 
     private async Task<string> FromModelScopeAsync(ParseResult parsed, ModelScopeAddress address, IProgress<DownloadProgress> progress, CancellationToken cancellationToken)
@@ -152,33 +153,31 @@ internal sealed class DownloadCommand : CommandBase
             throw new UsageException($"{_weights.Name} follows the rules for the Hub; choose files of ModelScope with {_include.Name}.");
         }
 
+        var options = OptionsOf(parsed, address.Revision, address.Path);
         using var downloads = new ModelScopeDownloads(Remote.Options);
         Remote.Count(downloads.Traffic);
-        var chosen = OptionsOf(parsed, address.Revision) with { AllowPatterns = Patterns(parsed, address.Path), IgnorePatterns = parsed.GetValue(_exclude) };
-        return Below(await downloads.DownloadSnapshotAsync(address.Model, chosen, progress, cancellationToken).ConfigureAwait(false), address.Path);
+        return Below(await downloads.DownloadSnapshotAsync(address.Model, options, progress, cancellationToken).ConfigureAwait(false), address.Path);
     }
 
-    private HubDownloadOptions OptionsOf(ParseResult parsed, string? revision) => new()
-    {
-        Revision = revision,
-        LocalFolder = parsed.GetValue(_localFolder),
-        CacheFolder = parsed.GetValue(_cacheFolder),
-        Force = parsed.GetValue(_force),
-    };
-
-    private static string Below(string folder, string path) => path.Length == 0 ? folder : Path.Combine([folder, .. path.Split('/')]);
-
-    // A path is a file, or a folder with all that is below it. Null for all files.
-    private string[]? Patterns(ParseResult parsed, string path)
+    private HubDownloadOptions OptionsOf(ParseResult parsed, string? revision, string path)
     {
         var include = parsed.GetValue(_include) ?? [];
-        if (path.Length == 0)
+        if (path.Length > 0 && include.Length > 0)
         {
-            return include.Length > 0 ? include : null;
+            throw new UsageException($"an address with a path says what is downloaded; give that or {_include.Name}.");
         }
 
-        return include.Length == 0
-            ? [path, $"{path}/*"]
-            : throw new UsageException($"an address with a path says what is downloaded; give that or {_include.Name}.");
+        return new HubDownloadOptions
+        {
+            Revision = revision,
+            Path = path.Length == 0 ? null : path,
+            AllowPatterns = include.Length > 0 ? include : null,
+            IgnorePatterns = parsed.GetValue(_exclude),
+            LocalFolder = parsed.GetValue(_localFolder),
+            CacheFolder = parsed.GetValue(_cacheFolder),
+            Force = parsed.GetValue(_force),
+        };
     }
+
+    private static string Below(string folder, string path) => path.Length == 0 ? folder : Path.Combine([folder, .. path.Split('/')]);
 }

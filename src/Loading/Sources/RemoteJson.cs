@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
@@ -11,6 +12,23 @@ internal static class RemoteJson
 
     /// <summary>The most files of a repository: ten times what the Hub recommends.</summary>
     public const int MaximumFiles = 1_000_000;
+
+    /// <summary>The most bytes of a file, 8 TiB: the Hub takes files of 500 GB, and the sum over <see cref="MaximumFiles"/> stays within 64 bits.</summary>
+    public const long MaximumFileBytes = 1L << 43;
+
+    /// <summary>Refuses a size that no file has.</summary>
+    /// <param name="length">The size in bytes.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="name">Who says so, for the message.</param>
+    /// <exception cref="RemoteException">It is more than <see cref="MaximumFileBytes"/>.</exception>
+    public static void CheckLength(long length, string path, string name)
+    {
+        if (length > MaximumFileBytes)
+        {
+            throw new RemoteException(
+                RemoteFailure.Network, name, string.Create(CultureInfo.InvariantCulture, $"{Quoted.Name(path)} is said to have {length} bytes, and at most {MaximumFileBytes} are taken. Nothing was written."));
+        }
+    }
 
     /// <summary>Asks for a document.</summary>
     /// <param name="http">Sends the requests.</param>

@@ -82,6 +82,17 @@ public sealed class HubCommandTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Download_PathThatIsNotThere_IsMissing()
+    {
+        // A pattern would fit 'original'.
+        foreach (var path in new[] { "nothing", "[o]riginal", "orig*" })
+        {
+            var run = await ToolRun.OfAsync("download", $"{Address}/{path}", "--json");
+            run.ErrorDocument(nameof(RemoteFailure.EntryMissing), 3);
+        }
+    }
+
+    [Fact]
     public async Task Load_GoesThroughTheCache_AndStreamsWhereItIsAsked()
     {
         var streamed = await ToolRun.OfAsync("load", Address, "--device", "host", "--stream");
@@ -163,6 +174,7 @@ public sealed class HubCommandTests : IAsyncLifetime, IDisposable
     [InlineData("download", "https://host/model.safetensors")]
     [InlineData("download", "hf://a/b/../c")]
     [InlineData("download", "hf://org/name", "--weights", "--include", "*")]
+    [InlineData("download", "hf://org/name/original", "--weights")]
     [InlineData("cache", "empty")]
     [InlineData("cache", "ls", "--dry-run")]
     [InlineData("cache", "prune", "org/name")]

@@ -18,6 +18,9 @@ internal sealed class DownloadJournal : IDisposable
     // A terabyte in ranges of 1 MiB: 8 MiB of numbers.
     private const long MostRanges = 1 << 20;
 
+    // Ranges longer than the file are settings that are larger than it; none that is sensible is larger than this.
+    private const long LongestRangeOfShortFiles = 1 << 30;
+
     private readonly SafeFileHandle _handle;
     private readonly long[] _done;
 
@@ -126,7 +129,7 @@ internal sealed class DownloadJournal : IDisposable
         if (RandomAccess.Read(handle, header, 0) < HeaderBytes
             || BinaryPrimitives.ReadUInt64LittleEndian(header) != Signature
             || BinaryPrimitives.ReadInt64LittleEndian(header[8..]) != length
-            || BinaryPrimitives.ReadInt64LittleEndian(header[16..]) is var rangeBytes && rangeBytes <= 0
+            || BinaryPrimitives.ReadInt64LittleEndian(header[16..]) is var rangeBytes && (rangeBytes <= 0 || rangeBytes > Math.Max(length, LongestRangeOfShortFiles))
             || (!isChecked && (SystemRun() is var run && (run == Guid.Empty || run != new Guid(header[24..])))))
         {
             return null;

@@ -27,7 +27,7 @@ internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeP
 
     /// <summary>Adds a file that is wanted.</summary>
     /// <param name="length">Its size in bytes.</param>
-    public void Expect(long length) => Count(now => now with { TotalFiles = now.TotalFiles + 1, TotalBytes = now.TotalBytes + length });
+    public void Expect(long length) => Count(now => now with { TotalFiles = now.TotalFiles + 1, TotalBytes = checked(now.TotalBytes + length) });
 
     /// <summary>Adds bytes that were there before, or takes back what turned out wrong.</summary>
     /// <param name="bytes">Their number; negative takes them back.</param>

@@ -3,6 +3,9 @@ namespace IlgpuLoader.Loading;
 /// <summary>What a cache of the Hub holds, as it was when it was read. It can be held against its hashes, and rid of what nobody means any more. Immutable; safe for any thread.</summary>
 public sealed class HubCacheInventory
 {
+    // Each is an open file, of which macOS gives a process 256 unless it asks for more.
+    private const int MostLocks = 100;
+
     private readonly IReadOnlyList<HubCacheFolder> _folders;
 
     private HubCacheInventory(string folder, IReadOnlyList<HubCacheFolder> folders, IReadOnlyList<HubCacheProblem> problems)
@@ -72,7 +75,8 @@ public sealed class HubCacheInventory
     }
 
     /// <summary>
-    /// Removes revisions that no branch or tag means, blobs that no other revision has, and what downloads have left that did not end. What somebody downloads at this moment stays.
+    /// Removes revisions that no branch or tag means, blobs that no other revision has, and what downloads have left that did not end. What has changed since this was read
+    /// stays, and so does what a download is at that holds a lock of the repository. A download by commit that begins while a revision is removed may find its first files gone: run again, it fetches them.
     /// </summary>
     /// <param name="dryRun">Whether it is only said what would go.</param>
     /// <param name="cancellationToken">Ends the work between two files.</param>
@@ -121,56 +125,48 @@ public sealed class HubCacheInventory
         return new HubCacheInventory(root, folders, problems);
     }
 
+    private static IEnumerable<string> BlobsOf(HubCachedRevision revision) => revision.Files.Select(file => file.Blob).OfType<string>().Distinct();
+
+    private static bool HasSameFiles(HubCachedRevision one, HubCachedRevision other) =>
+        one.Files.Select(file => (file.Path, file.Blob)).SequenceEqual(other.Files.Select(file => (file.Path, file.Blob)));
+
+    private static HashSet<string> LinkedBlobs(HubCacheFolder folder, HashSet<string> gone, CancellationToken cancellationToken) =>
+        HubCacheFolder.Read(folder.Repository.Repository, folder.Repository.Folder, cancellationToken).Repository.Revisions
+            .Where(revision => !gone.Contains(revision.Commit))
+            .SelectMany(BlobsOf)
+            .ToHashSet(StringComparer.Ordinal);
+
+    private static void RemoveRevision(string repository, string snapshot, string commit)
+    {
+        Directory.Delete(snapshot, recursive: true);
+        var markers = Path.Combine(repository, ".no_exist", commit);
+        if (Directory.Exists(markers))
+        {
+            Directory.Delete(markers, recursive: true);
+        }
+    }
+
     private void Prune(HubCacheFolder folder, bool dryRun, List<HubCacheRemoval> removals, CancellationToken cancellationToken)
     {
-        var kept = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var revision in folder.Repository.Revisions)
+        var gone = PruneRevisions(folder, dryRun, removals, cancellationToken);
+        var linked = LinkedBlobs(folder, gone, cancellationToken);
+        var wanted = folder.Blobs.Where(blob => !linked.Contains(blob.Name)).Select(blob => (File: blob, Tag: blob.Name, Kind: HubCacheRemovalKind.Blob))
+            .Concat(folder.Unfinished.Select(file => (File: file, Tag: HubCacheFolder.TagOfUnfinished(file.Name), Kind: HubCacheRemovalKind.Unfinished)));
+        foreach (var some in wanted.GroupBy(entry => entry.Tag, StringComparer.Ordinal).Chunk(MostLocks))
         {
-            if (revision.Refs.Count > 0)
-            {
-                kept.UnionWith(revision.Files.Select(file => file.Blob).OfType<string>());
-                continue;
-            }
-
             cancellationToken.ThrowIfCancellationRequested();
-            var path = Path.Combine(folder.Repository.Folder, "snapshots", revision.Commit);
-            removals.Add(new HubCacheRemoval(HubCacheRemovalKind.Revision, path, revision.Files.Where(file => file.Blob is null).Sum(file => file.Bytes)));
-            if (!dryRun)
+            using var locks = new CacheLocks(Folder, folder.Repository.Repository, dryRun);
+            // Whoever downloads or links a blob holds its lock: what is linked is read again when nobody can link any more.
+            var free = some.Where(files => locks.TryHold(files.Key)).ToArray();
+            linked = LinkedBlobs(folder, gone, cancellationToken);
+            foreach (var (file, tag, kind) in free.SelectMany(files => files))
             {
-                Directory.Delete(path, recursive: true);
-                var markers = Path.Combine(folder.Repository.Folder, ".no_exist", revision.Commit);
-                if (Directory.Exists(markers))
+                file.Refresh();
+                if (!file.Exists || (kind == HubCacheRemovalKind.Blob && linked.Contains(tag)))
                 {
-                    Directory.Delete(markers, recursive: true);
+                    continue;
                 }
-            }
-        }
 
-        foreach (var blob in folder.Blobs.Where(blob => !kept.Contains(blob.Name)))
-        {
-            Remove(blob, blob.Name, HubCacheRemovalKind.Blob);
-        }
-
-        foreach (var file in folder.Unfinished)
-        {
-            Remove(file, HubCacheFolder.TagOfUnfinished(file.Name), HubCacheRemovalKind.Unfinished);
-        }
-
-        void Remove(FileInfo file, string tag, HubCacheRemovalKind kind)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            var locks = Path.Combine(Folder, HubCache.LocksFolder, folder.Repository.Repository.FolderName);
-            if (dryRun && !Directory.Exists(locks))
-            {
-                removals.Add(new HubCacheRemoval(kind, file.FullName, file.Length));
-                return;
-            }
-
-            Directory.CreateDirectory(locks);
-            // Whoever downloads or links it holds its lock.
-            using var held = FileLock.TryTake(Path.Combine(locks, tag + ".lock"), FileLock.OfGroup);
-            if (held is not null)
-            {
                 removals.Add(new HubCacheRemoval(kind, file.FullName, file.Length));
                 if (!dryRun)
                 {
@@ -178,5 +174,31 @@ public sealed class HubCacheInventory
                 }
             }
         }
+    }
+
+    // Those that no ref means now, that are as they were, and of whose repository nobody downloads anything: a download by commit has no ref.
+    private HashSet<string> PruneRevisions(HubCacheFolder folder, bool dryRun, List<HubCacheRemoval> removals, CancellationToken cancellationToken)
+    {
+        var gone = new HashSet<string>(StringComparer.Ordinal);
+        var now = HubCacheFolder.Read(folder.Repository.Repository, folder.Repository.Folder, cancellationToken).Repository.Revisions.ToDictionary(revision => revision.Commit);
+        foreach (var known in folder.Repository.Revisions.Where(revision => revision.Refs.Count == 0))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var locks = new CacheLocks(Folder, folder.Repository.Repository, dryRun);
+            if (!now.TryGetValue(known.Commit, out var revision) || revision.Refs.Count > 0 || !HasSameFiles(known, revision) || !BlobsOf(revision).All(locks.TryHold) || locks.IsAnyOtherHeld())
+            {
+                continue;
+            }
+
+            var path = Path.Combine(folder.Repository.Folder, "snapshots", revision.Commit);
+            removals.Add(new HubCacheRemoval(HubCacheRemovalKind.Revision, path, revision.Files.Where(file => file.Blob is null).Sum(file => file.Bytes)));
+            gone.Add(revision.Commit);
+            if (!dryRun)
+            {
+                RemoveRevision(folder.Repository.Folder, path, revision.Commit);
+            }
+        }
+
+        return gone;
     }
 }

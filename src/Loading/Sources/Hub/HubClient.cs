@@ -72,6 +72,7 @@ internal sealed class HubClient(RemoteHttp http, HubSettings settings)
         }
 
         HubName.CheckTag(tag, name);
+        RemoteJson.CheckLength(size, path, name);
         return (new HubFile(repository, commit, path, tag, size), commit);
     }
 

@@ -9,6 +9,9 @@ public sealed record HubDownloadOptions
     /// <summary>A branch, tag or commit; null for the main branch.</summary>
     public string? Revision { get; init; }
 
+    /// <summary>A file of the repository, or a folder with all that is below it, without slashes at its ends; null for all. No characters of it are a pattern's. Patterns choose from what it has. That it is not there is an error.</summary>
+    public string? Path { get; init; }
+
     /// <summary>Patterns of the files that are wanted; null for all. <c>*</c> stands for any characters, slashes among them.</summary>
     public IReadOnlyList<string>? AllowPatterns { get; init; }
 

@@ -44,6 +44,9 @@ public sealed class HubDownloads : IDisposable
     /// <summary>What of a repository is no weights in the loader's form, unless something else is said: vLLM's own default.</summary>
     public static IReadOnlyList<string> DefaultIgnorePatterns { get; } = ["original/**/*"];
 
+    /// <summary>The patterns of weights that the loader reads, best first.</summary>
+    public static IReadOnlyList<string> DefaultWeightPatterns { get; } = HubWeights.Patterns;
+
     /// <summary>What was fetched.</summary>
     public RemoteTraffic Traffic { get; }
 
@@ -53,7 +56,7 @@ public sealed class HubDownloads : IDisposable
     /// <summary>Downloads one file.</summary>
     /// <param name="repository">The repository.</param>
     /// <param name="path">The file's path in it.</param>
-    /// <param name="options">Which revision, and where to; its patterns do not count. Null for the defaults.</param>
+    /// <param name="options">Which revision, and where to; its own path and patterns do not count. Null for the defaults.</param>
     /// <param name="progress">Who is told how far it is.</param>
     /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
     /// <returns>Where the file is.</returns>
@@ -113,7 +116,7 @@ public sealed class HubDownloads : IDisposable
         return place;
     }
 
-    /// <summary>Downloads the files of a repository that fit patterns.</summary>
+    /// <summary>Downloads the files of a repository that lie at a path and fit patterns.</summary>
     /// <param name="repository">The repository.</param>
     /// <param name="options">Which files and revision, and where to; null for all files of the main branch.</param>
     /// <param name="progress">Who is told how far it is.</param>
@@ -125,7 +128,7 @@ public sealed class HubDownloads : IDisposable
     {
         ArgumentNullException.ThrowIfNull(repository);
         var chosen = options ?? HubDownloadOptions.Default;
-        return DownloadAsync(repository, chosen, files => HubFilePattern.Filter(files, chosen.AllowPatterns, chosen.IgnorePatterns), progress, cancellationToken);
+        return DownloadAsync(repository, chosen, files => HubFilePattern.Filter(files, chosen, path => _client.MissingFile(repository, chosen.Revision ?? HubClient.MainRevision, path)), progress, cancellationToken);
     }
 
     /// <summary>
@@ -134,7 +137,7 @@ public sealed class HubDownloads : IDisposable
     /// </summary>
     /// <param name="repository">The model.</param>
     /// <param name="allowPatterns">The patterns of weights, best first.</param>
-    /// <param name="options">Which revision and where to; its own patterns of what is wanted do not count. Null for the defaults.</param>
+    /// <param name="options">Which revision and where to; its own path and patterns of what is wanted do not count. Null for the defaults.</param>
     /// <param name="progress">Who is told how far it is.</param>
     /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
     /// <returns>The folder of the snapshot, or the local folder.</returns>
@@ -154,7 +157,7 @@ public sealed class HubDownloads : IDisposable
             throw new ArgumentException("there are no patterns of weights; '*.safetensors' is one.", nameof(allowPatterns));
         }
 
-        var chosen = (options ?? HubDownloadOptions.Default) with { IgnorePatterns = options?.IgnorePatterns ?? DefaultIgnorePatterns };
+        var chosen = (options ?? HubDownloadOptions.Default) with { Path = null, IgnorePatterns = options?.IgnorePatterns ?? DefaultIgnorePatterns };
         var (names, patterns) = await ChooseWeightsAsync(repository, allowPatterns, chosen, cancellationToken).ConfigureAwait(false);
         HubLog.PatternChosen(_logger, repository.Name, names is null ? string.Join(", ", patterns) : $"{names.Count} files of the index");
         using (await TakeModelLockAsync(repository, chosen, cancellationToken).ConfigureAwait(false))
@@ -174,10 +177,10 @@ public sealed class HubDownloads : IDisposable
         }
     }
 
-    /// <summary>Downloads the index of a model's weights where it has one (<c>download_safetensors_index_file_from_hf</c>). That it has none is written to the log, and no failure.</summary>
+    /// <summary>Downloads the index of a model's weights where it has one (<c>download_safetensors_index_file_from_hf</c>). That it has none is written to the log, and no failure; nor is that the Hub cannot be asked and the cache has none, as in vLLM.</summary>
     /// <param name="repository">The model.</param>
     /// <param name="indexFile">The name of the index.</param>
-    /// <param name="options">Which revision and where to; its patterns do not count. Null for the defaults.</param>
+    /// <param name="options">Which revision and where to; its own path and patterns do not count. Null for the defaults.</param>
     /// <param name="cancellationToken">Ends the work.</param>
     /// <returns>Where the index is; null where there is none.</returns>
     /// <exception cref="RemoteException">The repository or the revision is not to be had, and not in the cache.</exception>
@@ -195,7 +198,7 @@ public sealed class HubDownloads : IDisposable
                 HubLog.NoIndexRemote(_logger, repository.Name, indexFile);
                 return null;
             }
-            catch (RemoteException exception) when (exception.Failure == RemoteFailure.Offline)
+            catch (RemoteException exception) when (exception.Failure is RemoteFailure.Offline or RemoteFailure.Network)
             {
                 HubLog.NoIndexLocal(_logger, repository.Name, indexFile);
                 return null;
@@ -224,7 +227,7 @@ public sealed class HubDownloads : IDisposable
             ThrowIfOffline(repository, revision, path: null);
             found = await _client.GetRevisionAsync(repository, revision, cancellationToken).ConfigureAwait(false);
         }
-        catch (RemoteException exception) when (FindOldFolder(exception, repository, revision, cache, local) is { } old)
+        catch (RemoteException exception) when (FindOldFolder(exception, repository, revision, cache, local) is { } old && HasPath(old, options.Path))
         {
             LogCacheUsed(exception);
             return old;
@@ -250,6 +253,15 @@ public sealed class HubDownloads : IDisposable
 
     /// <summary>The cache that options mean.</summary>
     internal HubCache CacheOf(HubDownloadOptions options) => new(options.CacheFolder is { } folder ? Path.GetFullPath(folder) : _options.Hub.CacheFolder, _options.Hub.UsesLinks);
+
+    /// <summary>Writes that the cache is used because the Hub cannot be asked.</summary>
+    internal void LogCacheUsed(RemoteException exception)
+    {
+        if (exception.Failure != RemoteFailure.Offline)
+        {
+            HubLog.CacheUsed(_logger, exception.Address, exception.Problem);
+        }
+    }
 
     private async Task<string> DownloadAsync(
         HubRepository repository,
@@ -301,11 +313,19 @@ public sealed class HubDownloads : IDisposable
         : cache.FindCommit(repository, revision) is { } commit && cache.SnapshotOf(repository, commit) is var folder && Directory.Exists(folder) ? folder
         : null;
 
+    private static bool HasPath(string folder, string? path) =>
+        path is null || (Path.Combine([folder, .. path.Split('/')]) is var place && (Directory.Exists(place) || HubCache.IsThere(place)));
+
     private (HubDownloadOptions Options, string Revision, HubCache Cache) Resolve(HubRepository repository, HubDownloadOptions? options)
     {
         options ??= HubDownloadOptions.Default;
         var revision = options.Revision ?? HubClient.MainRevision;
         HubName.CheckRevision(revision, repository.ToString());
+        if (options.Path is { } path)
+        {
+            HubName.CheckPath(path, repository.ToString());
+        }
+
         return (options, revision, CacheOf(options));
     }
 
@@ -317,14 +337,6 @@ public sealed class HubDownloads : IDisposable
                 RemoteFailure.Offline,
                 repository.ToString(),
                 $"{(path is null ? "it" : Quoted.Name(path))} is not in the cache at the revision {Quoted.Name(revision)}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
-        }
-    }
-
-    private void LogCacheUsed(RemoteException exception)
-    {
-        if (exception.Failure != RemoteFailure.Offline)
-        {
-            HubLog.CacheUsed(_logger, exception.Address, exception.Problem);
         }
     }
 

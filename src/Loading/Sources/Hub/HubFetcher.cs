@@ -69,7 +69,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
         {
             if (force || !File.Exists(cache.BlobOf(file.Repository, file.Tag)))
             {
-                missing += file.Length - TargetOf(cache, file).CountPresent(file.Length);
+                missing = checked(missing + file.Length - TargetOf(cache, file).CountPresent(file.Length));
             }
         }
 

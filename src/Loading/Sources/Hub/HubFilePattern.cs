@@ -13,6 +13,22 @@ internal static class HubFilePattern
     public static IEnumerable<string> Filter(IEnumerable<string> paths, IReadOnlyCollection<string>? allow, IReadOnlyCollection<string>? ignore) =>
         paths.Where(path => (allow is null || allow.Any(pattern => Matches(Whole(pattern), Slashes(path)))) && ignore?.Any(pattern => Matches(Whole(pattern), Slashes(path))) != true);
 
+    /// <summary>The paths that options want, in their order.</summary>
+    /// <param name="paths">The paths of all files.</param>
+    /// <param name="options">What is wanted.</param>
+    /// <param name="missing">What it is told as that nothing is at a path.</param>
+    /// <exception cref="RemoteException">Nothing is at the path of the options.</exception>
+    public static IEnumerable<string> Filter(IReadOnlyList<string> paths, HubDownloadOptions options, Func<string, RemoteException> missing)
+    {
+        if (options.Path is not { } wanted)
+        {
+            return Filter(paths, options.AllowPatterns, options.IgnorePatterns);
+        }
+
+        string[] below = [.. paths.Where(path => path == wanted || path.StartsWith(wanted + "/", StringComparison.Ordinal))];
+        return below.Length > 0 ? Filter(below, options.AllowPatterns, options.IgnorePatterns) : throw missing(wanted);
+    }
+
     /// <summary>Whether a path fits a pattern. Takes time in proportion to the product of their lengths at most.</summary>
     /// <param name="pattern">The pattern.</param>
     /// <param name="path">The path.</param>

@@ -21,7 +21,12 @@ internal sealed class HubLocalFolder(string root, TimeProvider time)
     private string Own => Path.Combine(Root, ".cache", "huggingface");
 
     /// <summary>Where a file is.</summary>
-    public string FileOf(string path) => Below(Root, path);
+    /// <exception cref="RemoteException">Its path leads elsewhere, into a <c>.git</c>, or to what is known of the files (<see cref="RemoteFailure.Unsafe"/>).</exception>
+    public string FileOf(string path)
+    {
+        HubName.CheckLocalPath(path, Root);
+        return Below(Root, path);
+    }
 
     /// <summary>The lock of a file.</summary>
     public string LockOf(string path) => MetadataStem(path) + ".lock";

@@ -32,6 +32,11 @@ internal static class HubName
     /// <exception cref="RemoteException">It leads elsewhere (<see cref="RemoteFailure.Unsafe"/>).</exception>
     public static void CheckPath(string path, string address) => Throw("path", path, address, ProblemOfPath(path));
 
+    /// <summary>Checks the path of a file that goes into a folder of the user's: it may be a work tree of git, and has what huggingface_hub knows of its files.</summary>
+    /// <inheritdoc cref="CheckPath" path="/param"/>
+    /// <inheritdoc cref="CheckPath" path="/exception"/>
+    public static void CheckLocalPath(string path, string address) => Throw("path", path, address, ProblemOfPath(path) ?? ProblemOfLocalPath(path));
+
     /// <summary>Checks a revision.</summary>
     /// <inheritdoc cref="CheckPath" path="/exception"/>
     public static void CheckRevision(string revision, string address) =>
@@ -75,6 +80,15 @@ internal static class HubName
         }
 
         return null;
+    }
+
+    private static string? ProblemOfLocalPath(string path)
+    {
+        // As Windows and macOS see them: without dots and spaces at the end, in any capitals.
+        string[] parts = [.. path.Split('/').Select(part => part.TrimEnd(' ', '.').ToUpperInvariant())];
+        return parts.Contains(".GIT") ? "'.git' is git's own, whose hooks are run"
+            : parts is [".CACHE", "HUGGINGFACE", ..] ? "'.cache/huggingface' says of which commit the files are"
+            : null;
     }
 
     private static string? ProblemOfPart(ReadOnlySpan<char> part) =>

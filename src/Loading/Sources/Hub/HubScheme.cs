@@ -19,20 +19,21 @@ internal sealed class HubScheme(RemoteServices services, HubDownloads downloads)
         var parsed = HubAddress.Parse(address);
         var revision = parsed.Revision ?? HubClient.MainRevision;
         var cache = downloads.CacheOf(HubDownloadOptions.Default);
-        HubRevision? found;
-        try
-        {
-            found = services.Options.Offline ? null : await downloads.Client.GetRevisionAsync(parsed.Repository, revision, cancellationToken).ConfigureAwait(false);
-        }
-        catch (RemoteException exception) when (exception.Failure == RemoteFailure.Network && IsInCache(cache, parsed, revision))
-        {
-            found = null;
-        }
-
-        if (found is null)
+        if (services.Options.Offline)
         {
             // What the cache has; where it has nothing, this says so.
-            var snapshot = await downloads.DownloadSnapshotAsync(parsed.Repository, new HubDownloadOptions { Revision = parsed.Revision }, cancellationToken: cancellationToken).ConfigureAwait(false);
+            var local = await downloads.DownloadSnapshotAsync(parsed.Repository, new HubDownloadOptions { Revision = parsed.Revision }, cancellationToken: cancellationToken).ConfigureAwait(false);
+            return LocateLocally(parsed, local, IsFolder(local, parsed.Path));
+        }
+
+        HubRevision found;
+        try
+        {
+            found = await downloads.Client.GetRevisionAsync(parsed.Repository, revision, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RemoteException exception) when (exception.Failure == RemoteFailure.Network && FindSnapshot(cache, parsed, revision) is { } snapshot)
+        {
+            downloads.LogCacheUsed(exception);
             return LocateLocally(parsed, snapshot, IsFolder(snapshot, parsed.Path));
         }
 
@@ -52,8 +53,8 @@ internal sealed class HubScheme(RemoteServices services, HubDownloads downloads)
         return LocateLocally(parsed, await DownloadAsync(parsed, found, folder, isFile, cancellationToken).ConfigureAwait(false), !isFile);
     }
 
-    private static bool IsInCache(HubCache cache, HubAddress address, string revision) =>
-        cache.FindCommit(address.Repository, revision) is { } commit && Directory.Exists(cache.SnapshotOf(address.Repository, commit));
+    private static string? FindSnapshot(HubCache cache, HubAddress address, string revision) =>
+        cache.FindCommit(address.Repository, revision) is { } commit && cache.SnapshotOf(address.Repository, commit) is var folder && Directory.Exists(folder) ? folder : null;
 
     private static bool IsFolder(string snapshot, string path) => path.Length == 0 || Directory.Exists(Path.Combine([snapshot, .. path.Split('/')]));
 

@@ -66,6 +66,7 @@ internal sealed class ModelScopeClient(RemoteHttp http, ModelScopeSettings setti
         }
 
         var read = new List<ModelScopeFile>();
+        var paths = new HashSet<string>(StringComparer.Ordinal);
         foreach (var file in files.EnumerateArray())
         {
             if (file.Text("Type") == "tree" || file.Text("Path") is not { } path)
@@ -74,11 +75,17 @@ internal sealed class ModelScopeClient(RemoteHttp http, ModelScopeSettings setti
             }
 
             HubName.CheckPath(path, name);
+            if (!paths.Add(path))
+            {
+                throw new RemoteException(RemoteFailure.Network, name, $"the list has {Quoted.Name(path)} twice, so that nobody knows which of them is meant.");
+            }
+
             if (!file.TryGetProperty("Size", out var size) || size.ValueKind != JsonValueKind.Number || !size.TryGetInt64(out var length) || length < 0)
             {
                 throw new RemoteException(RemoteFailure.Network, name, $"the list does not say how long {Quoted.Name(path)} is.");
             }
 
+            RemoteJson.CheckLength(length, path, name);
             var hash = file.Text("Sha256")?.ToLowerInvariant();
             read.Add(new ModelScopeFile(path, length, hash is not null && ContentDigest.KindOf(hash) == ContentDigestKind.Sha256 ? hash : null));
         }

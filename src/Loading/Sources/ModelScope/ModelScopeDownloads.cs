@@ -5,7 +5,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Downloads models of ModelScope into folders laid out as its own library does: <c>models/OWNER/NAME</c> in the cache, a full stop of the name written as <c>___</c>. What is there with the right size and hash is not
-/// fetched again; what was interrupted goes on where it was. Safe for any thread. It owns its connections: dispose it.
+/// fetched again; what was interrupted goes on where it was, and begins again where no hash is given. Safe for any thread. It owns its connections: dispose it.
 /// </summary>
 public sealed class ModelScopeDownloads : IDisposable
 {
@@ -63,7 +63,7 @@ public sealed class ModelScopeDownloads : IDisposable
         }
     }
 
-    /// <summary>Downloads the files of a model that fit patterns.</summary>
+    /// <summary>Downloads the files of a model that lie at a path and fit patterns. Of files without a hash only the size is checked: one that is there with that size is taken as it is, of whatever revision.</summary>
     /// <param name="model">The model, <c>owner/name</c>.</param>
     /// <param name="options">Which files and revision, and where to; null for all files of the main branch.</param>
     /// <param name="progress">Who is told how far it is.</param>
@@ -81,7 +81,8 @@ public sealed class ModelScopeDownloads : IDisposable
             chosen,
             files =>
             {
-                var wanted = HubFilePattern.Filter(files.Select(file => file.Path), chosen.AllowPatterns, chosen.IgnorePatterns).ToHashSet();
+                string[] paths = [.. files.Select(file => file.Path)];
+                var wanted = HubFilePattern.Filter(paths, chosen, path => ModelScopeClient.MissingFile(model, chosen.Revision ?? ModelScopeClient.MainRevision, path)).ToHashSet();
                 return files.Where(file => wanted.Contains(file.Path));
             },
             progress,
@@ -119,15 +120,25 @@ public sealed class ModelScopeDownloads : IDisposable
         CancellationToken cancellationToken)
     {
         var folder = FolderOf(address.Model, options);
+        if (options.Path is { } path)
+        {
+            HubName.CheckPath(path, address.ToString());
+        }
+
         if (_services.Options.Offline)
         {
-            return Directory.Exists(folder) && Directory.EnumerateFiles(folder).Any()
+            return Directory.Exists(folder) && (options.Path is null ? Directory.EnumerateFiles(folder).Any() : Path.Exists(Path.Combine([folder, .. options.Path.Split('/')])))
                 ? folder
                 : throw new RemoteException(RemoteFailure.Offline, address.ToString(), $"it is not in {folder}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
         }
 
         var revision = address.Revision ?? ModelScopeClient.MainRevision;
         ModelScopeFile[] files = [.. choose(await Client.ListAsync(address.Model, revision, cancellationToken).ConfigureAwait(false))];
+        foreach (var file in files)
+        {
+            HubName.CheckLocalPath(file.Path, address.ToString());
+        }
+
         Directory.CreateDirectory(folder);
         // Its library's lock of a model.
         var locked = Path.Combine(options.CacheFolder is { } cache ? Path.GetFullPath(cache) : _services.Options.ModelScope.CacheFolder, ".lock", address.Model.Replace("/", MaskedDot, StringComparison.Ordinal));
@@ -165,6 +176,12 @@ public sealed class ModelScopeDownloads : IDisposable
             }
             else
             {
+                if (file.Sha256 is null)
+                {
+                    // What is left may be another revision's of the same size, and no hash would tell of the mixture.
+                    PartialFile.Delete(TargetOf(folder, file).Stem);
+                }
+
                 missing.Add(file);
             }
         }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
 using IlgpuLoader.TestKit;
 using Xunit;
@@ -161,6 +162,24 @@ public sealed class DownloadEngineTests : IDisposable
         AssertWhole();
         Assert.Equal([(0, Content.Length), (0, Content.Length)], source.Asked);
         Assert.Equal(Content.Length, _tally.Now.Bytes);
+    }
+
+    [Theory]
+    [InlineData(2L << 30)]
+    [InlineData(long.MaxValue - 9)]
+    public void OpenJournal_RangesThatNobodyMakes_IsNone(long rangeBytes)
+    {
+        var path = _folder["x.journal"];
+        DownloadJournal.Create(path, 10, 1 << 20, prefix: 5).Dispose();
+        using (var written = DownloadJournal.TryOpen(path, 10, isChecked: true))
+        {
+            Assert.Equal(5, written!.Present);
+        }
+
+        var bytes = System.IO.File.ReadAllBytes(path);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(16), rangeBytes);
+        System.IO.File.WriteAllBytes(path, bytes);
+        Assert.Null(DownloadJournal.TryOpen(path, 10, isChecked: true));
     }
 
     [Fact]

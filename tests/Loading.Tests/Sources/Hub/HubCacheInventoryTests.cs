@@ -78,6 +78,58 @@ public sealed class HubCacheInventoryTests : IDisposable
     }
 
     [LinuxFact]
+    public async Task Prune_WhatIsLinkedOrMeantSinceItWasRead_Stays()
+    {
+        const string tag = "ba389ae1ce7fd0aa4e437b8d325add065e838fcd";
+        var main = Path.Combine(Tiny, "refs", "main");
+        File.Delete(main);
+        var inventory = await HubCacheInventory.ReadAsync(_cache);
+        File.WriteAllText(main, HubSample.Second);
+        Assert.Empty(await inventory.PruneAsync());
+        File.Delete(main);
+        File.CreateSymbolicLink(Path.Combine(Tiny, "snapshots", HubSample.First, "new.json"), "../../blobs/" + tag);
+        Assert.Equal([HubCacheRemovalKind.Revision], (await inventory.PruneAsync()).Select(removal => removal.Kind));
+        Assert.True(File.Exists(Path.Combine(Tiny, "blobs", tag)));
+    }
+
+    [LinuxFact]
+    public async Task Prune_RevisionThatADownloadFills_Stays()
+    {
+        File.Delete(Path.Combine(Tiny, "refs", "main"));
+        var snapshot = Path.Combine(Tiny, "snapshots", HubSample.Second);
+        var inventory = await HubCacheInventory.ReadAsync(_cache);
+        var locks = Path.Combine(_cache, ".locks", "models--acme--tiny");
+        // Of a blob that it has, and of one that is to come.
+        foreach (var tag in new[] { Weights, new string('1', 64) })
+        {
+            using (await FileLock.TakeAsync(Path.Combine(locks, tag + ".lock"), FileLock.OfGroup, TimeProvider.System, default))
+            {
+                Assert.Empty(await inventory.PruneAsync(dryRun: true));
+                Assert.Empty(await inventory.PruneAsync());
+            }
+        }
+
+        File.CreateSymbolicLink(Path.Combine(snapshot, "new.bin"), "../../blobs/" + Weights);
+        Assert.Empty(await inventory.PruneAsync());
+        Assert.True(Directory.Exists(snapshot));
+    }
+
+    [LinuxFact]
+    public async Task Prune_DryRun_MakesNoLocks()
+    {
+        File.Delete(Path.Combine(Tiny, "refs", "main"));
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(_cache, ".locks"), "*", SearchOption.AllDirectories).ToArray())
+        {
+            File.Delete(file);
+        }
+
+        Directory.CreateDirectory(Path.Combine(_cache, ".locks", "models--acme--tiny"));
+        var before = HubSample.Entries(_cache);
+        Assert.Equal(2, (await (await HubCacheInventory.ReadAsync(_cache)).PruneAsync(dryRun: true)).Count);
+        Assert.Equal(before, HubSample.Entries(_cache));
+    }
+
+    [LinuxFact]
     public async Task Prune_UnfinishedDownloads_GoUnlessSomebodyIsAtThem()
     {
         var tag = new string('1', 64);

@@ -336,5 +336,51 @@ public sealed class HubDownloadsTests : IAsyncLifetime, IDisposable
         Assert.Equal(RemoteFailure.EntryMissing, exception.Failure);
     }
 
+    [Fact]
+    public async Task DownloadSnapshot_Path_IsNoPattern()
+    {
+        _repository.Add(HubSample.First, "a[1]/x.txt", "in brackets"u8.ToArray());
+        _repository.Add(HubSample.First, "a1/y.txt", "beside them"u8.ToArray());
+        using var downloads = Create();
+        var repository = new HubRepository("acme/model");
+        var folder = await downloads.DownloadSnapshotAsync(repository, new HubDownloadOptions { Path = "a[1]" });
+        Assert.Equal(["a[1]"], Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName));
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(repository, new HubDownloadOptions { Path = "a" }));
+        Assert.Equal(RemoteFailure.EntryMissing, exception.Failure);
+        using var offline = new HubDownloads(HubSample.Options(_hub, Cache) with { Offline = true });
+        Assert.Equal(folder, await offline.DownloadSnapshotAsync(repository, new HubDownloadOptions { Path = "a[1]/x.txt" }));
+        Assert.Equal(RemoteFailure.Offline, (await Assert.ThrowsAsync<RemoteException>(() => offline.DownloadSnapshotAsync(repository, new HubDownloadOptions { Path = "a1" }))).Failure);
+    }
+
+    [Fact]
+    public async Task DownloadIndex_HubGone_HasNone()
+    {
+        using var nobody = new HubDownloads(new RemoteOptions { Hub = new HubSettings { Endpoint = new Uri("http://127.0.0.1:9"), CacheFolder = Cache }, MaximumRetries = 0 }, _log);
+        Assert.Null(await nobody.DownloadIndexAsync(HubSample.Tiny, "model.safetensors.index.json"));
+        Assert.Contains("NoIndexLocal", _log.Events);
+    }
+
+    [Fact]
+    public async Task Open_HubGone_AsksOnceAndUsesTheCache()
+    {
+        using (var downloads = Create())
+        {
+            await downloads.DownloadSnapshotAsync(HubSample.Tiny);
+        }
+
+        const string description = "/api/models/acme/tiny/revision/main";
+        _hub.Hub.Map(description, context =>
+        {
+            context.Response.StatusCode = 503;
+            return Task.CompletedTask;
+        });
+        _hub.Hub.ForgetRequests();
+        using var remote = RemoteCheckpoints.Create(HubSample.Options(_hub, Cache) with { MaximumRetries = 0, Logger = _log });
+        await using var checkpoint = await Checkpoint.OpenAsync("hf://acme/tiny", new CheckpointOptions { Remote = remote });
+        Assert.Equal("w", Assert.Single(checkpoint.Tensors).Name);
+        Assert.Single(_hub.Hub.Requests);
+        Assert.Contains("CacheUsed", _log.Events);
+    }
+
     private HubDownloads Create(string? token = null) => new(HubSample.Options(_hub, Cache, token), _log);
 }

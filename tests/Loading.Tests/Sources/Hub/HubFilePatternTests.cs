@@ -44,7 +44,7 @@ public sealed class HubFilePatternTests
         Assert.Equal(["sub/a", "sub/x/b"], HubFilePattern.Filter(["a", "sub/a", "sub/x/b", "sub/x/c"], ["sub/"], ["*/c"]));
 
     [Fact]
-    public void Filter_NoPatterns_AllowsAll() => Assert.Equal(["a", "b/c"], HubFilePattern.Filter(["a", "b/c"], null, null));
+    public void Filter_NoPatterns_AllowsAll() => Assert.Equal(["a", "b/c"], HubFilePattern.Filter(["a", "b/c"], allow: null, ignore: null));
 
     [Fact]
     public void Matches_ManyStars_TakesNoLongTime() => Assert.False(HubFilePattern.Matches(string.Concat(Enumerable.Repeat("*a", 500)) + "b", new string('a', 5000)));

@@ -117,6 +117,33 @@ public sealed class HubHostileTests : IAsyncLifetime, IDisposable
         await AssertRefusedAsync(() => _downloads.DownloadFileAsync(Model, "y.bin"));
     }
 
+    [Theory]
+    [InlineData(".git/config")]
+    [InlineData("sub/.Git/hooks/post-checkout")]
+    [InlineData(".git. /config")]
+    [InlineData(".cache/huggingface/download/x.bin.metadata")]
+    public async Task Download_NameThatALocalFolderNeedsItself_IsRefused(string path)
+    {
+        _repository.Add(HubSample.First, path, "content"u8.ToArray());
+        await AssertRefusedAsync(() => _downloads.DownloadSnapshotAsync(Model, new HubDownloadOptions { LocalFolder = _folder["local"] }));
+        await AssertRefusedAsync(() => _downloads.DownloadFileAsync(Model, path, new HubDownloadOptions { LocalFolder = _folder["local"] }));
+    }
+
+    [Fact]
+    public async Task Download_SizeThatNoFileHas_IsRefused()
+    {
+        _hub.Hub.Map("/acme/model/resolve/main/huge.bin", context =>
+        {
+            context.Response.Headers["X-Repo-Commit"] = HubSample.First;
+            context.Response.Headers.ETag = "\"tag\"";
+            context.Response.Headers["X-Linked-Size"] = "8796093022209";
+            return Task.CompletedTask;
+        });
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => _downloads.DownloadFileAsync(Model, "huge.bin"));
+        Assert.Contains("8796093022209", exception.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["cache"]));
+    }
+
     [Fact]
     public async Task Download_EndlessDescription_Ends()
     {

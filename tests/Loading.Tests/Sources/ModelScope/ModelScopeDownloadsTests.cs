@@ -17,6 +17,7 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
     private readonly RecordedLog _log = new();
     private RemoteServer _server = null!;
     private string? _wantedCookie;
+    private string? _listedTwice;
 
     public async Task InitializeAsync()
     {
@@ -85,7 +86,52 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
         Assert.Equal("{}", File.ReadAllText(Path.Combine(await downloads.DownloadSnapshotAsync(Model), "config.json")));
     }
 
+    [Fact]
+    public async Task Download_NoHashGiven_BeginsAgain()
+    {
+        _files["config.json"] = (_files["config.json"].File, null);
+        var path = _folder["cache/models/acme/tiny-1___5/config.json"];
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using (var other = PartialFile.Open(path, 2, 1 << 20, prefix: null, isChecked: false, FileSystemCalls.Native))
+        {
+            other.Append(0, "["u8);
+        }
+
+        using var downloads = Create();
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Equal("{}", File.ReadAllText(path));
+    }
+
+    [Fact]
+    public async Task Download_Path_IsNoPattern()
+    {
+        Add("a[1]/x.txt", "in brackets"u8.ToArray());
+        Add("a1/y.txt", "beside them"u8.ToArray());
+        using var downloads = Create();
+        Assert.Equal(["a[1]/x.txt"], Files(await downloads.DownloadSnapshotAsync(Model, new HubDownloadOptions { Path = "a[1]" })));
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(Model, new HubDownloadOptions { Path = "a" }));
+        Assert.Equal(RemoteFailure.EntryMissing, exception.Failure);
+        using var offline = new ModelScopeDownloads(Options() with { Offline = true });
+        await offline.DownloadSnapshotAsync(Model, new HubDownloadOptions { Path = "a[1]" });
+        Assert.Equal(RemoteFailure.Offline, (await Assert.ThrowsAsync<RemoteException>(() => offline.DownloadSnapshotAsync(Model, new HubDownloadOptions { Path = "a1" }))).Failure);
+    }
+
+    [Fact]
+    public async Task Download_ListThatCannotBe_IsRefused()
+    {
+        using var downloads = Create();
+        _listedTwice = "config.json";
+        Assert.Contains("twice", (await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(Model))).Message, StringComparison.Ordinal);
+        _listedTwice = null;
+        _files["huge"] = (new RemoteFile(new RemoteContent([], RemoteJson.MaximumFileBytes + 1, seed: 1)), null);
+        Assert.Contains("8796093022209", (await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(Model))).Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+    }
+
     [Theory]
+    [InlineData(".git/hooks/post-checkout")]
+    [InlineData("sub/.GIT/config")]
+    [InlineData(".cache/huggingface/download/config.json.metadata")]
     [InlineData("../escaped")]
     [InlineData("/etc/escaped")]
     [InlineData("a\\..\\b")]
@@ -202,6 +248,7 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
         }
 
         var files = _files.Select(entry => new { Path = entry.Key, Type = "blob", Size = entry.Value.File.Content.Length, entry.Value.Sha256 })
+            .Concat(_listedTwice is null ? [] : [new { Path = _listedTwice, Type = "blob", Size = 2L, Sha256 = (string?)null }])
             .Append(new { Path = "sub", Type = "tree", Size = 0L, Sha256 = (string?)"" });
         await context.Response.WriteAsync(JsonSerializer.Serialize(new { Code = 200, Success = true, Data = new { Files = files } }));
     }
