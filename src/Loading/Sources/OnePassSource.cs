@@ -1,20 +1,25 @@
+using System.Buffers;
 using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Bytes of a remote file whose server gives no ranges: one body, read once from its beginning on. What has come is kept for a while, so that a header can be read again and lanes side by side; of those who wait, the one nearest the
-/// beginning goes first. What was let go, and what lies far ahead, is refused. Safe for any thread.
+/// beginning goes first. What was let go, and what lies far ahead, is refused. A body that is cut is asked for once more, and what of it was there is passed over. Safe for any thread.
 /// </summary>
 /// <param name="file">The file.</param>
+/// <param name="reading">Says how often is tried again.</param>
 /// <param name="name">Its name for messages.</param>
 /// <param name="keptBytes">The bytes that are kept, in whole MiB.</param>
-internal sealed class OnePassSource(IRemoteObject file, string name, int keptBytes = OnePassSource.KeptBytes) : IRemoteByteSource, ISequentialByteSource
+internal sealed class OnePassSource(IRemoteObject file, RemoteReading reading, string name, int keptBytes = OnePassSource.KeptBytes) : IRemoteByteSource, ISequentialByteSource
 {
     /// <summary>The bytes that are kept of each file until its source is disposed, 128 MiB: as far apart as the reads of all lanes of a load can be (8 of 16 MiB).</summary>
     public const int KeptBytes = 128 << 20;
 
     private const int ChunkBytes = 1 << 20;
+
+    // What a read of a fast network gives at most.
+    private const int PassedOverBytes = 512 << 10;
 
     private readonly Lock _lock = new();
     private readonly PriorityQueue<TaskCompletionSource, long> _waiting = new();
@@ -46,7 +51,7 @@ internal sealed class OnePassSource(IRemoteObject file, string name, int keptByt
     }
 
     /// <inheritdoc/>
-    /// <exception cref="RemoteException">The bytes are not to be had in one pass, or the connection is cut.</exception>
+    /// <exception cref="RemoteException">The bytes are not to be had in one pass, or the connection is cut again and again.</exception>
     public async ValueTask<int> ReadAsync(long offset, Memory<byte> destination, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
@@ -80,7 +85,7 @@ internal sealed class OnePassSource(IRemoteObject file, string name, int keptByt
         }
     }
 
-    /// <summary>Asks for nothing: there is one body, which is of one content.</summary>
+    /// <summary>Asks for nothing: there is one body, and each that comes after it is held against what the file was when it was opened.</summary>
     public ValueTask EnsureUnchangedAsync(CancellationToken cancellationToken = default) => ValueTask.CompletedTask;
 
     /// <inheritdoc/>
@@ -92,11 +97,7 @@ internal sealed class OnePassSource(IRemoteObject file, string name, int keptByt
         }
 
         await _ending.CancelAsync().ConfigureAwait(false);
-        if (_body is { } body)
-        {
-            await body.DisposeAsync().ConfigureAwait(false);
-        }
-
+        await CloseAsync().ConfigureAwait(false);
         _ending.Dispose();
     }
 
@@ -133,7 +134,6 @@ internal sealed class OnePassSource(IRemoteObject file, string name, int keptByt
     private async ValueTask ReadOnAsync(CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _ending.Token);
-        _body ??= await file.OpenRangeAsync(0, Length, either.Token).ConfigureAwait(false);
         var (index, within) = (_position / ChunkBytes, (int)(_position % ChunkBytes));
         byte[]? chunk;
         lock (_lock)
@@ -145,15 +145,84 @@ internal sealed class OnePassSource(IRemoteObject file, string name, int keptByt
             }
         }
 
-        var read = await _body.ReadAsync(chunk.AsMemory(within), either.Token).ConfigureAwait(false);
-        if (read == 0)
+        var read = 0;
+        var cut = await reading.Retries.ExecuteAsync(
+            async token =>
+            {
+                (read, var failure) = await TryReadAsync(chunk.AsMemory(within), token).ConfigureAwait(false);
+                return failure;
+            },
+            either.Token).ConfigureAwait(false);
+        if (cut is not null)
         {
-            throw new RemoteException(RemoteFailure.Network, Name, $"the connection ends after {_position} of {Length} bytes.");
+            throw new RemoteException(RemoteFailure.Network, Name, $"{cut.Problem.TrimEnd('.')}, again and again; {_position} of {Length} bytes have come.", cut);
         }
 
         lock (_lock)
         {
             _position += read;
+        }
+    }
+
+    private async ValueTask<(int Read, RemoteException? Cut)> TryReadAsync(Memory<byte> into, CancellationToken cancellationToken)
+    {
+        var isAnew = _body is null;
+        _body ??= await file.OpenRangeAsync(0, Length, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var least = 1;
+            if (isAnew && _position > 0)
+            {
+                await PassOverAsync(_body, _position, cancellationToken).ConfigureAwait(false);
+                // A body that brings less before it is cut has brought nothing: else all that was there would be fetched once more for every byte.
+                least = (int)Math.Min(into.Length, Math.Min(RemoteReading.LeastProgressBytes, Length - _position));
+            }
+
+            var read = await _body.ReadAtLeastAsync(into, least, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+            if (read >= least)
+            {
+                return (read, null);
+            }
+
+            await CloseAsync().ConfigureAwait(false);
+            return (0, new RemoteException(RemoteFailure.Network, Name, $"the connection ends after {_position + read} of {Length} bytes."));
+        }
+        catch (RemoteException cut) when (cut.Failure == RemoteFailure.Network)
+        {
+            await CloseAsync().ConfigureAwait(false);
+            return (0, cut);
+        }
+        catch
+        {
+            // Where it stands is not known any more.
+            await CloseAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async ValueTask PassOverAsync(Stream body, long bytes, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(PassedOverBytes);
+        try
+        {
+            for (var left = bytes; left > 0;)
+            {
+                var wanted = (int)Math.Min(left, buffer.Length);
+                await body.ReadExactlyAsync(buffer.AsMemory(0, wanted), cancellationToken).ConfigureAwait(false);
+                left -= wanted;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private async ValueTask CloseAsync()
+    {
+        if (Interlocked.Exchange(ref _body, null) is { } body)
+        {
+            await body.DisposeAsync().ConfigureAwait(false);
         }
     }
 

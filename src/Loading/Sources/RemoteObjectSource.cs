@@ -36,7 +36,7 @@ internal sealed class RemoteObjectSource : IRemoteByteSource
     /// <summary>Makes a source over a file, whether it takes ranges or not.</summary>
     /// <inheritdoc cref="RemoteObjectSource(IRemoteObject, RemoteReading, string?)" path="/param"/>
     public static IRemoteByteSource Over(IRemoteObject file, RemoteReading reading, string? name = null) =>
-        file.TakesRanges ? new RemoteObjectSource(file, reading, name) : new OnePassSource(file, name ?? file.Name);
+        file.TakesRanges ? new RemoteObjectSource(file, reading, name) : new OnePassSource(file, reading, name ?? file.Name);
 
     /// <inheritdoc/>
     /// <exception cref="RemoteException">The bytes are not to be had, after all retries.</exception>

@@ -110,7 +110,7 @@ public sealed record RemoteOptions
     /// <summary>Who is told of the downloads that opening an address begins; null for nobody. It is called from any thread, one call at a time a download.</summary>
     public IProgress<DownloadProgress>? Progress { get; init; }
 
-    /// <summary>Where is written what opening an address does: waits, downloads, what is left aside; null for nowhere. Never a token.</summary>
+    /// <summary>Where is written what opening an address does: what is tried again and when, downloads, what is left aside; null for nowhere. Never a token.</summary>
     public ILogger? Logger { get; init; }
 
     /// <summary>What the variables of an environment say, as huggingface_hub, vLLM and ModelScope read them: <c>HF_ENDPOINT</c>, <c>HF_TOKEN</c>, <c>HF_HOME</c>, <c>HF_HUB_CACHE</c>, <c>HF_HUB_OFFLINE</c>, <c>HF_HUB_DOWNLOAD_TIMEOUT</c> and so on.</summary>
@@ -123,9 +123,9 @@ public sealed record RemoteOptions
         {
             Hub = HubSettings.FromEnvironment(environment),
             ModelScope = ModelScopeSettings.FromEnvironment(environment),
-            // The second is what transformers calls it.
             // What hf_transfer adds to huggingface_hub is ranges side by side; vLLM turns it on where nobody says no.
             Connections = read("HF_HUB_ENABLE_HF_TRANSFER") is { } transfer && !RemoteSetting.IsTrue(transfer) ? 1 : DefaultConnections,
+            // The second is what transformers calls it.
             Offline = RemoteSetting.IsTrue(read("HF_HUB_OFFLINE") ?? read("TRANSFORMERS_OFFLINE")),
             Timeout = RemoteSetting.SecondsOf("HF_HUB_DOWNLOAD_TIMEOUT", read) ?? Default.Timeout,
         };

@@ -7,11 +7,10 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 internal sealed class RemoteReading : IDisposable
 {
-    // A connection that brings less before it is cut has brought nothing: else a server that cuts after every byte would be asked a million times for a MiB.
-    private const int LeastProgressBytes = 64 << 10;
+    /// <summary>A connection that brings less before it is cut has brought nothing: else a server that cuts after every byte would be asked a million times for a MiB.</summary>
+    public const int LeastProgressBytes = 64 << 10;
 
     private readonly SemaphoreSlim _turns;
-    private readonly ResiliencePipeline<RemoteException?> _retries;
 
     /// <summary>Reads nothing yet.</summary>
     /// <param name="options">The number of connections, the size of ranges, and how often is tried again.</param>
@@ -20,11 +19,14 @@ internal sealed class RemoteReading : IDisposable
     {
         Options = options;
         _turns = new SemaphoreSlim(options.Connections, options.Connections);
-        _retries = RemoteRetry.Create<RemoteException?>(options, time, cut => cut is not null);
+        Retries = RemoteRetry.Create<RemoteException?>(options, time, cut => cut is not null, cut => (cut!.Address, cut.Problem));
     }
 
     /// <summary>How remote files are read.</summary>
     public RemoteOptions Options { get; }
+
+    /// <summary>Runs what reads a body once more where it is cut: the result is the cut, null for none.</summary>
+    public ResiliencePipeline<RemoteException?> Retries { get; }
 
     /// <summary>Fills memory with bytes of a file, in ranges of at most <see cref="RemoteOptions.RangeBytes"/>, side by side.</summary>
     /// <param name="file">The file, which takes ranges.</param>
@@ -70,7 +72,7 @@ internal sealed class RemoteReading : IDisposable
         while (done < destination.Length)
         {
             // An attempt that brought enough counts as a success, and the next one begins with all its retries.
-            var cut = await _retries.ExecuteAsync(
+            var cut = await Retries.ExecuteAsync(
                 async token =>
                 {
                     var (read, failure) = await ReadBodyAsync(file, offset + done, destination[done..], token).ConfigureAwait(false);

@@ -59,7 +59,7 @@ public sealed class OnePassSourceTests
         const int kept = 2 << 20, length = 6 << 20;
         var content = new RemoteContent([], length, seed: 3);
         await using var bench = await StartAsync(content);
-        await using var source = new OnePassSource(await bench.OpenAsync("file"), "file", kept);
+        await using var source = new OnePassSource(await bench.OpenAsync("file"), bench.Reading, "file", kept);
         foreach (var offset in (int[])[0, kept, 2 * kept, length - 10])
         {
             await source.ReadExactlyAsync(offset, new byte[10]);
@@ -75,16 +75,73 @@ public sealed class OnePassSourceTests
     }
 
     [Fact]
-    public async Task A_pass_that_is_cut_is_an_error()
+    public async Task A_pass_that_is_cut_again_and_again_is_an_error()
     {
         await using var bench = await HttpBench.StartAsync();
-        bench.Server.Add("file", new RemoteContent([], 100_000)).FailAlways(new RemoteFault { WithoutRanges = true, CutAfter = 1000 });
+        var file = bench.Server.Add("file", new RemoteContent([], 100_000));
+        file.FailAlways(new RemoteFault { WithoutRanges = true, CutAfter = 1000 });
         await using var source = await OpenAsync(bench);
 
         var failure = await Assert.ThrowsAsync<RemoteException>(async () => await source.ReadExactlyAsync(0, new byte[100_000]));
 
         Assert.Equal(RemoteFailure.Network, failure.Failure);
-        Assert.Contains("after 1000 of 100000 bytes", failure.Message);
+        Assert.Contains("after 1000 of 100000 bytes, again and again; 1000 of 100000 bytes have come", failure.Message);
+        // The probe, the first body and all its retries.
+        Assert.Equal(2 + RemoteOptions.DefaultRetries, file.Requests);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(1_500_000)]
+    [InlineData(2 << 20)]
+    [InlineData(4_999_999)]
+    public async Task A_pass_that_is_cut_goes_on_where_it_was(int cutAfter)
+    {
+        var content = new RemoteContent([], 5_000_000, seed: 4);
+        var log = new RecordedLog();
+        await using var bench = await HttpBench.StartAsync(HttpBench.Patient with { Logger = log });
+        // The probe, then a body that is cut, then one that is cut while what was there is passed over.
+        bench.Server.Add("file", content).Faults = request => new RemoteFault { WithoutRanges = true, CutAfter = request switch { 2 => cutAfter, 3 => cutAfter / 2, _ => null } };
+        await using var source = await OpenAsync(bench);
+        var bytes = new byte[5_000_000];
+
+        await source.ReadExactlyAsync(0, bytes);
+
+        Assert.Equal(content.Slice(0, bytes.Length), bytes);
+        Assert.Equal(4, bench.Server.Requests.Count);
+        Assert.Contains($"after {cutAfter} of 5000000 bytes; tried again in", log.Text);
+    }
+
+    [Fact]
+    public async Task A_pass_that_is_cut_does_not_go_on_in_another_content()
+    {
+        await using var bench = await HttpBench.StartAsync();
+        var file = bench.Server.Add("file", new RemoteContent([], 3_000_000, seed: 5));
+        file.Faults = request => new RemoteFault { WithoutRanges = true, CutAfter = request == 2 ? 2_000_000 : null, EntityTag = request < 3 ? null : "\"second\"" };
+        await using var source = await OpenAsync(bench);
+
+        var failure = await Assert.ThrowsAsync<InvalidCheckpointException>(async () => await source.ReadExactlyAsync(0, new byte[3_000_000]));
+
+        Assert.Equal(CheckpointErrorCode.FileChanged, failure.Code);
+    }
+
+    [Fact]
+    public async Task A_pass_whose_reader_was_cancelled_goes_on_for_the_next()
+    {
+        var content = new RemoteContent([], 3_000_000, seed: 6);
+        await using var bench = await HttpBench.StartAsync();
+        bench.Server.Add("file", content).Faults = request => new RemoteFault { WithoutRanges = true, StallAfter = request == 2 ? 1_200_000 : null };
+        await using var source = await OpenAsync(bench);
+        using var cancellation = new CancellationTokenSource();
+        var bytes = new byte[3_000_000];
+
+        await source.ReadExactlyAsync(0, bytes.AsMemory(0, 1_200_000));
+        var stalled = source.ReadAsync(1_200_000, bytes.AsMemory(1_200_000, 1), cancellation.Token).AsTask();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stalled);
+        await source.ReadExactlyAsync(0, bytes);
+
+        Assert.Equal(content.Slice(0, bytes.Length), bytes);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Threading.Channels;
 using IlgpuLoader.Formats;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace IlgpuLoader.Loading;
 
@@ -77,7 +78,7 @@ internal sealed class DownloadEngine(RemoteReading reading, TimeProvider time, F
             catch (RemoteException exception) when (exception.Failure == RemoteFailure.Network && !source.TakesRanges && failures < Options.MaximumRetries)
             {
                 // Without ranges there is only the beginning.
-                await DelayAsync(failures++, cancellationToken).ConfigureAwait(false);
+                await DelayAsync(exception, ++failures, cancellationToken).ConfigureAwait(false);
             }
         }
     }
@@ -159,7 +160,7 @@ internal sealed class DownloadEngine(RemoteReading reading, TimeProvider time, F
                     throw cut;
                 }
 
-                await DelayAsync(failures, cancellationToken).ConfigureAwait(false);
+                await DelayAsync(cut, failures, cancellationToken).ConfigureAwait(false);
             }
         }
     }
@@ -235,7 +236,12 @@ internal sealed class DownloadEngine(RemoteReading reading, TimeProvider time, F
         }
     }
 
-    private Task DelayAsync(int failures, CancellationToken cancellationToken) => failures == 0 ? Task.CompletedTask : Task.Delay(FirstDelay * Math.Pow(2, Math.Min(failures - 1, 5)), time, cancellationToken);
+    private Task DelayAsync(RemoteException cut, int failures, CancellationToken cancellationToken)
+    {
+        var delay = failures == 0 ? TimeSpan.Zero : FirstDelay * Math.Pow(2, Math.Min(failures - 1, 5));
+        RemoteLog.TriedAgain(Options.Logger ?? NullLogger.Instance, cut.Address, cut.Problem, delay, Math.Max(1, failures), Options.MaximumRetries);
+        return delay == TimeSpan.Zero ? Task.CompletedTask : Task.Delay(delay, time, cancellationToken);
+    }
 
     /// <summary>Counts one file, so that it can be taken back.</summary>
     private sealed class FileTally(DownloadTally tally, long present)

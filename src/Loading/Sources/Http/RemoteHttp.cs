@@ -51,7 +51,7 @@ internal sealed class RemoteHttp : IDisposable
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         });
 #pragma warning restore CA2000
-        _retries = RemoteRetry.Create<Attempt>(options, time, attempt => attempt.IsTransient, attempt => attempt.ServerDelay(time));
+        _retries = RemoteRetry.Create<Attempt>(options, time, attempt => attempt.IsTransient, attempt => (RemoteName.Of(attempt.Address), Describe(attempt)), attempt => attempt.ServerDelay(time));
     }
 
     /// <summary>Limits and retries.</summary>
@@ -192,11 +192,10 @@ internal sealed class RemoteHttp : IDisposable
 
         using (last)
         {
-            var answered = last.Response is { } response ? $"the server answers {Describe(response)}" : last.Failure is null ? $"nothing came for {Options.Timeout.TotalSeconds:0.###} s" : last.Failure.Message;
             throw new RemoteException(
                 RemoteFailure.Network,
                 RemoteName.Of(address),
-                $"{answered.TrimEnd('.')}, {(tries == 1 ? "at the only try" : $"also at try {tries.ToString(CultureInfo.InvariantCulture)}")}. Is the server there, and is the network?",
+                $"{Describe(last).TrimEnd('.')}, {(tries == 1 ? "at the only try" : $"also at try {tries.ToString(CultureInfo.InvariantCulture)}")}. Is the server there, and is the network?",
                 last.Failure);
         }
     }
@@ -211,16 +210,16 @@ internal sealed class RemoteHttp : IDisposable
         {
             Traffic.AddRequest();
             var response = await _invoker.SendAsync(message, either.Token).ConfigureAwait(false);
-            return new Attempt(response, null, IsTransient(response.StatusCode));
+            return new Attempt(address, response, null, IsTransient(response.StatusCode));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             // Its own timeout, or that of connecting.
-            return new Attempt(null, null, true);
+            return new Attempt(address, null, null, true);
         }
         catch (HttpRequestException failure) when (IsTransient(failure))
         {
-            return new Attempt(null, failure, true);
+            return new Attempt(address, null, failure, true);
         }
         catch (HttpRequestException failure)
         {
@@ -230,6 +229,11 @@ internal sealed class RemoteHttp : IDisposable
             throw new RemoteException(RemoteFailure.Network, RemoteName.Of(address), problem, failure);
         }
     }
+
+    private string Describe(Attempt attempt) =>
+        attempt.Response is { } response ? $"the server answers {Describe(response)}"
+        : attempt.Failure is { } failure ? failure.Message
+        : $"nothing came for {Options.Timeout.TotalSeconds:0.###} s";
 
     private static HttpRequestMessage Compose(RemoteRequest request, Uri address, bool withSecrets)
     {
@@ -280,7 +284,7 @@ internal sealed class RemoteHttp : IDisposable
     };
 
     [SuppressMessage("Performance", "CA1812:Avoid uninstantiated internal classes", Justification = "It is instantiated above.")]
-    private sealed record Attempt(HttpResponseMessage? Response, Exception? Failure, bool IsTransient) : IDisposable
+    private sealed record Attempt(Uri Address, HttpResponseMessage? Response, Exception? Failure, bool IsTransient) : IDisposable
     {
         public TimeSpan? ServerDelay(TimeProvider time) => Response?.Headers.RetryAfter switch
         {

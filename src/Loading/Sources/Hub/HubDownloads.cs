@@ -128,7 +128,7 @@ public sealed class HubDownloads : IDisposable
     {
         ArgumentNullException.ThrowIfNull(repository);
         var chosen = options ?? HubDownloadOptions.Default;
-        return DownloadAsync(repository, chosen, files => HubFilePattern.Filter(files, chosen, path => _client.MissingFile(repository, chosen.Revision ?? HubClient.MainRevision, path)), progress, cancellationToken);
+        return DownloadAsync(repository, chosen, files => HubFileChoice.Filter(files, chosen, path => _client.MissingFile(repository, chosen.Revision ?? HubClient.MainRevision, path)), progress, cancellationToken);
     }
 
     /// <summary>
@@ -164,7 +164,7 @@ public sealed class HubDownloads : IDisposable
         {
             var begun = _time.GetTimestamp();
             var folder = names is not null
-                ? await DownloadAsync(repository, chosen, files => HubFilePattern.Filter(files.Where(names.Contains), null, chosen.IgnorePatterns), progress, cancellationToken).ConfigureAwait(false)
+                ? await DownloadAsync(repository, chosen, files => HubFileChoice.Filter(files.Where(names.Contains), null, chosen.IgnorePatterns), progress, cancellationToken).ConfigureAwait(false)
                 : await TryPatternsAsync(repository, patterns, chosen, progress, cancellationToken).ConfigureAwait(false);
             var taken = _time.GetElapsedTime(begun);
             // vLLM's own bound.

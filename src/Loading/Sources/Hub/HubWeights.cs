@@ -36,7 +36,7 @@ internal static class HubWeights
             return names.Count > 0 ? (names, [SafetensorsPattern]) : (null, [SafetensorsPattern]);
         }
 
-        var first = patterns.FirstOrDefault(pattern => root.Any(file => HubFilePattern.Matches(pattern, file)));
+        var first = patterns.FirstOrDefault(pattern => root.Any(file => FilePattern.Matches(pattern, file)));
         return (null, first is null ? patterns : [first]);
     }
 
@@ -60,7 +60,7 @@ internal static class HubWeights
         var start = folder.Length == 0 ? "" : folder + "/";
         string[] names = [.. NamesIn(files, folder)];
         var (indexed, patterns) = await ChooseAsync(names, Patterns, name => download(start + name), cancellationToken).ConfigureAwait(false);
-        string[] weights = indexed is not null ? [.. indexed] : [.. names.Where(name => patterns.Count == 1 && HubFilePattern.Matches(patterns[0], name))];
+        string[] weights = indexed is not null ? [.. indexed] : [.. names.Where(name => patterns.Count == 1 && FilePattern.Matches(patterns[0], name))];
         if (weights.Length == 0)
         {
             throw new InvalidCheckpointException(
@@ -107,13 +107,13 @@ internal static class HubWeights
         return files.Where(file => file.StartsWith(start, StringComparison.Ordinal) && file.IndexOf('/', start.Length) < 0).Select(file => file[start.Length..]);
     }
 
-    private static bool IsSideFile(string name) => SideFiles.Any(pattern => HubFilePattern.Matches(pattern, name));
+    private static bool IsSideFile(string name) => SideFiles.Any(pattern => FilePattern.Matches(pattern, name));
 
     private static bool AnyFits(string folder, ReadOnlySpan<string> parts)
     {
         foreach (var entry in parts.Length == 1 ? Directory.EnumerateFileSystemEntries(folder) : Directory.EnumerateDirectories(folder))
         {
-            if (HubFilePattern.Matches(parts[0], Path.GetFileName(entry)) && (parts.Length == 1 || AnyFits(entry, parts[1..])))
+            if (FilePattern.Matches(parts[0], Path.GetFileName(entry)) && (parts.Length == 1 || AnyFits(entry, parts[1..])))
             {
                 return true;
             }

@@ -82,7 +82,7 @@ public sealed class ModelScopeDownloads : IDisposable
             files =>
             {
                 string[] paths = [.. files.Select(file => file.Path)];
-                var wanted = HubFilePattern.Filter(paths, chosen, path => ModelScopeClient.MissingFile(model, chosen.Revision ?? ModelScopeClient.MainRevision, path)).ToHashSet();
+                var wanted = HubFileChoice.Filter(paths, chosen, path => ModelScopeClient.MissingFile(model, chosen.Revision ?? ModelScopeClient.MainRevision, path)).ToHashSet();
                 return files.Where(file => wanted.Contains(file.Path));
             },
             progress,

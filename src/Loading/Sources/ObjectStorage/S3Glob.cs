@@ -9,7 +9,7 @@ namespace IlgpuLoader.Loading;
 public sealed class S3Glob : IDisposable
 {
     // What programs that show folders write in their place.
-    private static readonly KeyPattern Folders = new("*/");
+    private const string Folders = "*/";
 
     private readonly S3Client _client;
 
@@ -41,12 +41,12 @@ public sealed class S3Glob : IDisposable
         string address, IEnumerable<string>? allowPatterns = null, IEnumerable<string>? ignorePatterns = null, CancellationToken cancellationToken = default)
     {
         var folder = S3Address.Parse(address);
-        KeyPattern[]? allow = allowPatterns is null ? null : [.. allowPatterns.Select(pattern => new KeyPattern(pattern))];
-        KeyPattern[] ignore = [.. (ignorePatterns ?? []).Select(pattern => new KeyPattern(pattern)), Folders];
+        string[]? allow = allowPatterns is null ? null : [.. allowPatterns];
+        string[] ignore = [.. ignorePatterns ?? [], Folders];
         var found = new List<string>();
         await foreach (var key in _client.ListAsync(folder, folder.Prefix, below: true, cancellationToken).ConfigureAwait(false))
         {
-            if (S3Address.IsKey(key) && allow?.Any(pattern => pattern.Matches(key)) != false && !ignore.Any(pattern => pattern.Matches(key)))
+            if (S3Address.IsKey(key) && allow?.Any(pattern => FilePattern.Matches(pattern, key)) != false && !ignore.Any(pattern => FilePattern.Matches(pattern, key)))
             {
                 found.Add($"{S3Address.Scheme}://{folder.Bucket}/{key}");
             }
