@@ -8,7 +8,7 @@ namespace IlgpuLoader.Loading;
 /// beginning goes first. What was let go, and what lies far ahead, is refused. A body that is cut is asked for once more, and what of it was there is passed over. Safe for any thread.
 /// </summary>
 /// <param name="file">The file.</param>
-/// <param name="reading">Says how often is tried again.</param>
+/// <param name="reading">Says how often is tried again, and how many bodies may be open.</param>
 /// <param name="name">Its name for messages.</param>
 /// <param name="keptBytes">The bytes that are kept, in whole MiB.</param>
 internal sealed class OnePassSource(IRemoteObject file, RemoteReading reading, string name, int keptBytes = OnePassSource.KeptBytes) : IRemoteByteSource, ISequentialByteSource
@@ -88,6 +88,9 @@ internal sealed class OnePassSource(IRemoteObject file, RemoteReading reading, s
     /// <summary>Asks for nothing: there is one body, and each that comes after it is held against what the file was when it was opened.</summary>
     public ValueTask EnsureUnchangedAsync(CancellationToken cancellationToken = default) => ValueTask.CompletedTask;
 
+    /// <summary>Whether its body is open; asked by who has it read, or not read.</summary>
+    internal bool IsOpen => Volatile.Read(ref _body) is not null;
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -98,6 +101,7 @@ internal sealed class OnePassSource(IRemoteObject file, RemoteReading reading, s
 
         await _ending.CancelAsync().ConfigureAwait(false);
         await CloseAsync().ConfigureAwait(false);
+        reading.Bodies.Forget(this);
         _ending.Dispose();
     }
 
@@ -146,6 +150,7 @@ internal sealed class OnePassSource(IRemoteObject file, RemoteReading reading, s
         }
 
         var read = 0;
+        using var turn = await reading.Bodies.TakeAsync(this, either.Token).ConfigureAwait(false);
         var cut = await reading.Retries.ExecuteAsync(
             async token =>
             {
@@ -218,9 +223,13 @@ internal sealed class OnePassSource(IRemoteObject file, RemoteReading reading, s
         }
     }
 
+    /// <summary>Takes its body away while it is not being read; it is asked for once more when it is wanted.</summary>
+    /// <returns>The body, which the caller disposes; null where none is open.</returns>
+    internal Stream? TakeBody() => Interlocked.Exchange(ref _body, null);
+
     private async ValueTask CloseAsync()
     {
-        if (Interlocked.Exchange(ref _body, null) is { } body)
+        if (TakeBody() is { } body)
         {
             await body.DisposeAsync().ConfigureAwait(false);
         }

@@ -21,6 +21,12 @@ internal static partial class RemoteLog
         TriedAgain(logger, delay >= LongWait ? LogLevel.Warning : LogLevel.Information, name, sentence, delay.TotalSeconds, retry, retries);
     }
 
+    /// <summary>That nobody would notice if a file were replaced by one of the same length while it is read.</summary>
+    /// <param name="logger">Where it is written.</param>
+    /// <param name="name">The file.</param>
+    [LoggerMessage(EventId = 1151, EventName = nameof(NotPinned), Level = LogLevel.Warning, Message = "{Name}: its server gives neither an ETag nor the time of the last change, so that only its length tells whether it stays the same while it is read")]
+    public static partial void NotPinned(ILogger logger, string name);
+
     [LoggerMessage(EventId = 1150, EventName = nameof(TriedAgain), Message = "{Name}: {Problem}; tried again in {Seconds:0.0} s ({Retry} of {Retries})")]
     private static partial void TriedAgain(ILogger logger, LogLevel level, string name, string problem, double seconds, int retry, int retries);
 }

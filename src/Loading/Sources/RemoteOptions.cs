@@ -123,6 +123,7 @@ public sealed record RemoteOptions
         {
             Hub = HubSettings.FromEnvironment(environment),
             ModelScope = ModelScopeSettings.FromEnvironment(environment),
+            S3 = S3Settings.FromEnvironment(environment),
             // What hf_transfer adds to huggingface_hub is ranges side by side; vLLM turns it on where nobody says no.
             Connections = read("HF_HUB_ENABLE_HF_TRANSFER") is { } transfer && !RemoteSetting.IsTrue(transfer) ? 1 : DefaultConnections,
             // The second is what transformers calls it.

@@ -18,6 +18,7 @@ internal sealed class RemoteReading : IDisposable
     public RemoteReading(RemoteOptions options, TimeProvider time)
     {
         Options = options;
+        Bodies = new OnePassBodies(options.Connections);
         _turns = new SemaphoreSlim(options.Connections, options.Connections);
         Retries = RemoteRetry.Create<RemoteException?>(options, time, cut => cut is not null, cut => (cut!.Address, cut.Problem));
     }
@@ -27,6 +28,9 @@ internal sealed class RemoteReading : IDisposable
 
     /// <summary>Runs what reads a body once more where it is cut: the result is the cut, null for none.</summary>
     public ResiliencePipeline<RemoteException?> Retries { get; }
+
+    /// <summary>The bodies of files that can only be read once.</summary>
+    public OnePassBodies Bodies { get; }
 
     /// <summary>Fills memory with bytes of a file, in ranges of at most <see cref="RemoteOptions.RangeBytes"/>, side by side.</summary>
     /// <param name="file">The file, which takes ranges.</param>

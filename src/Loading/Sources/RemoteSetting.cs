@@ -44,6 +44,18 @@ internal static class RemoteSetting
         : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 && seconds <= RemoteOptions.MaximumTimeout.TotalSeconds && TimeSpan.FromSeconds(seconds) is var span && span > TimeSpan.Zero ? span
         : throw new ArgumentException($"{variable} is {Quoted.Name(value)}, which is no number of seconds above 0 and up to {RemoteOptions.MaximumTimeout.TotalSeconds:0}.", variable);
 
+    /// <summary>A token as it stands in a variable or a file, without the ends of lines; null where there is none.</summary>
+    /// <exception cref="ArgumentException">It has characters that no token has; the message names where it is from and does not show it.</exception>
+    public static string? TokenOf(string from, string? text) =>
+        text?.Replace("\r", "", StringComparison.Ordinal).Replace("\n", "", StringComparison.Ordinal).Trim() is { Length: > 0 } token ? CheckToken(token, from) : null;
+
+    /// <summary>A token that can stand in a header.</summary>
+    /// <exception cref="ArgumentException">It has other characters than printable ones of ASCII.</exception>
+    public static string? CheckToken(string? value, string from) =>
+        value is null || !value.AsSpan().ContainsAnyExceptInRange('!', '~')
+            ? value
+            : throw new ArgumentException($"The token in {from} has characters that no token has (spaces, or others than those of ASCII); copy it once more.", from);
+
     /// <summary>An endpoint without a slash at its end.</summary>
     public static Uri CheckEndpoint(Uri value, string name)
     {

@@ -145,6 +145,54 @@ public sealed class OnePassSourceTests
     }
 
     [Fact]
+    public async Task More_files_than_there_are_connections_are_open_at_the_same_time()
+    {
+        const int files = 40, length = 300_000;
+        var contents = Enumerable.Range(0, files).Select(i => new RemoteContent([], length, seed: (ulong)i)).ToArray();
+        await using var bench = await HttpBench.StartAsync(HttpBench.Patient with { Connections = 1 });
+        var sources = new List<IByteSource>();
+        foreach (var content in contents)
+        {
+            var path = $"file{sources.Count}";
+            // What no reader wants yet stays in the connection, so that it is still open.
+            bench.Server.Add(path, content).FailAlways(new RemoteFault { WithoutRanges = true, StallAfter = 200_000 });
+            sources.Add(RemoteObjectSource.Over(await bench.OpenAsync(path), bench.Reading));
+        }
+
+        // The headers, one file after the other, then all of them again.
+        for (var part = 0; part < 2; part++)
+        {
+            for (var i = 0; i < files; i++)
+            {
+                var bytes = new byte[1000];
+                await sources[i].ReadExactlyAsync(part * 150_000, bytes);
+                Assert.Equal(contents[i].Slice(part * 150_000, 1000), bytes);
+            }
+        }
+
+        foreach (var source in sources)
+        {
+            await source.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Files_side_by_side_wait_for_bodies_of_others()
+    {
+        const int files = 30, length = 200_000;
+        var contents = Enumerable.Range(0, files).Select(i => new RemoteContent([], length, seed: (ulong)i)).ToArray();
+        await using var bench = await HttpBench.StartAsync(HttpBench.Patient with { Connections = 1 });
+        await Task.WhenAll(contents.Select(async (content, i) =>
+        {
+            bench.Server.Add($"file{i}", content).FailAlways(new RemoteFault { WithoutRanges = true });
+            await using var source = RemoteObjectSource.Over(await bench.OpenAsync($"file{i}"), bench.Reading);
+            var bytes = new byte[length];
+            await source.ReadExactlyAsync(0, bytes);
+            Assert.Equal(content.Slice(0, length), bytes);
+        }));
+    }
+
+    [Fact]
     public async Task Who_waits_for_a_turn_can_be_cancelled()
     {
         await using var bench = await HttpBench.StartAsync();

@@ -19,6 +19,9 @@ public sealed class HubDouble : IAsyncDisposable
     /// <summary>The host of the large files.</summary>
     public RemoteServer Storage { get; }
 
+    /// <summary>Whether large files lie on the Hub's own host, as a mirror may have it: the redirects to them name it all the same.</summary>
+    public bool StoresOnHub { get; set; }
+
     /// <summary>The bytes of files that both have sent; descriptions do not count.</summary>
     public long FileBytesSent => Hub.BytesSent + Storage.BytesSent;
 
@@ -127,10 +130,11 @@ public sealed class HubDouble : IAsyncDisposable
         if (file.IsLarge)
         {
             var stored = "large/" + file.Tag;
-            Storage.Map("/" + stored, request => Storage.SendAsync(request, file.Served));
+            var storage = StoresOnHub ? Hub : Storage;
+            storage.Map("/" + stored, request => storage.SendAsync(request, file.Served));
             headers["X-Linked-Etag"] = $"\"{file.Tag}\"";
             headers["X-Linked-Size"] = file.Served.Content.Length.ToString(CultureInfo.InvariantCulture);
-            return RedirectAsync(context, 302, $"{Storage.Address}{stored}?signature=secret");
+            return RedirectAsync(context, 302, $"{storage.Address}{stored}?signature=secret");
         }
 
         if (!isRedirected)

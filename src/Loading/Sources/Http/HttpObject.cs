@@ -33,6 +33,9 @@ internal sealed class HttpObject : IRemoteObject
     /// <inheritdoc/>
     public bool TakesRanges { get; }
 
+    /// <summary>Whether its server says what its content is; else its length alone is held.</summary>
+    public bool IsPinned => _validator is not null;
+
     /// <summary>Asks a server for a file's length and validator, and whether it gives ranges: one request, for its first byte. Signed addresses are signed for GET, so that HEAD would be refused.</summary>
     /// <param name="http">Sends the requests.</param>
     /// <param name="request">The address, the token and the secret headers.</param>
@@ -133,14 +136,22 @@ internal sealed class HttpObject : IRemoteObject
         if (_target is { } target)
         {
             var isForeign = !RemoteName.IsSameOrigin(target, _request.Address);
-            var response = await _http.SendAsync(
-                request with { Address = target, Token = isForeign ? null : request.Token, SecretHeaders = isForeign ? [] : request.SecretHeaders }, cancellationToken).ConfigureAwait(false);
-            if (!IsExpired(response.StatusCode))
+            try
             {
-                return response;
+                var response = await _http.SendAsync(
+                    request with { Address = target, Token = isForeign ? null : request.Token, SecretHeaders = isForeign ? [] : request.SecretHeaders }, cancellationToken).ConfigureAwait(false);
+                if (!IsExpired(response.StatusCode))
+                {
+                    return response;
+                }
+
+                response.Dispose();
+            }
+            catch (RemoteException gone) when (gone.Failure == RemoteFailure.Network)
+            {
+                // One of several hosts may be down: who redirects may know of another.
             }
 
-            response.Dispose();
             _target = null;
         }
 

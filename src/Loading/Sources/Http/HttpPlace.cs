@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using IlgpuLoader.Formats;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace IlgpuLoader.Loading;
 
@@ -75,6 +76,11 @@ internal sealed class HttpPlace(RemoteHttp http, RemoteReading reading, Uri fold
         try
         {
             var file = _found.TryRemove(name, out var found) ? found : await FindAsync(name, cancellationToken).ConfigureAwait(false);
+            if (!file.IsPinned && file.Length > 0)
+            {
+                RemoteLog.NotPinned(reading.Options.Logger ?? NullLogger.Instance, PathOf(name));
+            }
+
             return RemoteObjectSource.Over(file, reading, PathOf(name));
         }
         catch (RemoteException missing) when (missing.Failure == RemoteFailure.EntryMissing)

@@ -71,11 +71,17 @@ internal sealed class RemoteHttp : IDisposable
     /// </returns>
     /// <exception cref="ArgumentException">The address is of another scheme, or carries a user.</exception>
     /// <exception cref="RemoteException">
-    /// The server cannot be reached or goes on failing, its headers are too long, or redirects do not end (<see cref="RemoteFailure.Network"/>); a redirect leads where it must not (<see cref="RemoteFailure.Unsafe"/>).
+    /// The network may not be asked (<see cref="RemoteFailure.Offline"/>); the server cannot be reached or goes on failing, its headers are too long, or redirects do not end (<see cref="RemoteFailure.Network"/>); a redirect leads where it must not (<see cref="RemoteFailure.Unsafe"/>).
     /// </exception>
     public async Task<HttpResponseMessage> SendAsync(RemoteRequest request, CancellationToken cancellationToken)
     {
         ThrowIfNotAddress(request.Address);
+        if (Options.Offline)
+        {
+            throw new RemoteException(
+                RemoteFailure.Offline, RemoteName.Of(request.Address), "the network may not be asked (offline), and it is in no cache; download it first, or allow the network (HF_HUB_OFFLINE=0).");
+        }
+
         var address = request.Address;
         var isSecretKept = true;
         for (var redirects = 0; ; redirects++)
@@ -91,7 +97,7 @@ internal sealed class RemoteHttp : IDisposable
                 }
 
                 var next = RedirectOf(response);
-                if (!request.FollowsToOtherHosts && !IsSameHost(address, next))
+                if (!request.FollowsToOtherHosts && (!IsSameHost(address, next) || (request.IsAnswer(response) && !IsRelative(response))))
                 {
                     return response;
                 }
@@ -144,6 +150,10 @@ internal sealed class RemoteHttp : IDisposable
     public static bool IsRedirect(HttpResponseMessage response) =>
         response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
 
+    /// <summary>Whether a redirect names its target without a host.</summary>
+    private static bool IsRelative(HttpResponseMessage response) =>
+        response.Headers.NonValidated["Location"].ToString() is var location && !location.StartsWith("//", StringComparison.Ordinal) && location.IndexOf(':') is var colon && (colon < 0 || location.AsSpan(0, colon).IndexOfAny('/', '?', '#') >= 0);
+
     /// <summary>Whether a redirect led to another host on the way to a response, whose own address may be of the first host again: who asks there must not bring the secrets either.</summary>
     public static bool CameThroughOtherHost(HttpResponseMessage response) => response.RequestMessage!.Options.TryGetValue(WithoutSecrets, out var isWithout) && isWithout;
 
@@ -195,7 +205,7 @@ internal sealed class RemoteHttp : IDisposable
             throw new RemoteException(
                 RemoteFailure.Network,
                 RemoteName.Of(address),
-                $"{Describe(last).TrimEnd('.')}, {(tries == 1 ? "at the only try" : $"also at try {tries.ToString(CultureInfo.InvariantCulture)}")}. Is the server there, and is the network?",
+                $"{Describe(last).TrimEnd('.')}, {(tries == 1 ? "at the only try" : $"also at try {tries.ToString(CultureInfo.InvariantCulture)}")}. {Advice(last)}",
                 last.Failure);
         }
     }
@@ -234,6 +244,13 @@ internal sealed class RemoteHttp : IDisposable
         attempt.Response is { } response ? $"the server answers {Describe(response)}"
         : attempt.Failure is { } failure ? failure.Message
         : $"nothing came for {Options.Timeout.TotalSeconds:0.###} s";
+
+    private static string Advice(Attempt attempt) => attempt.Response?.StatusCode switch
+    {
+        null => "Is the server there, and is the network?",
+        HttpStatusCode.TooManyRequests => "Try again later, or with fewer connections.",
+        _ => "Try again later.",
+    };
 
     private static HttpRequestMessage Compose(RemoteRequest request, Uri address, bool withSecrets)
     {

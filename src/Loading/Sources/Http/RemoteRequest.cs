@@ -20,8 +20,11 @@ internal sealed record RemoteRequest(HttpMethod Method, Uri Address)
     /// <summary>What the content is held against by the server (<c>If-Range</c>), as it stood in its header: a strong <c>ETag</c>, or a date.</summary>
     public string? IfRange { get; init; }
 
-    /// <summary>Whether redirects to other hosts are followed; else such a redirect is the response. Those within the host are followed in any case.</summary>
+    /// <summary>Whether all redirects are followed; else one to another host is the response, and so is one within the host that <see cref="IsAnswer"/> says to be it. Redirects without a host are followed in any case.</summary>
     public bool FollowsToOtherHosts { get; init; } = true;
+
+    /// <summary>Whether a redirect has what was asked for in its headers.</summary>
+    public Func<HttpResponseMessage, bool> IsAnswer { get; init; } = _ => false;
 
     // A record would print the token.
     /// <inheritdoc/>

@@ -41,7 +41,13 @@ internal sealed class HubClient(RemoteHttp http, HubSettings settings)
         var address = AddressOf(repository, revision, path);
         var name = RemoteName.Of(address);
         HubName.CheckPath(path, name);
-        var request = new RemoteRequest(HttpMethod.Head, address) { Token = settings.Token, FollowsToOtherHosts = false };
+        var request = new RemoteRequest(HttpMethod.Head, address) 
+        {
+            Token = settings.Token,
+            FollowsToOtherHosts = false,
+            // A mirror may keep the bytes on its own host.
+            IsAnswer = redirect => HeaderOf(redirect, "X-Linked-Etag") is not null && HeaderOf(redirect, "X-Linked-Size") is not null,
+        };
         using var response = await http.SendAsync(request, cancellationToken).ConfigureAwait(false);
         var commit = HeaderOf(response, "X-Repo-Commit");
         if (commit is not null)

@@ -16,8 +16,13 @@ public sealed record HubSettings
         init => field = RemoteSetting.CheckEndpoint(value, nameof(Endpoint));
     } = DefaultEndpoint;
 
-    /// <summary>The token (<c>HF_TOKEN</c>, else the file at <c>HF_TOKEN_PATH</c> or <c>$HF_HOME/token</c>); null for none. It is never part of a text.</summary>
-    public string? Token { get; init; }
+    /// <summary>The token (<c>HF_TOKEN</c>, else the file at <c>HF_TOKEN_PATH</c> or <c>$HF_HOME/token</c>; none where <c>HF_HUB_DISABLE_IMPLICIT_TOKEN</c> says so); null for none. It is never part of a text.</summary>
+    /// <exception cref="ArgumentException">It has other characters than printable ones of ASCII.</exception>
+    public string? Token
+    {
+        get;
+        init => field = RemoteSetting.CheckToken(value, nameof(Token));
+    }
 
     /// <summary>The cache (<c>HF_HUB_CACHE</c>, else <c>$HF_HOME/hub</c>). Default: <c>~/.cache/huggingface/hub</c>.</summary>
     public string CacheFolder
@@ -45,8 +50,12 @@ public sealed record HubSettings
         {
             Endpoint = RemoteSetting.EndpointOf("HF_ENDPOINT", read) ?? DefaultEndpoint,
             CacheFolder = RemoteSetting.PathOf("HF_HUB_CACHE", read) ?? RemoteSetting.PathOf("HUGGINGFACE_HUB_CACHE", read) ?? Path.Combine(home, "hub"),
-            // What it is called, and what it was called.
-            Token = TokenOf(read("HF_TOKEN")) ?? TokenOf(read("HUGGING_FACE_HUB_TOKEN")) ?? ReadToken(RemoteSetting.PathOf("HF_TOKEN_PATH", read) ?? Path.Combine(home, "token")),
+            // Whoever disables it wants no token to be sent that the program was not given.
+            Token = RemoteSetting.IsTrue(read("HF_HUB_DISABLE_IMPLICIT_TOKEN"))
+                ? null
+                // What it is called, and what it was called.
+                : RemoteSetting.TokenOf("HF_TOKEN", read("HF_TOKEN")) ?? RemoteSetting.TokenOf("HUGGING_FACE_HUB_TOKEN", read("HUGGING_FACE_HUB_TOKEN"))
+                    ?? ReadToken(RemoteSetting.PathOf("HF_TOKEN_PATH", read) ?? Path.Combine(home, "token")),
             UsesLinks = !RemoteSetting.IsTrue(read("HF_HUB_DISABLE_SYMLINKS")),
         };
     }
@@ -66,14 +75,11 @@ public sealed record HubSettings
         return true;
     }
 
-    private static string? TokenOf(string? text) =>
-        text?.Replace("\r", "", StringComparison.Ordinal).Replace("\n", "", StringComparison.Ordinal).Trim() is { Length: > 0 } token ? token : null;
-
     private static string? ReadToken(string path)
     {
         try
         {
-            return File.Exists(path) ? TokenOf(File.ReadAllText(path)) : null;
+            return File.Exists(path) ? RemoteSetting.TokenOf(path, File.ReadAllText(path)) : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

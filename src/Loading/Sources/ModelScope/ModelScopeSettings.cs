@@ -17,7 +17,12 @@ public sealed record ModelScopeSettings
     } = DefaultEndpoint;
 
     /// <summary>The token (<c>MODELSCOPE_API_TOKEN</c>); null for none. It is never part of a text.</summary>
-    public string? Token { get; init; }
+    /// <exception cref="ArgumentException">It has other characters than printable ones of ASCII.</exception>
+    public string? Token
+    {
+        get;
+        init => field = RemoteSetting.CheckToken(value, nameof(Token));
+    }
 
     /// <summary>The cache (<c>MODELSCOPE_CACHE</c>). Default: <c>~/.cache/modelscope/hub</c>; models lie below <c>models</c> in it.</summary>
     public string CacheFolder
@@ -45,7 +50,7 @@ public sealed record ModelScopeSettings
         {
             Endpoint = RemoteSetting.EndpointOf("MODELSCOPE_DOMAIN", name => name == "MODELSCOPE_DOMAIN" ? domain : read(name)) ?? DefaultEndpoint,
             CacheFolder = RemoteSetting.PathOf("MODELSCOPE_CACHE", read) ?? Path.Combine(RemoteSetting.HomeFolder(read), ".cache", "modelscope", "hub"),
-            Token = read("MODELSCOPE_API_TOKEN")?.Trim(),
+            Token = RemoteSetting.TokenOf("MODELSCOPE_API_TOKEN", read("MODELSCOPE_API_TOKEN")),
             // vLLM's own test of it.
             IsPreferred = read("VLLM_USE_MODELSCOPE")?.ToUpperInvariant() is "TRUE" or "1",
         };

@@ -34,6 +34,22 @@ public sealed class HttpCheckpointTests
     }
 
     [Theory]
+    [InlineData(null, 1)]
+    [InlineData("\"tag\"", 0)]
+    public async Task A_file_that_only_its_length_holds_is_opened_with_a_warning(string? tag, int warnings)
+    {
+        var log = new RecordedLog();
+        var sample = Sample.Make(1, First);
+        await using var server = await RemoteServer.StartAsync();
+        server.Add("model.safetensors", sample.File).EntityTag = tag;
+        using var remote = RemoteCheckpoints.Create(new RemoteOptions { Logger = log });
+
+        await using var checkpoint = await OpenAsync(remote, server.AddressOf("model.safetensors"));
+
+        Assert.Equal(warnings, log.Events.Count(name => name == "NotPinned"));
+    }
+
+    [Theory]
     [InlineData("models/")]
     [InlineData("models/model.safetensors.index.json")]
     public async Task Shards_are_found_beside_their_index(string address)

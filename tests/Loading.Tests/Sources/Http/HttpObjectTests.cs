@@ -358,6 +358,28 @@ public sealed class HttpObjectTests
     }
 
     [Fact]
+    public async Task Ranges_are_asked_of_the_first_address_again_when_the_host_behind_it_is_gone()
+    {
+        await using var bench = await HttpBench.StartAsync(HttpBench.Patient with { MaximumRetries = 1 });
+        await using var second = await RemoteServer.StartAsync();
+        second.Add("blob", Content);
+        HttpObject file;
+        await using (var first = await RemoteServer.StartAsync())
+        {
+            first.Add("blob", Content);
+            var target = first.AddressOf("blob");
+            bench.Server.Add("file", Content).Faults = request => new RemoteFault { Redirect = request == 1 ? target : second.AddressOf("blob") };
+            file = await bench.OpenAsync("file");
+        }
+
+        Assert.Equal(Content.Slice(5, 10), await HttpBench.ReadAsync(file, 5, 10));
+        Assert.Equal(Content.Slice(15, 10), await HttpBench.ReadAsync(file, 15, 10));
+
+        Assert.Equal(2, second.Requests.Count);
+        Assert.Equal(2, bench.Server.Requests.Count);
+    }
+
+    [Fact]
     public async Task An_address_that_another_host_chose_is_not_given_the_token_by_a_later_range_either()
     {
         await using var bench = await HttpBench.StartAsync();

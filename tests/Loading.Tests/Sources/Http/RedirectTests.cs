@@ -133,5 +133,26 @@ public sealed class RedirectTests
         Assert.Empty(other.Requests);
     }
 
+    [Fact]
+    public async Task A_redirect_within_the_host_is_the_response_where_it_is_the_answer_and_names_the_host()
+    {
+        await using var bench = await HttpBench.StartAsync();
+        foreach (var (path, target) in (ReadOnlySpan<(string, string)>)[("named", bench.Server.AddressOf("target")), ("relative", "/target"), ("query", "target?of=http://other:1/x")])
+        {
+            var file = bench.Server.Add(path, [1]);
+            file.Headers["X-Answer"] = "yes";
+            file.FailAlways(new RemoteFault { Redirect = target });
+        }
+
+        bench.Server.Add("target", [1]);
+        var request = bench.Get("named") with { Method = HttpMethod.Head, FollowsToOtherHosts = false, IsAnswer = response => response.Headers.Contains("X-Answer") };
+
+        foreach (var (path, isFollowed) in ((string, bool)[])[("named", false), ("relative", true), ("query", true)])
+        {
+            using var response = await bench.SendAsync(request with { Address = bench.Get(path).Address });
+            Assert.Equal(isFollowed ? HttpStatusCode.OK : HttpStatusCode.Found, response.StatusCode);
+        }
+    }
+
     private static RemoteRequest WithSecrets(RemoteRequest request) => request with { Token = Secret, SecretHeaders = [new("X-Secret", Secret)] };
 }

@@ -63,10 +63,41 @@ public sealed class RemoteHttpTests
         var failure = await Assert.ThrowsAsync<RemoteException>(() => bench.SendAsync(bench.Get("file?signature=abc") with { Token = Secret }));
 
         Assert.Equal(RemoteFailure.Network, failure.Failure);
-        Assert.Equal($"{bench.Server.AddressOf("file")}: the server answers 503 Service Unavailable, also at try 3. Is the server there, and is the network?", failure.Message);
+        Assert.Equal($"{bench.Server.AddressOf("file")}: the server answers 503 Service Unavailable, also at try 3. Try again later.", failure.Message);
         Assert.Equal(3, bench.Server.Requests.Count);
         Assert.DoesNotContain("abc", failure.ToString());
         Assert.DoesNotContain(Secret, failure.ToString());
+    }
+
+    [Theory]
+    [InlineData(null, "Information")]
+    [InlineData("4", "Information")]
+    [InlineData("5", "Warning")]
+    public async Task What_is_tried_again_is_logged_as_a_warning_where_the_wait_is_long(string? retryAfter, string level)
+    {
+        var log = new RecordedLog();
+        await using var bench = await HttpBench.StartAsync(HttpBench.Patient with { Logger = log });
+        bench.Server.Add("file", [1]).FailFirst(1, new RemoteFault { Status = 429, RetryAfter = retryAfter });
+
+        using var response = await bench.SendAsync(bench.Get("file?signature=abc") with { Token = Secret });
+
+        Assert.Equal(level, Assert.Single(log.Levels).ToString());
+        Assert.StartsWith($"{bench.Server.AddressOf("file")}: the server answers 429 Too Many Requests; tried again in ", log.Text);
+        Assert.EndsWith(" s (1 of 5)", log.Text);
+    }
+
+    [Fact]
+    public async Task Nothing_is_asked_offline()
+    {
+        await using var bench = await HttpBench.StartAsync(HttpBench.Patient with { Offline = true });
+        bench.Server.Add("file", [1]);
+
+        var failure = await Assert.ThrowsAsync<RemoteException>(() => bench.SendAsync(bench.Get("file?signature=abc")));
+
+        Assert.Equal(RemoteFailure.Offline, failure.Failure);
+        Assert.Contains("HF_HUB_OFFLINE=0", failure.Message);
+        Assert.DoesNotContain("abc", failure.Message);
+        Assert.Empty(bench.Server.Requests);
     }
 
     [Theory]

@@ -57,6 +57,48 @@ public sealed class HubSettingsTests : IDisposable
         Assert.Equal("variable", Read("HF_HOME=" + _folder["h"], "HF_TOKEN=variable\n").Hub.Token);
     }
 
+    [Theory]
+    [InlineData("1", false)]
+    [InlineData("true", false)]
+    [InlineData("0", true)]
+    public void FromEnvironment_ImplicitTokenIsDisabled_HasNone(string value, bool hasToken)
+    {
+        _folder.Write("h/token", "from-file");
+        foreach (var variable in (string[])["HF_TOKEN=variable", "OTHER=x"])
+        {
+            Assert.Equal(hasToken, Read("HF_HOME=" + _folder["h"], variable, "HF_HUB_DISABLE_IMPLICIT_TOKEN=" + value).Hub.Token is not null);
+        }
+    }
+
+    [Theory]
+    [InlineData("HF_TOKEN")]
+    [InlineData("HUGGING_FACE_HUB_TOKEN")]
+    [InlineData("MODELSCOPE_API_TOKEN")]
+    public void FromEnvironment_TokenWithCharactersThatNoneHas_NamesTheVariableAndNotTheToken(string variable)
+    {
+        foreach (var token in (string[])["hf_sécret", "hf_sec ret", "hf_sec\tret", "\u201chf_secret\u201d"])
+        {
+            var exception = Assert.Throws<ArgumentException>(() => Read($"{variable}={token}"));
+            Assert.Contains(variable, exception.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain("ret", exception.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void FromEnvironment_TokenFileWithCharactersThatNoneHas_NamesTheFile()
+    {
+        _folder.Write("h/token", "<html>sign in</html>");
+        Assert.Contains(_folder["h/token"], Assert.Throws<ArgumentException>(() => Read("HF_HOME=" + _folder["h"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void FromEnvironment_ObjectStorage_IsThatOfTheSameEnvironment()
+    {
+        var storage = Read("AWS_ENDPOINT_URL=https://storage.example.com", "AWS_REGION=eu-central-1").S3!;
+        Assert.Equal((new Uri("https://storage.example.com"), "eu-central-1"), (storage.Endpoint, storage.Region));
+        Assert.Null(Read().S3!.Endpoint);
+    }
+
     [Fact]
     public void ToString_Token_IsNotInIt()
     {

@@ -6,9 +6,11 @@ namespace IlgpuLoader.Loading.Tests;
 /// <summary>All that is logged, with the names of the events.</summary>
 public sealed class RecordedLog : ILogger
 {
-    private readonly ConcurrentQueue<(string? Event, string Text)> _entries = new();
+    private readonly ConcurrentQueue<(LogLevel Level, string? Event, string Text)> _entries = new();
 
     public IReadOnlyList<string?> Events => [.. _entries.Select(entry => entry.Event)];
+
+    public IReadOnlyList<LogLevel> Levels => [.. _entries.Select(entry => entry.Level)];
 
     public string Text => string.Join('\n', _entries.Select(entry => entry.Text));
 
@@ -18,5 +20,5 @@ public sealed class RecordedLog : ILogger
     public bool IsEnabled(LogLevel logLevel) => true;
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        _entries.Enqueue((eventId.Name, formatter(state, exception)));
+        _entries.Enqueue((logLevel, eventId.Name, formatter(state, exception)));
 }
