@@ -60,7 +60,7 @@ public static class CheckpointVerifier
     {
         // What a file holds compressed, or inside a pickle, lies behind its end and says nothing of how its own bytes end.
         var stored = StoredSize.Of([.. tensors.Where(tensor => tensor.Offset < file.Length)]);
-        if (stored < ZeroTailBytes || file.Length < ZeroTailBytes || file.Source is IRemoteByteSource)
+        if (stored < ZeroTailBytes || file.Length < ZeroTailBytes || file.Source.FindRemote() is not null)
         {
             return;
         }

@@ -212,7 +212,7 @@ internal sealed class GgufHeaderBytes : IDisposable
         (_start, _filled) = (from, held);
         await _file.Source.ReadExactlyAsync(from + held, target.AsMemory(held, size - held), cancellationToken).ConfigureAwait(false);
         _filled = size;
-        _nextPiece = Math.Min(_nextPiece * 2, _file.Source is IRemoteByteSource ? LargestRemotePiece : LargestPiece);
+        _nextPiece = Math.Min(_nextPiece * 2, _file.Source.FindRemote() is not null ? LargestRemotePiece : LargestPiece);
     }
 
     private InvalidCheckpointException Ended(long count) => Invalid(

@@ -7,7 +7,7 @@ namespace IlgpuLoader.Formats;
 /// thus one file and one range of bytes, whatever form its bytes had. Owns the file and the sections; as safe for parallel
 /// readers as they are.
 /// </summary>
-internal class AppendedSource : ISequentialByteSource, IFileByteSource
+internal class AppendedSource : ISequentialByteSource, IFileByteSource, ILayeredByteSource
 {
     private readonly IByteSource[] _parts;
 
@@ -30,6 +30,9 @@ internal class AppendedSource : ISequentialByteSource, IFileByteSource
 
     /// <inheritdoc/>
     public long Length => _ends[^1];
+
+    /// <summary>The file.</summary>
+    public IByteSource Under => _parts[0];
 
     /// <summary>Puts sections behind a file.</summary>
     /// <param name="file">The file; its name is that of the whole.</param>

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A source that stays its owner's: what is put over it can be disposed, and is, without closing it. As safe for parallel readers
 /// as the source itself.
 /// </summary>
-internal class BorrowedSource : IFileByteSource
+internal class BorrowedSource : IFileByteSource, ILayeredByteSource
 {
     private BorrowedSource(IByteSource inner) => Inner = inner;
 
@@ -15,6 +15,9 @@ internal class BorrowedSource : IFileByteSource
 
     /// <inheritdoc/>
     public long Length => Inner.Length;
+
+    /// <inheritdoc/>
+    public IByteSource Under => Inner;
 
     /// <summary>Where the bytes come from.</summary>
     protected IByteSource Inner { get; }

@@ -6,7 +6,7 @@ namespace IlgpuLoader.Formats;
 /// A source whose numbers come out with their bytes turned round, wherever a read begins and ends: what a big-endian file
 /// is to everything that expects little-endian bytes. Owns the source it reads from; as safe for parallel readers as that.
 /// </summary>
-internal class ByteOrderSource : ISequentialByteSource, IFileByteSource
+internal class ByteOrderSource : ISequentialByteSource, IFileByteSource, ILayeredByteSource
 {
     // The largest number, in bytes.
     private const int LargestNumber = 8;
@@ -24,6 +24,9 @@ internal class ByteOrderSource : ISequentialByteSource, IFileByteSource
 
     /// <inheritdoc/>
     public long Length => Inner.Length;
+
+    /// <inheritdoc/>
+    public IByteSource Under => Inner;
 
     /// <summary>Where the bytes come from.</summary>
     protected IByteSource Inner { get; }

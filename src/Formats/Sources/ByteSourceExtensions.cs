@@ -45,6 +45,20 @@ public static class ByteSourceExtensions
     public static bool IsSequentialAt(this IByteSource source, long offset) =>
         source is ISequentialByteSource sequential && sequential.IsSequentialAt(offset);
 
+    /// <summary>The remote source that most bytes of a source come from: itself, or what it is put over.</summary>
+    /// <param name="source">The source.</param>
+    /// <returns>Null where they come from this machine.</returns>
+    public static IRemoteByteSource? FindRemote(this IByteSource source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        while (source is ILayeredByteSource layer)
+        {
+            source = layer.Under;
+        }
+
+        return source as IRemoteByteSource;
+    }
+
     /// <summary>Finds the bytes of a range in a local file; nothing is read or mapped.</summary>
     /// <param name="source">The source.</param>
     /// <param name="offset">The first byte, from the start of the source.</param>

@@ -29,7 +29,7 @@ internal readonly record struct ConversionLayout(int Lanes, int SlotBytes, int P
         var growth = plan.Tensors.Where(tensor => tensor.IsConverted).Select(Growth).DefaultIfEmpty(0).Max();
         var perByte = 1 + growth;
         // What waits for another machine wants many reads at a time, each as long as a request is worth.
-        var remote = plan.Tensors.Select(tensor => tensor.Source.File.Source).OfType<IRemoteByteSource>().FirstOrDefault();
+        var remote = plan.Tensors.Select(tensor => tensor.Source.File.Source.FindRemote()).FirstOrDefault(source => source is not null);
         var lanes = options.Lanes ?? remote?.ParallelReads ?? StagingLayout.DefaultLanes;
         lanes = (int)Math.Clamp(options.StagingBytes / (SmallestUsefulSlot * perByte), 1, lanes);
         var slot = (long)(options.StagingBytes / (lanes * perByte)) / SmallestSlot * SmallestSlot;

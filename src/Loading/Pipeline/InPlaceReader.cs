@@ -37,7 +37,7 @@ internal sealed class InPlaceReader(
     {
         var source = session.Files.SourceOf(run.File);
         // What comes from another machine is a request each time, and never faster than pages are zeroed.
-        var step = source is IRemoteByteSource remote ? Math.Max(TouchAheadBytes, remote.PreferredReadBytes) : TouchAheadBytes;
+        var step = source.FindRemote() is { } remote ? Math.Max(TouchAheadBytes, remote.PreferredReadBytes) : TouchAheadBytes;
         for (var done = 0; done < run.ByteLength; done += step)
         {
             cancellationToken.ThrowIfCancellationRequested();

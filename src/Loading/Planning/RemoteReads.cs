@@ -18,7 +18,7 @@ internal readonly record struct RemoteReads(int Lanes, int ReadBytes)
         for (var i = 0; i < parts.Length; i++)
         {
             all += parts[i].Bytes;
-            if (checkpoint.Files[i].Source is IRemoteByteSource source)
+            if (checkpoint.Files[i].Source.FindRemote() is { } source)
             {
                 remote += parts[i].Bytes;
                 (lanes, bytes) = (Math.Max(lanes, source.ParallelReads), Math.Max(bytes, source.PreferredReadBytes));

@@ -208,6 +208,8 @@ public sealed class HttpCheckpointTests
 
             await using var closing = local;
             await using var checkpoint = await OpenAsync(remote, server.AddressOf(file));
+            // Also where numbers are turned round, and where records are inflated.
+            Assert.All(checkpoint.Files, opened => Assert.NotNull(opened.Source.FindRemote()));
             await using var expected = await LoadAsync(local);
             await using var model = await LoadAsync(checkpoint);
             foreach (var tensor in local.Tensors)
