@@ -244,7 +244,7 @@ internal sealed class ShardCommand : CommandBase
                 MaximumPartBytes = maximum,
                 IsProcessed = !parsed.GetValue(_unprocessed),
                 Overwrite = parsed.GetValue(_force),
-                CarriedFrom = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path)),
+                CarriedFrom = RemoteArguments.FolderOf(path),
             };
         }
         catch (ArgumentException exception)

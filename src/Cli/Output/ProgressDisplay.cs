@@ -11,6 +11,9 @@ internal static class ProgressDisplay
 
     private static volatile bool _hidesCursor;
 
+    // One bar at a time: what begins beneath another one, such as the download of a small file, shows none.
+    private static int _isShown;
+
     /// <summary>Gives the terminal back the cursor that a bar has hidden, in a process that ends without ending the bar.</summary>
     public static void ShowCursor()
     {
@@ -26,32 +29,39 @@ internal static class ProgressDisplay
     /// <param name="work">The work; gets a progress to report to, or null where nothing is shown.</param>
     public static async Task<T> RunAsync<T>(CommandConsole console, string title, Func<IProgress<LoadProgress>?, Task<T>> work)
     {
-        if (!console.ShowProgress || console.Quiet || console.Json)
+        if (!console.ShowProgress || console.Quiet || console.Json || Interlocked.Exchange(ref _isShown, 1) != 0)
         {
             return await work(null).ConfigureAwait(false);
         }
 
-        var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
-        _hidesCursor |= terminal.Profile.Capabilities.Ansi;
-        return await terminal.Progress()
-            .AutoClear(true)
-            .Columns(
-                new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new TransferSpeedColumn())
-            .StartAsync(async context =>
-            {
-                var latest = new Latest();
-                var bar = context.AddTask(Markup.Escape(title), maxValue: 1);
-                var running = Task.Run(() => work(latest));
-                while (!running.IsCompleted)
+        try
+        {
+            var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
+            _hidesCursor |= terminal.Profile.Capabilities.Ansi;
+            return await terminal.Progress()
+                .AutoClear(true)
+                .Columns(
+                    new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new TransferSpeedColumn())
+                .StartAsync(async context =>
                 {
-                    await Task.WhenAny(running, Task.Delay(Interval)).ConfigureAwait(false);
-                    var now = latest.Value;
-                    bar.MaxValue = Math.Max(1, now.TotalBytes);
-                    bar.Value = now.BytesRead;
-                }
+                    var latest = new Latest();
+                    var bar = context.AddTask(Markup.Escape(title), maxValue: 1);
+                    var running = Task.Run(() => work(latest));
+                    while (!running.IsCompleted)
+                    {
+                        await Task.WhenAny(running, Task.Delay(Interval)).ConfigureAwait(false);
+                        var now = latest.Value;
+                        bar.MaxValue = Math.Max(1, now.TotalBytes);
+                        bar.Value = now.BytesRead;
+                    }
 
-                return await running.ConfigureAwait(false);
-            }).ConfigureAwait(false);
+                    return await running.ConfigureAwait(false);
+                }).ConfigureAwait(false);
+        }
+        finally
+        {
+            Volatile.Write(ref _isShown, 0);
+        }
     }
 
     // Reports come from the lanes' threads and must return at once: the display picks up the last one.
