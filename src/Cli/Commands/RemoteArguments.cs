@@ -188,6 +188,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <inheritdoc/>
     public void Dispose()
     {
+        _located.Clear();
         _checkpoints?.Dispose();
         _checkpoints = null;
     }
