@@ -9,10 +9,10 @@ internal static class ProgressDisplay
     // Ten updates a second look like movement and cost nothing.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
-    private static volatile bool _hidesCursor;
+    // What begins beneath a bar, such as the download of a small file, shows none of its own: two would write over one another.
+    private static readonly AsyncLocal<bool> IsWithin = new();
 
-    // One bar at a time: what begins beneath another one, such as the download of a small file, shows none.
-    private static int _isShown;
+    private static volatile bool _hidesCursor;
 
     /// <summary>Gives the terminal back the cursor that a bar has hidden, in a process that ends without ending the bar.</summary>
     public static void ShowCursor()
@@ -29,39 +29,34 @@ internal static class ProgressDisplay
     /// <param name="work">The work; gets a progress to report to, or null where nothing is shown.</param>
     public static async Task<T> RunAsync<T>(CommandConsole console, string title, Func<IProgress<LoadProgress>?, Task<T>> work)
     {
-        if (!console.ShowProgress || console.Quiet || console.Json || Interlocked.Exchange(ref _isShown, 1) != 0)
+        if (!console.ShowProgress || console.Quiet || console.Json || IsWithin.Value)
         {
             return await work(null).ConfigureAwait(false);
         }
 
-        try
-        {
-            var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
-            _hidesCursor |= terminal.Profile.Capabilities.Ansi;
-            return await terminal.Progress()
-                .AutoClear(true)
-                .Columns(
-                    new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new TransferSpeedColumn())
-                .StartAsync(async context =>
+        // Of this work alone: the caller's flow keeps its own.
+        IsWithin.Value = true;
+        var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
+        _hidesCursor |= terminal.Profile.Capabilities.Ansi;
+        return await terminal.Progress()
+            .AutoClear(true)
+            .Columns(
+                new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new DownloadedColumn(), new TransferSpeedColumn())
+            .StartAsync(async context =>
+            {
+                var latest = new Latest();
+                var bar = context.AddTask(Markup.Escape(title), maxValue: 1);
+                var running = Task.Run(() => work(latest));
+                while (!running.IsCompleted)
                 {
-                    var latest = new Latest();
-                    var bar = context.AddTask(Markup.Escape(title), maxValue: 1);
-                    var running = Task.Run(() => work(latest));
-                    while (!running.IsCompleted)
-                    {
-                        await Task.WhenAny(running, Task.Delay(Interval)).ConfigureAwait(false);
-                        var now = latest.Value;
-                        bar.MaxValue = Math.Max(1, now.TotalBytes);
-                        bar.Value = now.BytesRead;
-                    }
+                    await Task.WhenAny(running, Task.Delay(Interval)).ConfigureAwait(false);
+                    var now = latest.Value;
+                    bar.MaxValue = Math.Max(1, now.TotalBytes);
+                    bar.Value = now.BytesRead;
+                }
 
-                    return await running.ConfigureAwait(false);
-                }).ConfigureAwait(false);
-        }
-        finally
-        {
-            Volatile.Write(ref _isShown, 0);
-        }
+                return await running.ConfigureAwait(false);
+            }).ConfigureAwait(false);
     }
 
     // Reports come from the lanes' threads and must return at once: the display picks up the last one.
