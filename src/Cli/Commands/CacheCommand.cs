@@ -25,11 +25,11 @@ internal sealed class CacheCommand : CommandBase
         Arity = ArgumentArity.ZeroOrMore,
     };
 
-    private readonly Option<string?> _cacheFolder = new("--cache-dir")
+    private readonly Option<string?> _cacheFolder = new Option<string?>("--cache-dir")
     {
         Description = "Another cache than that of the environment (HF_HUB_CACHE, HF_HOME).",
         HelpName = "DIR",
-    };
+    }.LocalOnly();
 
     private readonly Option<bool> _dryRun = new("--dry-run")
     {

@@ -30,7 +30,8 @@ internal sealed partial class ConvertCommand
                 MaximumShardBytes = MaximumShardBytes(parsed),
                 DuplicateTies = parsed.GetValue(_duplicateTies),
                 ConfigDType = dtype,
-                CarriedFrom = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path)),
+                CarriedFrom = RemoteArguments.FolderOf(path),
+                CarriedPlace = await _checkpoint.Remote.PlaceOfAsync(path, cancellationToken).ConfigureAwait(false),
                 Overwrite = parsed.GetValue(_force),
             };
             var result = await ProgressDisplay

@@ -12,11 +12,11 @@ namespace IlgpuLoader.Cli.Commands;
 internal sealed partial class ConvertCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A checkpoint file, folder or index, or its address (hf://, ms://, https://, s3://)." };
-    private readonly Argument<string> _output = new("OUT")
+    private readonly Argument<string> _output = new Argument<string>("OUT")
     {
         Description = "A file named .safetensors, .gguf, .npz, .pt, .pth, .ckpt or .bin, or a folder, which gets shards, their index, and the configuration, tokenizer "
             + "and generation files beside the weights. It appears whole or not at all.",
-    };
+    }.LocalOnly();
 
     private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly Option<string> _dtype = DTypeOption.Create();

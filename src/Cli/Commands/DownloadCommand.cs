@@ -31,17 +31,17 @@ internal sealed class DownloadCommand : CommandBase
         HelpName = "GLOB",
     };
 
-    private readonly Option<string?> _localFolder = new("--local-dir")
+    private readonly Option<string?> _localFolder = new Option<string?>("--local-dir")
     {
         Description = "A folder that gets the files themselves, in place of the cache.",
         HelpName = "DIR",
-    };
+    }.LocalOnly();
 
-    private readonly Option<string?> _cacheFolder = new("--cache-dir")
+    private readonly Option<string?> _cacheFolder = new Option<string?>("--cache-dir")
     {
         Description = "Another cache than that of the environment (HF_HUB_CACHE, MODELSCOPE_CACHE).",
         HelpName = "DIR",
-    };
+    }.LocalOnly();
 
     private readonly Option<bool> _force = new("--force")
     {

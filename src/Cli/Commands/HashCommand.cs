@@ -23,11 +23,11 @@ internal sealed class HashCommand : CommandBase
         HelpName = "f32",
     };
 
-    private readonly Option<string?> _write = new("--write")
+    private readonly Option<string?> _write = new Option<string?>("--write")
     {
         Description = "Also write the hashes to a manifest, which 'load --verify' holds a checkpoint against. For one PATH, and its stored bytes.",
         HelpName = "MANIFEST",
-    };
+    }.LocalOnly();
 
     private readonly Option<string> _device = DeviceOption.Create("The device that decodes values.");
 

@@ -13,11 +13,11 @@ internal sealed partial class LoadCommand : CommandBase
     private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly LoadArguments _load = new();
     private readonly ModelArguments _model = new("Load the share of one of N tensor-parallel ranks.", asksLauncher: true);
-    private readonly Option<string?> _verify = new("--verify")
+    private readonly Option<string?> _verify = new Option<string?>("--verify")
     {
         Description = "Hash every tensor while it is read, and fail with exit code 6 where one is not what this manifest says ('hash --write').",
         HelpName = "MANIFEST",
-    };
+    }.LocalOnly();
 
     private readonly Option<int> _repeat = new("--repeat")
     {

@@ -26,11 +26,11 @@ internal sealed class ModelArguments
         DefaultValueFactory = _ => "auto",
     };
 
-    private readonly Option<string?> _map = new("--map")
+    private readonly Option<string?> _map = new Option<string?>("--map")
     {
         Description = "A file of rules that change names: {\"substring\": {...}, \"prefix\": {...}, \"suffix\": {...}}, or of a GGUF checkpoint a map of its names.",
         HelpName = "FILE",
-    };
+    }.LocalOnly();
 
     private readonly Option<string?> _weights = new("--weights")
     {

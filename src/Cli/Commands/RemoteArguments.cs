@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
 using IlgpuLoader.Formats;
@@ -36,10 +37,12 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         Description = "Send no token, and sign no request: what is public needs neither.",
     };
 
-    // While an address is found, a download may run.
     private readonly LastProgress _progress = new();
 
     private readonly List<RemoteTraffic> _traffic = [];
+
+    // A command that opens an address several times means one and the same commit.
+    private readonly ConcurrentDictionary<string, CheckpointLocation> _located = new(StringComparer.Ordinal);
     private Lazy<RemoteOptions> _options = new(() => RemoteOptions.FromEnvironment());
     private CommandConsole? _console;
     private RemoteCheckpoints? _checkpoints;
@@ -109,6 +112,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
                 Access = streams ? RemoteAccess.Stream : access,
                 Offline = options.Offline || isOffline,
                 Progress = _progress,
+                AroundDownloads = ShowAsync,
                 Logger = _console is { } console ? new ConsoleLog(console) : null,
             };
         });
@@ -118,6 +122,11 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <inheritdoc/>
     public async ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken = default)
     {
+        if (_located.TryGetValue(address, out var known))
+        {
+            return known;
+        }
+
         var options = Options;
         try
         {
@@ -128,26 +137,24 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
                 Count(_checkpoints.Traffic);
             }
 
-            return _console is { } console && options.Access == RemoteAccess.Cache
-                ? await ProgressDisplay.RunAsync(
-                    console,
-                    "downloading",
-                    progress =>
-                    {
-                        _ = _progress.To(progress);
-                        return _checkpoints.LocateAsync(address, cancellationToken).AsTask();
-                    }).ConfigureAwait(false)
-                : await _checkpoints.LocateAsync(address, cancellationToken).ConfigureAwait(false);
+            var location = await _checkpoints.LocateAsync(address, cancellationToken).ConfigureAwait(false);
+            return _located.GetOrAdd(address, location);
         }
         catch (ArgumentException exception)
         {
             throw UsageException.From(exception);
         }
-        finally
-        {
-            _ = _progress.To(null);
-        }
     }
+
+    /// <summary>The local folder that a path is, or is in; null of an address.</summary>
+    public static string? FolderOf(string path) =>
+        AddressScheme.Of(path) is not null ? null
+        : Directory.Exists(path) ? path
+        : Path.GetDirectoryName(Path.GetFullPath(path));
+
+    /// <summary>The remote place that an address means; null of a path.</summary>
+    public async ValueTask<ICheckpointPlace?> PlaceOfAsync(string path, CancellationToken cancellationToken) =>
+        AddressScheme.Of(path) is null ? null : (await LocateAsync(path, cancellationToken).ConfigureAwait(false)).Place;
 
     /// <summary>What a load without <c>--stream</c> would bring into a cache first.</summary>
     /// <param name="checkpoint">The checkpoint, as it was found at its address.</param>
@@ -181,8 +188,35 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
     /// <inheritdoc/>
     public void Dispose()
     {
+        _located.Clear();
         _checkpoints?.Dispose();
         _checkpoints = null;
+    }
+
+    private async Task ShowAsync(Func<Task> download)
+    {
+        if (_console is not { } console)
+        {
+            await download().ConfigureAwait(false);
+            return;
+        }
+
+        _ = await ProgressDisplay.RunAsync(
+            console,
+            "downloading",
+            async progress =>
+            {
+                _ = _progress.To(progress);
+                try
+                {
+                    await download().ConfigureAwait(false);
+                    return true;
+                }
+                finally
+                {
+                    _ = _progress.To(null);
+                }
+            }).ConfigureAwait(false);
     }
 
     private static int? Check(Option<int?> option, ParseResult parsed, int least, int most) =>

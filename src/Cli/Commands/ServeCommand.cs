@@ -22,11 +22,11 @@ internal sealed class ServeCommand : CommandBase
         HelpName = "URLS",
     };
 
-    private readonly Option<string?> _configuration = new("--config")
+    private readonly Option<string?> _configuration = new Option<string?>("--config")
     {
         Description = "A JSON file with the section IlgpuLoader. Variables such as ILGPU_LOADER_Models__llama__Path win over it, and options over both.",
         HelpName = "FILE",
-    };
+    }.LocalOnly();
 
     private readonly Option<string?> _device = new("--device")
     {
@@ -45,11 +45,11 @@ internal sealed class ServeCommand : CommandBase
         Description = "Reload each model when another complete checkpoint is at its path.",
     };
 
-    private readonly Option<string?> _tokenFile = new("--token-file")
+    private readonly Option<string?> _tokenFile = new Option<string?>("--token-file")
     {
         Description = "A file with the token that loads, unloads and reloads need (Authorization: Bearer TOKEN); without one they are off.",
         HelpName = "FILE",
-    };
+    }.LocalOnly();
 
     /// <inheritdoc/>
     public override string Name => "serve";

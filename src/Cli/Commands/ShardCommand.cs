@@ -10,7 +10,7 @@ namespace IlgpuLoader.Cli.Commands;
 internal sealed class ShardCommand : CommandBase
 {
     private readonly Argument<string> _path = new("PATH") { Description = "A model's folder, or a checkpoint that says what it is the weights of (GGUF)." };
-    private readonly Argument<string> _output = new("OUT") { Description = "The folder, which gets the parts and the manifest of each rank, and configuration and tokenizer. It appears whole, when all ranks are saved." };
+    private readonly Argument<string> _output = new Argument<string>("OUT") { Description = "The folder, which gets the parts and the manifest of each rank, and configuration and tokenizer. It appears whole, when all ranks are saved." }.LocalOnly();
     private readonly CheckpointArguments _checkpoint = new(RemoteAccess.Cache);
     private readonly LoadArguments _load = new();
     private readonly ModelArguments _model = new("Share the model between N tensor-parallel ranks.", asksLauncher: false, isAlways: true);
@@ -87,6 +87,7 @@ internal sealed class ShardCommand : CommandBase
             OutputFolder.ThrowIfNotEmpty(output);
         }
 
+        options = options with { CarriedPlace = await _checkpoint.Remote.PlaceOfAsync(path, cancellationToken).ConfigureAwait(false) };
         var started = Stopwatch.GetTimestamp();
         var saved = new List<SavedRank>();
         // Processes that save a rank each meet by what they save; whoever saves all needs to meet nobody.
@@ -244,7 +245,7 @@ internal sealed class ShardCommand : CommandBase
                 MaximumPartBytes = maximum,
                 IsProcessed = !parsed.GetValue(_unprocessed),
                 Overwrite = parsed.GetValue(_force),
-                CarriedFrom = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path)),
+                CarriedFrom = RemoteArguments.FolderOf(path),
             };
         }
         catch (ArgumentException exception)

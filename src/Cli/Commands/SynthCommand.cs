@@ -15,7 +15,7 @@ internal sealed class SynthCommand : CommandBase
         HelpName = "FAMILY",
     };
 
-    private readonly Argument<string> _output = new("OUT") { Description = "The folder to write; it appears whole or not at all." };
+    private readonly Argument<string> _output = new Argument<string>("OUT") { Description = "The folder to write; it appears whole or not at all." }.LocalOnly();
     private readonly Option<int> _layers = Number("--layers", "Decoder layers.", new LlamaOptions().Layers);
     private readonly Option<int> _hidden = Number("--hidden", "The width of the residual stream.", new LlamaOptions().Hidden);
     private readonly Option<int?> _intermediate = new("--intermediate")

@@ -9,6 +9,9 @@ internal static class ProgressDisplay
     // Ten updates a second look like movement and cost nothing.
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
+    // What begins beneath a bar, such as the download of a small file, shows none of its own: two would write over one another.
+    private static readonly AsyncLocal<bool> IsWithin = new();
+
     private static volatile bool _hidesCursor;
 
     /// <summary>Gives the terminal back the cursor that a bar has hidden, in a process that ends without ending the bar.</summary>
@@ -26,11 +29,13 @@ internal static class ProgressDisplay
     /// <param name="work">The work; gets a progress to report to, or null where nothing is shown.</param>
     public static async Task<T> RunAsync<T>(CommandConsole console, string title, Func<IProgress<LoadProgress>?, Task<T>> work)
     {
-        if (!console.ShowProgress || console.Quiet || console.Json)
+        if (!console.ShowProgress || console.Quiet || console.Json || IsWithin.Value)
         {
             return await work(null).ConfigureAwait(false);
         }
 
+        // Of this work alone: the caller's flow keeps its own.
+        IsWithin.Value = true;
         var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
         _hidesCursor |= terminal.Profile.Capabilities.Ansi;
         return await terminal.Progress()

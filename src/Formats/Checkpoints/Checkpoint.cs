@@ -89,6 +89,9 @@ public sealed partial class Checkpoint : IAsyncDisposable
     /// </summary>
     public string? WeightsRoot { get; }
 
+    /// <summary>Where the files lie; null of a checkpoint that was opened over sources.</summary>
+    internal ICheckpointPlace? Place { get; private set; }
+
     /// <summary>What is odd but does not keep the checkpoint from being read.</summary>
     public ImmutableArray<CheckpointWarning> Warnings { get; }
 
@@ -192,6 +195,12 @@ public sealed partial class Checkpoint : IAsyncDisposable
             selection = new CheckpointFolder.Selection([name], null, []);
         }
 
+        if (place is not LocalPlace)
+        {
+            IEnumerable<string> parts = selection.Files is [var only] ? GgufSplit.NamesBeside(only) : [];
+            await place.PrepareAsync([.. selection.Files, .. parts, ModelConfig.FileName], cancellationToken).ConfigureAwait(false);
+        }
+
         OpenedFile[] files = selection.Files.Count == 1
             ? await OpenPartsAsync(place, selection.Files[0], detector, cancellationToken).ConfigureAwait(false)
             : await OpenFilesAsync(place, selection.Files, detector, cancellationToken).ConfigureAwait(false);
@@ -210,7 +219,9 @@ public sealed partial class Checkpoint : IAsyncDisposable
             var config = await place.ExistsAsync(ModelConfig.FileName, cancellationToken).ConfigureAwait(false)
                 ? await ReadConfigAsync(place, options, warnings, cancellationToken).ConfigureAwait(false)
                 : null;
-            return Assemble(path, files, selection.Index, config, options.Root, warnings);
+            var checkpoint = Assemble(path, files, selection.Index, config, options.Root, warnings);
+            checkpoint.Place = place;
+            return checkpoint;
         }
         catch
         {

@@ -37,14 +37,23 @@ internal static partial class CheckpointFolder
                 ? await remote.LocateAsync(path, cancellationToken).ConfigureAwait(false)
                 : throw new UnsupportedCheckpointException(
                     "remote checkpoints", path, $"this is an address ({scheme}), and only local files are read here; set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Remote)}.");
-            // What was downloaded is local files, whose number counts as that of others.
-            return location.Place is LocalPlace local ? location with { Place = new LocalPlace(local.Name, limit) } : location;
+            return location with { Place = Limited(location.Place, limit) };
         }
 
         return Directory.Exists(path)
             ? new CheckpointLocation(new LocalPlace(path, limit), null)
             : new CheckpointLocation(new LocalPlace(Path.GetDirectoryName(path) ?? "", limit), Path.GetFileName(path));
     }
+
+    /// <summary>A place that was found, with a limit: what was downloaded is local files, whose number counts as that of others.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="limit">Shared by local files; null keeps each open.</param>
+    public static ICheckpointPlace Limited(ICheckpointPlace place, OpenFileLimit? limit) => place switch
+    {
+        LocalPlace local => new LocalPlace(local.Name, limit),
+        DownloadingPlace downloading => downloading.With(limit),
+        _ => place,
+    };
 
     /// <summary>Chooses the files of a folder.</summary>
     /// <param name="place">The folder.</param>
@@ -113,7 +122,7 @@ internal static partial class CheckpointFolder
         await Parallel.ForAsync(
             0,
             isThere.Length,
-            new ParallelOptions { MaxDegreeOfParallelism = place is LocalPlace ? 1 : place.ParallelOpens, CancellationToken = cancellationToken },
+            new ParallelOptions { MaxDegreeOfParallelism = place is LocalPlace or DownloadingPlace ? 1 : place.ParallelOpens, CancellationToken = cancellationToken },
             async (i, token) => isThere[i] = await place.ExistsAsync(shards[i], token).ConfigureAwait(false)).ConfigureAwait(false);
         var missing = Array.IndexOf(isThere, false);
         if (missing >= 0)
@@ -249,10 +258,14 @@ internal static partial class CheckpointFolder
                 CheckpointErrorCode.Ambiguous,
                 place.Name,
                 $"there are {models.Length} models here: {string.Join(", ", models.Take(shown).Select(model => Quoted.Name(model.First())))}"
-                + $"{(models.Length > shown ? ", …" : "")}; open the file that is meant, or choose by the end of its name with --variant "
+                + $"{(models.Length > shown ? ", …" : "")}; open the file that is meant{AddressOf(place, models[0].First())}, or choose by the end of its name with --variant "
                 + $"({nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Variant)})."),
         };
     }
+
+    // Of a path everybody knows how it goes on.
+    private static string AddressOf(ICheckpointPlace place, string name) =>
+        AddressScheme.Of(place.Name) is null ? "" : $" ({(place is DownloadingPlace downloading ? downloading.AddressOf(name) : place.PathOf(name))})";
 
     // Quantisations are the variants of a model, after a dot or a hyphen: llama-2-7b.Q4_K_M, Qwen2-7B-Instruct-Q4_K_M.
     private static bool IsModelOf(string prefix, string variant) =>

@@ -19,6 +19,14 @@ internal static partial class GgufSplit
         return match.Success ? match.Groups["prefix"].Value : Path.GetFileNameWithoutExtension(name);
     }
 
+    /// <summary>The base names that the other parts of the model have, by the name of one; none where it has no number.</summary>
+    /// <param name="name">The base name of a file.</param>
+    public static IEnumerable<string> NamesBeside(string name)
+    {
+        var prefix = PrefixOf(name, out var count);
+        return count > 1 ? Enumerable.Range(0, count).Select(part => NameOf(prefix, part, count, Path.GetExtension(name))).Where(other => other != name) : [];
+    }
+
     /// <summary>The base names of all parts of the model that a file is a part of, in their order; the file alone where it is none.</summary>
     /// <param name="file">The file that was given.</param>
     /// <param name="place">Where it lies.</param>
@@ -121,11 +129,10 @@ internal static partial class GgufSplit
     // A set of parts without numbers in their headers would be opened as its first file alone.
     private static async ValueTask ThrowIfPartsAreBesideAsync(CheckpointFile file, ICheckpointPlace place, CancellationToken cancellationToken)
     {
-        var prefix = PrefixOf(file.Name, out var count);
+        _ = PrefixOf(file.Name, out var count);
         if (file.Header is GgufHeader && count > 1)
         {
-            var names = Enumerable.Range(0, count).Select(part => NameOf(prefix, part, count, Path.GetExtension(file.Name)));
-            foreach (var other in names.Where(name => name != file.Name))
+            foreach (var other in NamesBeside(file.Name))
             {
                 if (await place.ExistsAsync(other, cancellationToken).ConfigureAwait(false))
                 {

@@ -132,8 +132,9 @@ public sealed class RankManifest
     {
         ArgumentNullException.ThrowIfNull(place);
         var manifests = new SortedDictionary<int, RankManifest>();
-        var names = await place.ListAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var name in names.Where(IsListedName).Order(NaturalOrder.Instance))
+        string[] names = [.. (await place.ListAsync(cancellationToken).ConfigureAwait(false)).Where(IsListedName).Order(NaturalOrder.Instance)];
+        await place.PrepareAsync(names, cancellationToken).ConfigureAwait(false);
+        foreach (var name in names)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var path = place.PathOf(name);

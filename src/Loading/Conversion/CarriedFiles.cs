@@ -29,15 +29,28 @@ internal sealed class CarriedFiles : IAsyncDisposable
     private static readonly string[] WeightEndings =
         [ShardNames.SafetensorsExtension, ShardNames.GgufExtension, ".bin", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".onnx", ".h5", ".msgpack", ".tflite"];
 
-    private readonly ImmutableArray<LocalFileSource> _files;
+    // What is asked for by name where nothing lists files: what transformers saves of a model with its tokenizer and processor.
+    private static readonly string[] UsualNames =
+    [
+        ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+        "chat_template.jinja", "chat_template.json", "preprocessor_config.json", "processor_config.json",
+    ];
 
-    private CarriedFiles(ImmutableArray<LocalFileSource> files) => _files = files;
+    private readonly ImmutableArray<(string Name, IByteSource Source)> _files;
+
+    private CarriedFiles(ImmutableArray<(string Name, IByteSource Source)> files) => _files = files;
+
+    /// <summary>
+    /// The most bytes of one file that comes from a server, 100 MB: what the safetensors reference accepts as a header. A tokenizer names each token once, as a header does tensors, and the largest that are published have a third of it;
+    /// what is larger has one of these names by chance. What lies on this machine already has no limit.
+    /// </summary>
+    public const long LargestRemoteBytes = CheckpointOptions.DefaultMaximumIndexBytes;
 
     /// <summary>The base names, in ordinal order.</summary>
-    public ImmutableArray<string> Names => [.. _files.Select(file => Path.GetFileName(file.Name))];
+    public ImmutableArray<string> Names => [.. _files.Select(file => file.Name)];
 
     /// <summary>The size of all of them in bytes.</summary>
-    public long ByteLength => _files.Sum(file => file.Length);
+    public long ByteLength => _files.Sum(file => file.Source.Length);
 
     /// <summary>Whether a file of this base name is carried along.</summary>
     public static bool Includes(string name)
@@ -51,15 +64,39 @@ internal sealed class CarriedFiles : IAsyncDisposable
 
     /// <summary>Opens the files of a folder that are carried along; none where there is no such folder.</summary>
     /// <exception cref="IOException">One cannot be read, or is no file; the message names it.</exception>
-    public static async Task<CarriedFiles> OpenAsync(string folder)
+    public static Task<CarriedFiles> OpenAsync(string folder) =>
+        Directory.Exists(folder) ? OpenAsync(new LocalPlace(folder), CancellationToken.None) : Task.FromResult(new CarriedFiles([]));
+
+    /// <summary>Opens the files beside a checkpoint that are carried along.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="cancellationToken">Ends the opening.</param>
+    /// <inheritdoc cref="OpenAsync(ICheckpointPlace, CancellationToken)" path="/exception"/>
+    public static Task<CarriedFiles> OpenBesideAsync(Checkpoint checkpoint, CancellationToken cancellationToken) =>
+        checkpoint.Place is { } place and not LocalPlace ? OpenAsync(place, cancellationToken) : OpenAsync(Path.GetDirectoryName(Path.GetFullPath(checkpoint.Files[0].Path))!);
+
+    /// <summary>Opens the files that a save carries along.</summary>
+    /// <param name="options">Where from.</param>
+    /// <param name="cancellationToken">Ends the opening.</param>
+    /// <inheritdoc cref="OpenAsync(ICheckpointPlace, CancellationToken)" path="/exception"/>
+    public static Task<CarriedFiles> OpenAsync(ShardedStateSaveOptions options, CancellationToken cancellationToken) =>
+        options.CarriedPlace is { } place ? OpenAsync(place, cancellationToken) : OpenAsync(options.CarriedFrom ?? "");
+
+    /// <summary>Opens the files of a place that are carried along.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="cancellationToken">Ends the opening.</param>
+    /// <exception cref="IOException">One cannot be read, is no file, or comes from a server and is too large; the message names it.</exception>
+    public static async Task<CarriedFiles> OpenAsync(ICheckpointPlace place, CancellationToken cancellationToken)
     {
-        var files = ImmutableArray.CreateBuilder<LocalFileSource>();
+        string[] names = place.ListsAll
+            ? [.. (await place.ListAsync(cancellationToken).ConfigureAwait(false)).Where(Includes).Order(StringComparer.Ordinal)]
+            : await FindUsualAsync(place, cancellationToken).ConfigureAwait(false);
+        await place.PrepareAsync(names, cancellationToken).ConfigureAwait(false);
+        var files = ImmutableArray.CreateBuilder<(string, IByteSource)>();
         try
         {
-            var paths = Directory.Exists(folder) ? Directory.EnumerateFiles(folder) : [];
-            foreach (var path in paths.Where(path => Includes(Path.GetFileName(path))).Order(StringComparer.Ordinal))
+            foreach (var name in names)
             {
-                files.Add(Open(path));
+                files.Add((name, await OpenAsync(place, name, cancellationToken).ConfigureAwait(false)));
             }
 
             return new CarriedFiles(files.ToImmutable());
@@ -79,7 +116,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
         var buffer = ArrayPool<byte>.Shared.Rent(CopyBytes);
         try
         {
-            foreach (var file in _files)
+            foreach (var (name, file) in _files)
             {
                 using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
                 for (long done = 0; done < file.Length;)
@@ -90,7 +127,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
                     done += part.Length;
                 }
 
-                hashed.Add(new ManifestFile(Path.GetFileName(file.Name), file.Length, Convert.ToHexStringLower(hash.GetHashAndReset())));
+                hashed.Add(new ManifestFile(name, file.Length, Convert.ToHexStringLower(hash.GetHashAndReset())));
             }
         }
         finally
@@ -107,9 +144,8 @@ internal sealed class CarriedFiles : IAsyncDisposable
     /// <param name="cancellationToken">Ends the copying within one piece.</param>
     public async Task CopyAsync(IOutputFolder output, DType? dtype, CancellationToken cancellationToken)
     {
-        foreach (var file in _files)
+        foreach (var (name, file) in _files)
         {
-            var name = Path.GetFileName(file.Name);
             if (name == ConfigName && dtype is { } target && file.Length <= LargestConfig)
             {
                 var config = new byte[(int)file.Length];
@@ -128,28 +164,50 @@ internal sealed class CarriedFiles : IAsyncDisposable
     /// <summary>Closes the files.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var file in _files)
+        foreach (var (_, file) in _files)
         {
             await file.DisposeAsync().ConfigureAwait(false);
         }
     }
 
-    private static LocalFileSource Open(string path)
+    private static async Task<string[]> FindUsualAsync(ICheckpointPlace place, CancellationToken cancellationToken)
     {
-        try
-        {
-            return new LocalFileSource(path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or UnsupportedCheckpointException)
-        {
-            throw new IOException(
-                $"{path}: it goes with the weights and cannot be copied: {exception.Message} Mend or remove it, or convert into a single "
-                + "file, which carries nothing along.",
-                exception);
-        }
+        var isThere = new bool[UsualNames.Length];
+        await Parallel.ForAsync(
+            0,
+            isThere.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = place.ParallelOpens, CancellationToken = cancellationToken },
+            async (i, token) => isThere[i] = await place.ExistsAsync(UsualNames[i], token).ConfigureAwait(false)).ConfigureAwait(false);
+        return [.. UsualNames.Where((_, i) => isThere[i]).Order(StringComparer.Ordinal)];
     }
 
-    private static async Task CopyAsync(LocalFileSource file, IOutputFolder output, string name, CancellationToken cancellationToken)
+    private static async Task<IByteSource> OpenAsync(ICheckpointPlace place, string name, CancellationToken cancellationToken)
+    {
+        IByteSource file;
+        try
+        {
+            file = await place.OpenAsync(name, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException and not RemoteException or UnauthorizedAccessException or UnsupportedCheckpointException)
+        {
+            throw Refused(place.PathOf(name), exception.Message, exception);
+        }
+
+        if (file is IRemoteByteSource && file.Length > LargestRemoteBytes)
+        {
+            await file.DisposeAsync().ConfigureAwait(false);
+            throw Refused(file.Name, $"it has {file.Length} bytes, and {LargestRemoteBytes} are the most of such a file from a server.", null);
+        }
+
+        return file;
+    }
+
+    private static IOException Refused(string path, string problem, Exception? cause) => new(
+        $"{path}: it goes with the weights and cannot be copied: {problem} Mend or remove it, or convert into a single "
+        + "file, which carries nothing along.",
+        cause);
+
+    private static async Task CopyAsync(IByteSource file, IOutputFolder output, string name, CancellationToken cancellationToken)
     {
         var copy = output.CreateFile(name, file.Length);
         await using (copy.ConfigureAwait(false))

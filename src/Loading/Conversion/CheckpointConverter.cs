@@ -168,8 +168,7 @@ public static class CheckpointConverter
         Conversion conversion, ConversionTarget target, string output, CancellationToken cancellationToken)
     {
         var plan = conversion.Plan;
-        var source = Path.GetDirectoryName(Path.GetFullPath(conversion.Checkpoint.Files[0].Path))!;
-        var carried = await CarriedFiles.OpenAsync(source).ConfigureAwait(false);
+        var carried = await CarriedFiles.OpenBesideAsync(conversion.Checkpoint, cancellationToken).ConfigureAwait(false);
         await using var closeCarried = carried.ConfigureAwait(false);
         using var folder = AtomicFolder.Create(output, conversion.Options.Overwrite);
         ThrowIfDiskIsTooSmall(folder.Path, checked(plan.BytesToWrite + carried.ByteLength));

@@ -29,8 +29,11 @@ public sealed record ModelConversionOptions
     /// <summary>The dtype that the configuration beside the weights names afterwards; null where it stays as it is.</summary>
     public DType? ConfigDType { get; init; }
 
-    /// <summary>The folder that configuration and tokenizer are carried from; null for that of the weights.</summary>
+    /// <summary>The folder that configuration and tokenizer are carried from; null for where the weights lie.</summary>
     public string? CarriedFrom { get; init; }
+
+    /// <summary>The place that they are carried from instead, such as a remote one (<see cref="IRemoteCheckpoints.LocateAsync"/>); null for <see cref="CarriedFrom"/>.</summary>
+    public ICheckpointPlace? CarriedPlace { get; init; }
 
     /// <summary>Whether an output that is there already is replaced.</summary>
     public bool Overwrite { get; init; }

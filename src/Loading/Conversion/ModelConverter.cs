@@ -111,8 +111,9 @@ public static class ModelConverter
         IProgress<LoadProgress>? progress,
         CancellationToken cancellationToken)
     {
-        var source = options.CarriedFrom ?? Path.GetDirectoryName(Path.GetFullPath(checkpoint.Files[0].Path))!;
-        var carried = await CarriedFiles.OpenAsync(source).ConfigureAwait(false);
+        var carried = options.CarriedPlace is { } place ? await CarriedFiles.OpenAsync(place, cancellationToken).ConfigureAwait(false)
+            : options.CarriedFrom is { } from ? await CarriedFiles.OpenAsync(from).ConfigureAwait(false)
+            : await CarriedFiles.OpenBesideAsync(checkpoint, cancellationToken).ConfigureAwait(false);
         await using var closeCarried = carried.ConfigureAwait(false);
         using var folder = AtomicFolder.Create(output, options.Overwrite);
         CheckpointConverter.ThrowIfDiskIsTooSmall(folder.Path, checked(conversion.BytesToWrite + carried.ByteLength));

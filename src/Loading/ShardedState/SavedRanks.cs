@@ -27,8 +27,12 @@ internal sealed class SavedRanks : IAsyncDisposable
     {
         var manifests = await ShardedState.ReadManifestsAsync(place, cancellationToken).ConfigureAwait(false);
         options.ThrowIfOtherSave(place.Name, manifests);
+        var names = await place.ListAsync(cancellationToken).ConfigureAwait(false);
         // Without files of rank 0 its opening says so.
-        var count = Math.Max(1, manifests.IsEmpty ? pattern.CountRanks(await place.ListAsync(cancellationToken).ConfigureAwait(false)) : manifests.Length);
+        var count = Math.Max(1, manifests.IsEmpty ? pattern.CountRanks(names) : manifests.Length);
+        // Of all ranks at once.
+        await place
+            .PrepareAsync(manifests.IsEmpty ? [.. names.Where(pattern.IsPart)] : [.. manifests.SelectMany(manifest => manifest.Files).Select(file => file.Name)], cancellationToken).ConfigureAwait(false);
         var states = ImmutableArray.CreateBuilder<ShardedState>(count);
         try
         {

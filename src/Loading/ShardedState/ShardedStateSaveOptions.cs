@@ -41,4 +41,7 @@ public sealed record ShardedStateSaveOptions
     /// The folder whose configuration and tokenizer go along; null for none. The last rank copies them, and a rank that saw others is refused.
     /// </summary>
     public string? CarriedFrom { get; init; }
+
+    /// <summary>The place that they are carried from instead, such as a remote one (<see cref="IRemoteCheckpoints.LocateAsync"/>); null for <see cref="CarriedFrom"/>.</summary>
+    public ICheckpointPlace? CarriedPlace { get; init; }
 }

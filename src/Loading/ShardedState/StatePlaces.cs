@@ -28,7 +28,9 @@ internal static class StatePlaces
         }
 
         var (place, file) = await remote.LocateAsync(folder, cancellationToken).ConfigureAwait(false);
-        return file is null ? place : throw IsFile(place.PathOf(file));
+        return file is null
+            ? CheckpointFolder.Limited(place, new OpenFileLimit(CheckpointOptions.Default.MaximumOpenFiles))
+            : throw IsFile(place is DownloadingPlace downloading ? downloading.AddressOf(file) : place.PathOf(file));
     }
 
     /// <summary>What is said of a file where a folder is needed.</summary>
@@ -44,6 +46,8 @@ internal static class StatePlaces
     /// <exception cref="InvalidCheckpointException">A file is missing, or is not as long as the manifest says.</exception>
     public static async Task<Checkpoint> OpenAsync(ICheckpointPlace place, IReadOnlyList<string> files, RankManifest? manifest, CancellationToken cancellationToken)
     {
+        // Of this rank alone: another one's parts are as large.
+        await place.PrepareAsync(files, cancellationToken).ConfigureAwait(false);
         var sources = new IByteSource?[files.Count];
         try
         {

@@ -6,6 +6,6 @@ public enum RemoteAccess
     /// <summary>Ranges of the remote files, as they are needed; nothing is written.</summary>
     Stream,
 
-    /// <summary>The weights are downloaded into the cache first, and read there.</summary>
+    /// <summary>Files are downloaded into the cache before they are opened, and read there; what nothing opens is not downloaded.</summary>
     Cache,
 }

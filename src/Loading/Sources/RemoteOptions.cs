@@ -110,6 +110,9 @@ public sealed record RemoteOptions
     /// <summary>Who is told of the downloads that opening an address begins; null for nobody. It is called from any thread, one call at a time a download.</summary>
     public IProgress<DownloadProgress>? Progress { get; init; }
 
+    /// <summary>Runs each of these downloads, such as to show <see cref="Progress"/> while it lasts; it returns when the download has ended, and throws what that throws. Null for just running it.</summary>
+    public Func<Func<Task>, Task>? AroundDownloads { get; init; }
+
     /// <summary>Where is written what opening an address does: what is tried again and when, downloads, what is left aside; null for nowhere. Never a token.</summary>
     public ILogger? Logger { get; init; }
 
@@ -131,4 +134,7 @@ public sealed record RemoteOptions
             Timeout = RemoteSetting.SecondsOf("HF_HUB_DOWNLOAD_TIMEOUT", read) ?? Default.Timeout,
         };
     }
+
+    /// <summary>Runs a download as <see cref="AroundDownloads"/> says.</summary>
+    internal Task RunDownloadAsync(Func<Task> download) => AroundDownloads is { } around ? around(download) : download();
 }

@@ -106,6 +106,66 @@ public sealed class HubCommandTests : IAsyncLifetime, IDisposable
         Assert.Equal(0, (await ToolRun.OfAsync("load", Address, "--device", "host", "--offline")).ExitCode);
     }
 
+    [Fact]
+    public async Task A_sharded_state_through_the_cache_is_verified_and_split_anew_as_a_local_one()
+    {
+        await LlamaSynthesizer.WriteAsync(_folder["m"], new LlamaOptions { Layers = 1, Hidden = 32, Intermediate = 48, Heads = 4, KeyValueHeads = 2, Vocabulary = 11 });
+        AddFolder("org/model", _folder["m"]);
+        // From an address, with the configuration.
+        Assert.Equal(0, (await ToolRun.OfAsync("shard", "hf://org/model", _folder["state"], "--tp", "2", "--rank", "1")).ExitCode);
+        var saved = await ToolRun.OfAsync("shard", "hf://org/model", _folder["state"], "--tp", "2", "--rank", "0", "--json");
+        Assert.Equal(["config.json"], saved.Document("ilgpu-loader/shard/1").GetProperty("carriedFiles").EnumerateArray().Select(file => file.GetString()));
+        AddFolder("org/state", _folder["state"]);
+
+        var loaded = await ToolRun.OfAsync("load", "hf://org/state", "--sharded", "--tp", "2", "--rank", "0", "--device", "host", "--json");
+        Assert.True(loaded.Document("ilgpu-loader/load-sharded/1").GetProperty("verified").GetBoolean());
+        Assert.False(File.Exists(InCache("org--state", "model-rank-1-part-0.safetensors")));
+        var other = await ToolRun.OfAsync("load", "hf://org/state", "--sharded", "--tp", "4", "--rank", "0", "--device", "host");
+        Assert.Equal((5, false), (other.ExitCode, other.Out.Contains("tensors", StringComparison.Ordinal)));
+        var resharded = await ToolRun.OfAsync("load", "hf://org/state", "--sharded", "--tp", "1", "--rank", "0", "--model", "--reshard", "--device", "host", "--json");
+        Assert.True(resharded.Document("ilgpu-loader/load-sharded/1").GetProperty("verified").GetBoolean());
+
+        var damaged = await File.ReadAllBytesAsync(_folder["state/model-rank-1-part-0.safetensors"]);
+        damaged[^1] ^= 1;
+        await File.WriteAllBytesAsync(_folder["state/model-rank-1-part-0.safetensors"], damaged);
+        AddFolder("org/damaged", _folder["state"]);
+        Assert.Equal(6, (await ToolRun.OfAsync("load", "hf://org/damaged", "--sharded", "--tp", "2", "--rank", "1", "--device", "host")).ExitCode);
+    }
+
+    [Theory]
+    [InlineData()]
+    [InlineData("--stream")]
+    public async Task Convert_FromAnAddress_HasTheFilesThatALocalFolderHas(params string[] more)
+    {
+        foreach (var name in (string[])["tokenizer.json", "tokenizer_config.json", "generation_config.json", "vocab.txt"])
+        {
+            _repository.Add(Commit, name, "{}"u8.ToArray());
+        }
+
+        var run = await ToolRun.OfAsync(["convert", Address, _folder["out"], .. more]);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("in 1 file and 5 other files", run.Out, StringComparison.Ordinal);
+        Assert.Equal("{}", await File.ReadAllTextAsync(_folder["out/vocab.txt"]));
+    }
+
+    [Theory]
+    [InlineData("convert", Address, "hf://org/out")]
+    [InlineData("convert", Address, "s3://bucket/out.safetensors")]
+    [InlineData("shard", Address, "hf://org/out")]
+    [InlineData("synth", "llama", "hf://org/out")]
+    [InlineData("hash", Address, "--write", "hf://org/manifest.json")]
+    [InlineData("load", Address, "--verify", "hf://org/manifest.json")]
+    [InlineData("load", Address, "--model", "--map", "hf://org/map.json")]
+    [InlineData("download", Address, "--local-dir", "hf://org/out")]
+    public async Task An_address_where_something_local_belongs_is_refused_before_anybody_is_asked(params string[] args)
+    {
+        var run = await ToolRun.OfAsync(args);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains($"takes a local path, and '{args[^1]}' is an address", run.Error, StringComparison.Ordinal);
+        Assert.Empty(_hub.Hub.Requests);
+        Assert.False(Directory.Exists("hf:") || Directory.Exists("s3:"));
+    }
+
     [Theory]
     [InlineData("inspect")]
     [InlineData("verify")]
@@ -183,6 +243,18 @@ public sealed class HubCommandTests : IAsyncLifetime, IDisposable
         var run = await ToolRun.OfAsync(args);
         Assert.True(run.ExitCode is 2 or 3, run.Error);
         Assert.Empty(_hub.Hub.Requests);
+    }
+
+    private string InCache(string folder, string name) => Path.Combine(Cache, $"models--{folder}", "snapshots", Commit, name);
+
+    private void AddFolder(string name, string folder)
+    {
+        var repository = _hub.Add(name);
+        repository.SetRef("main", Commit);
+        foreach (var path in Directory.EnumerateFiles(folder))
+        {
+            repository.Add(Commit, Path.GetFileName(path), File.ReadAllBytes(path), isLarge: path.EndsWith(".safetensors", StringComparison.Ordinal));
+        }
     }
 
     private static void Set(string name, string? value) => Environment.SetEnvironmentVariable(name, value);

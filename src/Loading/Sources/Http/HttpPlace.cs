@@ -32,6 +32,9 @@ internal sealed class HttpPlace(RemoteHttp http, RemoteReading reading, Uri fold
     public int ParallelOpens => reading.Options.Connections;
 
     /// <inheritdoc/>
+    public bool ListsAll => false;
+
+    /// <inheritdoc/>
     public string PathOf(string name) => Name + Quoted.Plain(name);
 
     /// <inheritdoc/>

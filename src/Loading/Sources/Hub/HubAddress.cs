@@ -2,7 +2,7 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>An address of the Hub: <c>hf://organisation/name[@revision][/path]</c>, <c>hf://name</c>, <c>hf://datasets/organisation/name</c>. Immutable.</summary>
+/// <summary>An address of the Hub: <c>hf://organisation/name[@revision][/path]</c>, <c>hf://name[@revision]</c>, <c>hf://name@revision/path</c>, <c>hf://datasets/organisation/name</c>. Immutable.</summary>
 /// <param name="Repository">The repository.</param>
 /// <param name="Revision">The branch, tag or commit that is asked for; null for the main branch.</param>
 /// <param name="Path">A file or folder in it, without slashes at its ends; empty for its root.</param>
@@ -50,8 +50,12 @@ public sealed record HubAddress(HubRepository Repository, string? Revision, stri
         return new HubAddress(new HubRepository(name, kind), revision, path);
     }
 
-    /// <inheritdoc/>
-    public override string ToString() => Repository + (Revision is null ? "" : $"@{Uri.EscapeDataString(Revision)}") + (Path.Length == 0 ? "" : $"/{Path}");
+    /// <summary>The address, which <see cref="Parse"/> takes for the same repository, revision and path: where a path follows a name without an organisation, the main branch is written too, since the name would be taken for one.</summary>
+    public override string ToString()
+    {
+        var revision = Revision ?? (Path.Length > 0 && !Repository.Name.Contains('/', StringComparison.Ordinal) ? HubClient.MainRevision : null);
+        return Repository + (revision is null ? "" : $"@{Uri.EscapeDataString(revision)}") + (Path.Length == 0 ? "" : $"/{Path}");
+    }
 
     private static HubRepositoryKind TakeKind(List<string> parts)
     {

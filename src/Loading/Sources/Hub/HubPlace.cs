@@ -19,7 +19,7 @@ internal sealed class HubPlace(HubAddress address, HubRevision revision, HubClie
     public int ParallelOpens => reading.Options.Connections;
 
     /// <inheritdoc/>
-    public string PathOf(string name) => $"{address}/{name}";
+    public string PathOf(string name) => (address with { Path = PathIn(name) }).ToString();
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<string>> ListAsync(CancellationToken cancellationToken = default)
@@ -39,7 +39,7 @@ internal sealed class HubPlace(HubAddress address, HubRevision revision, HubClie
             throw new FileNotFoundException($"{address}: there is no file {Quoted.Name(name)} here.", PathOf(name));
         }
 
-        var path = address.Path.Length == 0 ? name : $"{address.Path}/{name}";
+        var path = PathIn(name);
         if (cache.Find(address.Repository, revision.Commit, path).Path is { } local)
         {
             return new LocalFileSource(local);
@@ -50,4 +50,6 @@ internal sealed class HubPlace(HubAddress address, HubRevision revision, HubClie
             ? throw client.MissingFile(address.Repository, revision.Commit, path)
             : new RemoteObjectSource(client.Known(file), reading, PathOf(name));
     }
+
+    private string PathIn(string name) => address.Path.Length == 0 ? name : $"{address.Path}/{name}";
 }

@@ -53,7 +53,9 @@ public sealed record HubRepository
     }
 
     /// <summary>The address, such as <c>hf://datasets/organisation/name</c>.</summary>
-    public override string ToString() => $"hf://{FilesPath}";
+    // A model of an organisation that is called as a kind would be taken for one of that kind.
+    public override string ToString() =>
+        Kind == HubRepositoryKind.Model && Name.Split('/') is ["models" or "datasets" or "spaces", _] ? $"hf://models/{Name}" : $"hf://{FilesPath}";
 
     private static void ThrowIfNoName(string name)
     {

@@ -2,7 +2,7 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Finds checkpoints of the Hub: as ranges of its files, or downloaded into the cache first. Safe for any thread.</summary>
+/// <summary>Finds checkpoints of the Hub: as ranges of its files, or downloaded into the cache as they are opened. Safe for any thread.</summary>
 /// <param name="services">Connections.</param>
 /// <param name="downloads">Downloads.</param>
 internal sealed class HubScheme(RemoteServices services, HubDownloads downloads) : IRemoteScheme
@@ -44,13 +44,10 @@ internal sealed class HubScheme(RemoteServices services, HubDownloads downloads)
         }
 
         var folder = isFile ? HubWeights.FolderOf(parsed.Path) : parsed.Path;
-        if (services.Options.Access == RemoteAccess.Stream)
-        {
-            var place = new HubPlace(parsed with { Path = folder }, found, downloads.Client, cache, services.Reading);
-            return new CheckpointLocation(place, isFile ? parsed.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..] : null);
-        }
-
-        return LocateLocally(parsed, await DownloadAsync(parsed, found, folder, isFile, cancellationToken).ConfigureAwait(false), !isFile);
+        var place = new HubPlace(parsed with { Path = folder }, found, downloads.Client, cache, services.Reading);
+        return new CheckpointLocation(
+            services.Options.Access == RemoteAccess.Stream ? place : Downloading(parsed, found, place, folder, cache),
+            isFile ? parsed.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..] : null);
     }
 
     private static string? FindSnapshot(HubCache cache, HubAddress address, string revision) =>
@@ -61,18 +58,19 @@ internal sealed class HubScheme(RemoteServices services, HubDownloads downloads)
     private static CheckpointLocation LocateLocally(HubAddress address, string snapshot, bool isFolder)
     {
         var folder = isFolder ? address.Path : HubWeights.FolderOf(address.Path);
-        var place = new LocalPlace(folder.Length == 0 ? snapshot : Path.Combine([snapshot, .. folder.Split('/')]));
-        return new CheckpointLocation(place, isFolder ? null : address.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..]);
+        return new CheckpointLocation(new LocalPlace(FolderIn(snapshot, folder)), isFolder ? null : address.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..]);
     }
 
     // By the commit: nothing changes between the listing and the files.
-    private async Task<string> DownloadAsync(HubAddress address, HubRevision found, string folder, bool isFile, CancellationToken cancellationToken)
+    private DownloadingPlace Downloading(HubAddress address, HubRevision found, HubPlace place, string folder, HubCache cache)
     {
-        var pinned = new HubDownloadOptions { Revision = found.Commit };
-        Task<string> DownloadIndexAsync(string path) => downloads.DownloadFileAsync(address.Repository, path, pinned, cancellationToken: cancellationToken);
-        var names = isFile
-            ? await HubWeights.ChooseFileAsync(found.Files, address.Path, DownloadIndexAsync, cancellationToken).ConfigureAwait(false)
-            : await HubWeights.ChooseFolderAsync(found.Files, folder, address.ToString(), DownloadIndexAsync, cancellationToken).ConfigureAwait(false);
-        return await downloads.DownloadFoundAsync(address.Repository, address.Revision ?? HubClient.MainRevision, found, names, cancellationToken).ConfigureAwait(false);
+        var start = folder.Length == 0 ? "" : folder + "/";
+        return new DownloadingPlace(
+            place,
+            FolderIn(cache.SnapshotOf(address.Repository, found.Commit), folder),
+            (names, cancellationToken) => services.Options.RunDownloadAsync(() => downloads.DownloadFoundAsync(
+                address.Repository, address.Revision ?? HubClient.MainRevision, found, names.Select(name => start + name).ToHashSet(), cancellationToken)));
     }
+
+    private static string FolderIn(string snapshot, string folder) => folder.Length == 0 ? snapshot : Path.Combine([snapshot, .. folder.Split('/')]);
 }

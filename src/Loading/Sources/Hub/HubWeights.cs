@@ -1,23 +1,18 @@
 using System.Text.Json;
 using IlgpuLoader.Formats;
-using IlgpuLoader.Formats.Gguf;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Which files of a repository are the weights.</summary>
+/// <summary>Which files of a repository are downloaded as its weights, where nobody opens them yet.</summary>
 internal static class HubWeights
 {
     /// <summary>The patterns of weights that the loader reads, best first.</summary>
     public static readonly IReadOnlyList<string> Patterns = ["*.safetensors", "*.gguf", "*.bin", "*.pt", "*.pth", "*.ckpt"];
 
     private const string SafetensorsPattern = "*.safetensors";
-    private const string GgufPattern = "*.gguf";
 
     // transformers' name of the index.
     private const string SafetensorsIndex = "model.safetensors.index.json";
-
-    // Beside the weights, and read with them.
-    private static readonly string[] SideFiles = ["config.json", "configuration.json", "*.index.json", "*.index.*.json"];
 
     /// <summary>Chooses by vLLM's rules.</summary>
     /// <param name="files">The paths of all files.</param>
@@ -47,56 +42,6 @@ internal static class HubWeights
         return Directory.Exists(folder) && parts.Length > 0 && AnyFits(folder, parts);
     }
 
-    /// <summary>The files of one folder of a repository that opening it reads: its weights, and the small ones beside them.</summary>
-    /// <param name="files">The paths of all files.</param>
-    /// <param name="folder">The folder; empty for the root.</param>
-    /// <param name="address">The folder's address, for messages.</param>
-    /// <param name="download">Brings an index, and gives its local path.</param>
-    /// <param name="cancellationToken">Ends the reading of the index.</param>
-    /// <exception cref="InvalidCheckpointException">There are none, or several models that nobody but the caller can choose from.</exception>
-    public static async Task<IReadOnlySet<string>> ChooseFolderAsync(
-        IReadOnlyList<string> files, string folder, string address, Func<string, Task<string>> download, CancellationToken cancellationToken)
-    {
-        var start = folder.Length == 0 ? "" : folder + "/";
-        string[] names = [.. NamesIn(files, folder)];
-        var (indexed, patterns) = await ChooseAsync(names, Patterns, name => download(start + name), cancellationToken).ConfigureAwait(false);
-        string[] weights = indexed is not null ? [.. indexed] : [.. names.Where(name => patterns.Count == 1 && FilePattern.Matches(patterns[0], name))];
-        if (weights.Length == 0)
-        {
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.NoWeights, address, $"there are no files of weights here ({string.Join(", ", Patterns)}). Is this the folder of the model?");
-        }
-
-        if (patterns is [GgufPattern])
-        {
-            ThrowIfSeveralModels(weights, address);
-        }
-
-        return names.Where(name => weights.Contains(name) || IsSideFile(name)).Select(name => start + name).ToHashSet();
-    }
-
-    /// <summary>The files that opening one file reads: itself, the parts or shards that belong to it, and the small ones beside it.</summary>
-    /// <inheritdoc cref="ChooseFolderAsync" path="/param"/>
-    /// <param name="files">The paths of all files.</param>
-    /// <param name="path">The file.</param>
-    /// <param name="download">Brings an index, and gives its local path.</param>
-    /// <param name="cancellationToken">Ends the reading of the index.</param>
-    public static async Task<IReadOnlySet<string>> ChooseFileAsync(IReadOnlyList<string> files, string path, Func<string, Task<string>> download, CancellationToken cancellationToken)
-    {
-        var folder = FolderOf(path);
-        var start = folder.Length == 0 ? "" : folder + "/";
-        var name = path[start.Length..];
-        var shards = CheckpointFolder.IsIndexName(name) ? await ReadIndexAsync(await download(path).ConfigureAwait(false), cancellationToken).ConfigureAwait(false) : null;
-        var part = GgufSplit.PrefixOf(name, out var parts);
-        return NamesIn(files, folder)
-            .Where(other => other == name
-                || IsSideFile(other)
-                || shards?.Contains(other) == true
-                || (parts > 1 && GgufSplit.PrefixOf(other, out var others) == part && others == parts))
-            .Select(other => start + other)
-            .ToHashSet();
-    }
-
     /// <summary>The folder of a path; empty for the root.</summary>
     public static string FolderOf(string path) => path.LastIndexOf('/') is var slash and >= 0 ? path[..slash] : "";
 
@@ -106,8 +51,6 @@ internal static class HubWeights
         var start = folder.Length == 0 ? "" : folder + "/";
         return files.Where(file => file.StartsWith(start, StringComparison.Ordinal) && file.IndexOf('/', start.Length) < 0).Select(file => file[start.Length..]);
     }
-
-    private static bool IsSideFile(string name) => SideFiles.Any(pattern => FilePattern.Matches(pattern, name));
 
     private static bool AnyFits(string folder, ReadOnlySpan<string> parts)
     {
@@ -120,26 +63,6 @@ internal static class HubWeights
         }
 
         return false;
-    }
-
-    private static void ThrowIfSeveralModels(string[] weights, string address)
-    {
-        const int shown = 5;
-        string[] models =
-        [
-            .. weights
-                .GroupBy(name => GgufSplit.PrefixOf(name, out var count) is var prefix && count > 1 ? $"{prefix}-of-{count}" : name)
-                // The projector of a multimodal model lies beside it, under this name (llama.cpp, tools/mtmd).
-                .Where(model => !model.Key.Contains("mmproj", StringComparison.OrdinalIgnoreCase))
-                .Select(model => model.First()),
-        ];
-        if (models.Length > 1)
-        {
-            throw new InvalidCheckpointException(
-                CheckpointErrorCode.Ambiguous,
-                address,
-                $"there are {models.Length} models here: {string.Join(", ", models.Take(shown).Select(Quoted.Name))}{(models.Length > shown ? ", …" : "")}; name the one that is meant: {address}/{models[0]}");
-        }
     }
 
     // Names that are no paths within the repository choose nothing: they are only held against those that the Hub lists.

@@ -2,7 +2,7 @@ using IlgpuLoader.Formats;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>Finds checkpoints of ModelScope: as ranges of its files, or downloaded first. Safe for any thread.</summary>
+/// <summary>Finds checkpoints of ModelScope: as ranges of its files, or downloaded as they are opened. Safe for any thread.</summary>
 /// <param name="services">Connections.</param>
 /// <param name="downloads">Downloads.</param>
 internal sealed class ModelScopeScheme(RemoteServices services, ModelScopeDownloads downloads) : IRemoteScheme
@@ -33,27 +33,31 @@ internal sealed class ModelScopeScheme(RemoteServices services, ModelScopeDownlo
         }
 
         var folder = isFile ? HubWeights.FolderOf(parsed.Path) : parsed.Path;
-        if (services.Options.Access == RemoteAccess.Stream)
-        {
-            return new CheckpointLocation(
-                new ModelScopePlace(parsed with { Path = folder }, files, downloads.Client, services.Reading), isFile ? parsed.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..] : null);
-        }
-
-        var names = isFile
-            ? await HubWeights.ChooseFileAsync(paths, parsed.Path, DownloadIndexAsync, cancellationToken).ConfigureAwait(false)
-            : await HubWeights.ChooseFolderAsync(paths, folder, parsed.ToString(), DownloadIndexAsync, cancellationToken).ConfigureAwait(false);
-        return Locate(parsed, await DownloadAsync(names.Contains).ConfigureAwait(false), !isFile);
-
-        Task<string> DownloadAsync(Func<string, bool> isWanted) =>
-            downloads.DownloadAsync(parsed, HubDownloadOptions.Default, listed => listed.Where(file => isWanted(file.Path)), null, cancellationToken);
-
-        async Task<string> DownloadIndexAsync(string path) => Path.Combine([await DownloadAsync(path.Equals).ConfigureAwait(false), .. path.Split('/')]);
+        var place = new ModelScopePlace(parsed with { Path = folder }, files, downloads.Client, services.Reading);
+        return new CheckpointLocation(
+            services.Options.Access == RemoteAccess.Stream ? place : Downloading(parsed, place, folder), isFile ? parsed.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..] : null);
     }
+
+    private DownloadingPlace Downloading(ModelScopeAddress address, ModelScopePlace place, string folder)
+    {
+        var start = folder.Length == 0 ? "" : folder + "/";
+        return new DownloadingPlace(
+            place,
+            FolderIn(downloads.FolderOf(address.Model, HubDownloadOptions.Default), folder),
+            (names, cancellationToken) => services.Options.RunDownloadAsync(() => downloads.DownloadAsync(
+                address,
+                HubDownloadOptions.Default,
+                listed => listed.Where(file => file.Path.StartsWith(start, StringComparison.Ordinal) && names.Contains(file.Path[start.Length..])),
+                null,
+                cancellationToken)));
+    }
+
+    private static string FolderIn(string model, string folder) => folder.Length == 0 ? model : Path.Combine([model, .. folder.Split('/')]);
 
     private static CheckpointLocation Locate(ModelScopeAddress address, string model, bool isFolder)
     {
         var folder = isFolder ? address.Path : HubWeights.FolderOf(address.Path);
         return new CheckpointLocation(
-            new LocalPlace(folder.Length == 0 ? model : Path.Combine([model, .. folder.Split('/')])), isFolder ? null : address.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..]);
+            new LocalPlace(FolderIn(model, folder)), isFolder ? null : address.Path[(folder.Length == 0 ? 0 : folder.Length + 1)..]);
     }
 }

@@ -28,6 +28,38 @@ public sealed class HubAddressTests
     }
 
     [Theory]
+    [InlineData("gpt2", HubRepositoryKind.Model, null, "a.gguf", "hf://gpt2@main/a.gguf")]
+    [InlineData("gpt2", HubRepositoryKind.Model, null, "", "hf://gpt2")]
+    [InlineData("squad", HubRepositoryKind.Dataset, null, "a/b", "hf://datasets/squad@main/a/b")]
+    [InlineData("datasets/x", HubRepositoryKind.Model, null, "a", "hf://models/datasets/x/a")]
+    [InlineData("acme/tiny", HubRepositoryKind.Model, null, "a.gguf", "hf://acme/tiny/a.gguf")]
+    public void ToString_Address_IsWhatParseTakes(string name, HubRepositoryKind kind, string? revision, string path, string text) =>
+        Assert.Equal(text, new HubAddress(new HubRepository(name, kind), revision, path).ToString());
+
+    [Fact]
+    public void Parse_WhatToStringGives_IsTheSame()
+    {
+        string[] names = ["gpt2", "a", "acme/tiny", "acme/tiny-1.5", "models", "datasets", "models/x", "datasets/x", "spaces/x", "refs/pr"];
+        string?[] revisions = [null, "main", "v1.0", "refs/pr/3", "refs/convert/parquet", "feature/x", "a@b", "a%2Fb", "a b", "ä", new string('0', 40)];
+        string[] paths = ["", "a.gguf", "sub/a b.bin", "a@b", "models/x", "refs/pr/3", "100%25.bin", "a%2Fb", "ä/ö.json"];
+        foreach (var name in names)
+        {
+            foreach (var revision in revisions)
+            {
+                foreach (var path in paths)
+                {
+                    foreach (var kind in Enum.GetValues<HubRepositoryKind>())
+                    {
+                        var address = new HubAddress(new HubRepository(name, kind), revision, path);
+                        var parsed = HubAddress.Parse(address.ToString());
+                        Assert.Equal((address.Repository, address.Revision ?? "main", address.Path), (parsed.Repository, parsed.Revision ?? "main", parsed.Path));
+                    }
+                }
+            }
+        }
+    }
+
+    [Theory]
     [InlineData("hf://")]
     [InlineData("hf:///tiny")]
     [InlineData("hf://acme/-tiny")]

@@ -199,6 +199,23 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData(RemoteAccess.Cache)]
     [InlineData(RemoteAccess.Stream)]
+    public async Task Convert_FromAnAddress_CarriesTheTokenizer_AndOneVariant(RemoteAccess access)
+    {
+        Add("tokenizer.json", "[]"u8.ToArray());
+        Add("model.fp16.safetensors", HubSample.Weights);
+        using var remote = RemoteCheckpoints.Create(Options() with { Access = access });
+        await using var checkpoint = await Checkpoint.OpenAsync($"ms://{Model}", new CheckpointOptions { Remote = remote, Variant = "fp16" });
+        Assert.Equal("model.fp16.safetensors", Assert.Single(checkpoint.Files).Name);
+        var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out"]);
+        Assert.Equal<IEnumerable<string>>(["config.json", "tokenizer.json"], result.CarriedFiles);
+        Assert.Equal("[]", File.ReadAllText(_folder["out/tokenizer.json"]));
+        Assert.Equal(access == RemoteAccess.Cache, File.Exists(_folder["cache/models/acme/tiny-1___5/tokenizer.json"]));
+        Assert.False(File.Exists(_folder["cache/models/acme/tiny-1___5/model.safetensors"]));
+    }
+
+    [Theory]
+    [InlineData(RemoteAccess.Cache)]
+    [InlineData(RemoteAccess.Stream)]
     public async Task Open_Address_HasTheTensor(RemoteAccess access)
     {
         using var remote = RemoteCheckpoints.Create(Options() with { Access = access });

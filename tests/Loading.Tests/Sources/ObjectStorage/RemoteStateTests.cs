@@ -81,6 +81,22 @@ public sealed class RemoteStateTests : IClassFixture<ObjectStorageServer>, IDisp
     }
 
     [ObjectStorageFact]
+    public async Task Convert_FromAPrefix_CarriesConfigurationAndTokenizer()
+    {
+        _server.MakeBucket("carried");
+        _server.Put("carried", "m/model.safetensors", SafetensorsBuilder.Tiny());
+        foreach (var name in (string[])["config.json", "tokenizer.json", "README.md", "sub/vocab.txt"])
+        {
+            _server.Put("carried", $"m/{name}", "{}"u8.ToArray());
+        }
+
+        await using var checkpoint = await Checkpoint.OpenAsync("s3://carried/m", new CheckpointOptions { Remote = _remote });
+        var result = await CheckpointConverter.ConvertAsync(checkpoint, _folder["out"]);
+        Assert.Equal<IEnumerable<string>>(["config.json", "tokenizer.json"], result.CarriedFiles);
+        Assert.Equal("{}", File.ReadAllText(_folder["out/tokenizer.json"]));
+    }
+
+    [ObjectStorageFact]
     public async Task Open_OfAFile_AsksForItsFolder()
     {
         await SaveAsync("file", world: 1);
