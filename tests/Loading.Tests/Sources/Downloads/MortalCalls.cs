@@ -26,9 +26,10 @@ internal sealed class MortalCalls(int last) : FileSystemCalls
 
     public override void DeleteFile(string path) => Live(() => base.DeleteFile(path));
 
-    public override void FlushFile(SafeFileHandle file) => Live(() => base.FlushFile(file));
+    // The process dies and not the machine: nothing has to be on the disk, which would take most of the time.
+    public override void FlushFile(SafeFileHandle file) => Live(() => { });
 
-    public override void FlushFolder(string path) => Live(() => base.FlushFolder(path));
+    public override void FlushFolder(string path) => Live(() => { });
 
     private void Live(Action call) => Live(() =>
     {
