@@ -53,7 +53,7 @@ internal sealed class DownloadCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Downloads a repository, or the part that is asked for, into the cache that huggingface_hub uses as well, and prints the folder. Goes on where an interrupted download was; every file is held against its hash.";
+        "Downloads a repository, or the part that is asked for, into the cache that huggingface_hub uses as well, and prints the folder. Goes on where an interrupted download was; every file is held against its hash. Where the server cannot be asked it fails, whatever is there; --offline gives what is there.";
 
     /// <inheritdoc/>
     public override string Example => "download hf://org/name --include '*.safetensors' --include '*.json'";
@@ -92,14 +92,16 @@ internal sealed class DownloadCommand : CommandBase
         {
             JsonOutput.Write(
                 console.Out,
-                new DownloadDocument(parsed.GetValue(_address)!, folder, done.TotalFiles, done.TotalBytes, done.FetchedBytes, seconds),
+                new DownloadDocument(parsed.GetValue(_address)!, folder, done.TotalFiles, done.TotalBytes, done.FetchedBytes, seconds, !Remote.Options.Offline),
                 CliJsonContext.Default.DownloadDocument);
             return ExitCodes.Success;
         }
 
         if (!console.Quiet)
         {
-            var speed = done.FetchedBytes == 0 ? "all of it was there" : $"{Sizes.Format(done.FetchedBytes)} fetched, {Sizes.Format((long)(done.FetchedBytes / seconds))}/s";
+            var speed = Remote.Options.Offline ? "that is what was there; nobody was asked, and whether it is all is not known"
+                : done.FetchedBytes == 0 ? "all of it was there"
+                : $"{Sizes.Format(done.FetchedBytes)} fetched, {Sizes.Format((long)(done.FetchedBytes / seconds))}/s";
             console.Error.WriteLine($"{Sizes.Count(done.TotalFiles, "file")}, {Sizes.Format(done.TotalBytes)}: {speed}, {seconds:0.0} s");
         }
 
@@ -176,6 +178,8 @@ internal sealed class DownloadCommand : CommandBase
             LocalFolder = parsed.GetValue(_localFolder),
             CacheFolder = parsed.GetValue(_cacheFolder),
             Force = parsed.GetValue(_force),
+            // Whoever asks for a download is not to get what an earlier one has left in its place; --offline says that it will do.
+            FallsBackToCache = false,
         };
     }
 

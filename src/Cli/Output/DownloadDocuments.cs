@@ -1,7 +1,7 @@
 namespace IlgpuLoader.Cli.Output;
 
-/// <summary>What <c>download</c> has brought. <c>bytes</c> are those of all files, <c>fetchedBytes</c> those that were not there before.</summary>
-internal sealed record DownloadDocument(string Address, string Folder, int Files, long Bytes, long FetchedBytes, double Seconds) : Document("ilgpu-loader/download/1");
+/// <summary>What <c>download</c> has brought. <c>bytes</c> are those of all files, <c>fetchedBytes</c> those that were not there before. <c>asked</c> is false offline: the files are what was there, be it all or not.</summary>
+internal sealed record DownloadDocument(string Address, string Folder, int Files, long Bytes, long FetchedBytes, double Seconds, bool Asked) : Document("ilgpu-loader/download/1");
 
 /// <summary>What <c>cache ls</c> lists.</summary>
 internal sealed record CacheDocument(string Folder, long Bytes, IReadOnlyList<CachedRepository> Repositories) : Document("ilgpu-loader/cache/1");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using IlgpuLoader.Formats.Gguf;
 
@@ -224,7 +225,34 @@ internal static partial class CheckpointFolder
 
         var counted = WithoutConsolidated(chosen);
         AddWarning(warnings, place, chosen.Except(counted), "a second copy of the weights, left aside");
+        ThrowIfShardsAreMissing(place, counted);
         return new Selection(counted, null, warnings);
+    }
+
+    // Where no index says which shards there are, their names say how many: what an interrupted download has left is no model.
+    private static void ThrowIfShardsAreMissing(ICheckpointPlace place, string[] names)
+    {
+        var shards = names.Select(name => (Name: name, Part: ShardNumber().Match(name))).Where(shard => shard.Part.Success);
+        foreach (var model in shards.GroupBy(shard => ShardNumber().Replace(shard.Name, $"-of-{shard.Part.Groups["count"].Value}")))
+        {
+            var (name, part) = model.First();
+            var count = int.Parse(part.Groups["count"].ValueSpan, CultureInfo.InvariantCulture);
+            var numbers = model.Select(shard => int.Parse(shard.Part.Groups["number"].ValueSpan, CultureInfo.InvariantCulture)).ToHashSet();
+            if (numbers.Count >= count)
+            {
+                continue;
+            }
+
+            // Some count from 0.
+            var missing = Enumerable.Range(numbers.Contains(0) ? 0 : 1, count).First(number => !numbers.Contains(number));
+            var number = part.Groups["number"];
+            var missingName = name[..number.Index] + missing.ToString(CultureInfo.InvariantCulture).PadLeft(number.Length, '0') + name[(number.Index + number.Length)..];
+            throw new InvalidCheckpointException(
+                CheckpointErrorCode.ShardMissing,
+                place.Name,
+                $"there {(numbers.Count == 1 ? "is 1" : $"are {numbers.Count}")} of {count} shards here and no index: {Quoted.Name(missingName)} is missing. "
+                + "Fetch the missing files, the index among them, or open those that are here one by one.");
+        }
     }
 
     // Each GGUF file, or set of parts, is a whole model: several are a choice that nobody but the caller can make.
@@ -305,6 +333,6 @@ internal static partial class CheckpointFolder
     [GeneratedRegex(@"\.index(\.[^./\\]+)?\.json$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex IndexName();
 
-    [GeneratedRegex(@"-\d{5,6}-of-\d{5,6}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"-(?<number>\d{5,6})-of-(?<count>\d{5,6})", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex ShardNumber();
 }

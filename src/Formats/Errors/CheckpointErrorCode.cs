@@ -53,7 +53,7 @@ public enum CheckpointErrorCode
     IndexInvalid,
     /// <summary>An index names a shard outside its own folder.</summary>
     IndexPathUnsafe,
-    /// <summary>A shard that an index names does not exist.</summary>
+    /// <summary>A shard that an index names does not exist; or, without an index, one of as many as the names of the others say.</summary>
     ShardMissing,
     /// <summary>The parts of a split model do not belong together.</summary>
     SplitInvalid,

@@ -33,6 +33,12 @@ internal partial class FileSystemCalls
     // sync_file_range(2): SYNC_FILE_RANGE_WRITE.
     private const uint BeginWrite = 2;
 
+    // statx(2): the blocks of a file, which are of 512 bytes whatever the file system's are, and where they are in struct statx; both in units of 8 bytes.
+    private const uint AskBlocks = 0x400;
+    private const int StatxWords = 32;
+    private const int BlocksAt = 6;
+    private const long BlockBytes = 512;
+
     private static readonly int DirectoryOnly = RuntimeInformation.ProcessArchitecture switch
     {
         Architecture.X64 => DirectoryOnX64,
@@ -94,6 +100,31 @@ internal partial class FileSystemCalls
     /// <summary>How many bytes are free where a folder is; null where that is not known.</summary>
     public virtual long? CountFreeBytes(string folder) => FreeSpace.Of(folder);
 
+    /// <summary>How many bytes of the disk a file has, those among them that were reserved and are not written; 0 where there is no such file, null where that is not known.</summary>
+    public virtual long? CountAllocatedBytes(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return 0;
+        }
+
+        if (!OperatingSystem.IsLinux())
+        {
+            return null;
+        }
+
+        Span<ulong> answer = stackalloc ulong[StatxWords];
+        try
+        {
+            return Stat(CurrentFolder, path, 0, AskBlocks, ref MemoryMarshal.GetReference(answer)) == 0 ? checked((long)answer[BlocksAt] * BlockBytes) : null;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // A C library from before 2018.
+            return null;
+        }
+    }
+
     /// <summary>How many files may be held open until the end.</summary>
     public virtual int CountSpareDescriptors() => DescriptorLimit.CountSpare();
 
@@ -154,6 +185,11 @@ internal partial class FileSystemCalls
             file.DangerousRelease();
         }
     }
+
+    /// <summary>Makes a symbolic link, where nothing is yet.</summary>
+    /// <exception cref="IOException">It cannot be made: some file systems have none.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be made: Windows asks for a right of its own.</exception>
+    public virtual void MakeLink(string path, string target) => File.CreateSymbolicLink(path, target);
 
     /// <summary>Gives a file another name in the same folder; replaces the file that has it.</summary>
     public virtual void MoveFile(string from, string to) => File.Move(from, to, overwrite: true);
@@ -255,6 +291,9 @@ internal partial class FileSystemCalls
 
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     private static partial int Allocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Stat(int folder, string path, int flags, uint mask, ref ulong answer);
 
     [LibraryImport("libc", EntryPoint = "sync_file_range", SetLastError = true)]
     private static partial int SynchroniseRange(SafeFileHandle file, long offset, long length, uint flags);

@@ -92,6 +92,66 @@ public sealed class HubCommandTests : IAsyncLifetime, IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("--include", "*.xyz")]
+    [InlineData("--exclude", "*")]
+    public async Task Download_OfNothing_SaysWhatThereIs_AndLeavesNoTraceInTheCache(params string[] choice)
+    {
+        foreach (var place in new string[][] { [], ["--local-dir", _folder["local"]] })
+        {
+            var run = await ToolRun.OfAsync(["download", Address, "--json", .. choice, .. place]);
+            var message = run.ErrorDocument(nameof(RemoteFailure.EntryMissing), 3).GetProperty("message").GetString()!;
+            Assert.Contains($"'{choice[1]}'", message, StringComparison.Ordinal);
+            Assert.Contains("'config.json'", message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal((false, false), (Directory.Exists(Path.Combine(Cache, "models--org--name")), Directory.Exists(_folder["local"])));
+        var list = await ToolRun.OfAsync("cache", "ls");
+        Assert.DoesNotContain("warning", list.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Download_WeightsThatThereAreNone_SaysWhatThereIs()
+    {
+        var other = _hub.Add("org/none");
+        other.SetRef("main", Commit);
+        other.Add(Commit, "config.json", "{}"u8.ToArray());
+        var run = await ToolRun.OfAsync("download", "hf://org/none", "--weights", "--json");
+        Assert.Contains("'*.gguf'", run.ErrorDocument(nameof(RemoteFailure.EntryMissing), 3).GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Download_HubThatCannotBeAsked_IsNoSuccess_WhateverIsThere()
+    {
+        Assert.Equal(0, (await ToolRun.OfAsync("download", Address)).ExitCode);
+        Directory.CreateDirectory(_folder["local"]);
+        File.WriteAllText(_folder["local/config.json"], "another's");
+        // A port where nobody is.
+        Set("HF_ENDPOINT", "http://127.0.0.1:9");
+        foreach (var options in new string[][] { [], ["--force"], ["--weights"], ["--local-dir", _folder["local"]] })
+        {
+            (await ToolRun.OfAsync(["download", Address, "--retries", "0", "--json", .. options])).ErrorDocument(nameof(RemoteFailure.Network), 8);
+        }
+
+        (await ToolRun.OfAsync("download", Address, "--offline", "--force", "--json")).ErrorDocument(nameof(RemoteFailure.Offline), 3);
+        (await ToolRun.OfAsync("download", Address, "--offline", "--local-dir", _folder["local"], "--json")).ErrorDocument(nameof(RemoteFailure.Offline), 3);
+    }
+
+    [Fact]
+    public async Task Download_Offline_SaysThatNobodyWasAsked()
+    {
+        var asked = await ToolRun.OfAsync("download", Address, "--include", "*.json", "--json");
+        Assert.True(asked.Document("ilgpu-loader/download/1").GetProperty("asked").GetBoolean());
+        var run = await ToolRun.OfAsync("download", Address, "--offline");
+        Assert.Equal((0, Path.Combine(Cache, "models--org--name", "snapshots", Commit)), (run.ExitCode, run.Out.TrimEnd('\n')));
+        Assert.Contains("1 file, 2 B: ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("nobody was asked", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("all of it was there", run.Error, StringComparison.Ordinal);
+        var document = (await ToolRun.OfAsync("download", Address, "--offline", "--json")).Document("ilgpu-loader/download/1");
+        Assert.Equal((false, 1), (document.GetProperty("asked").GetBoolean(), document.GetProperty("files").GetInt32()));
+        (await ToolRun.OfAsync("download", Address, "--offline", "--include", "*.safetensors", "--json")).ErrorDocument(nameof(RemoteFailure.Offline), 3);
+    }
+
     [Fact]
     public async Task Load_GoesThroughTheCache_AndStreamsWhereItIsAsked()
     {

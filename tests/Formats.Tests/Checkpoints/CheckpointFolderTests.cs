@@ -103,6 +103,33 @@ public sealed class CheckpointFolderTests : IDisposable
         Assert.Equal([first, second], checkpoint.Files.Select(file => file.Name));
     }
 
+    [Theory]
+    [InlineData("model-00003-of-00003.safetensors", "model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors")]
+    [InlineData("model-000000-of-000002.safetensors", "model-000001-of-000002.safetensors")]
+    [InlineData("model-00001-of-00002.fp16.safetensors", "model-00002-of-00002.fp16.safetensors")]
+    [InlineData("pytorch_model.fp16-00002-of-00002.safetensors", "pytorch_model.fp16-00001-of-00002.safetensors")]
+    public async Task Open_ShardsWithoutAnIndexOfWhichOneIsMissing_IsRefused(string missing, params string[] others)
+    {
+        for (var i = 0; i < others.Length; i++)
+        {
+            _folder.Write(others[i], OneTensor($"t{i}", 1));
+        }
+
+        var exception = await Assert.ThrowsAsync<InvalidCheckpointException>(() => Checkpoint.OpenAsync(_folder.Path));
+        Assert.Equal(CheckpointErrorCode.ShardMissing, exception.Code);
+        // The first that is missing, counted from 1 unless there is a 0.
+        var named = missing.Contains("000000", StringComparison.Ordinal) ? "model-000002-of-000002.safetensors" : missing;
+        Assert.Contains($"'{named}'", exception.Message, StringComparison.Ordinal);
+        await using (var one = await Checkpoint.OpenAsync(_folder[others[0]]))
+        {
+            Assert.Equal("t0", Assert.Single(one.Tensors).Name);
+        }
+
+        _folder.Write(missing, OneTensor("m", 2));
+        await using var whole = await Checkpoint.OpenAsync(_folder.Path);
+        Assert.Equal(others.Length + 1, whole.Files.Length);
+    }
+
     [Fact]
     public async Task Open_VariantThatIsNotThere_SaysWhatThereIs()
     {

@@ -32,6 +32,11 @@ internal static class RemoteAnswer
             await Task.Delay(fault.Latency, token);
         }
 
+        if (fault.Until is { } awaited)
+        {
+            await awaited.WaitAsync(token);
+        }
+
         var response = context.Response;
         AddHeaders(response, file, fault);
         if (fault.Status is not null || fault.Redirect is not null)

@@ -24,6 +24,9 @@ public sealed record RemoteFault
     /// <summary>Waits so long before the headers.</summary>
     public TimeSpan Latency { get; init; }
 
+    /// <summary>Waits for this before the headers; null for nothing.</summary>
+    public Task? Until { get; init; }
+
     /// <summary>Never answers.</summary>
     public bool IsSilent { get; init; }
 

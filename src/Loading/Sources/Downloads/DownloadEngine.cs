@@ -48,6 +48,11 @@ internal sealed class DownloadEngine(RemoteReading reading, TimeProvider time, F
         }
     }
 
+    /// <summary>How many bytes of the disk a file takes beyond what an earlier run has reserved for it.</summary>
+    /// <param name="target">Where it goes.</param>
+    /// <param name="length">The size of the whole.</param>
+    public long CountRoom(DownloadTarget target, long length) => length - Math.Min(length, Math.Max(target.CountPresent(length), PartialFile.CountAllocated(target.Stem, _calls)));
+
     /// <summary>Fetches a file.</summary>
     /// <param name="source">The remote file.</param>
     /// <param name="target">Where it goes.</param>

@@ -33,6 +33,18 @@ internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeP
     /// <param name="bytes">Their number; negative takes them back.</param>
     public void AddPresent(long bytes) => Count(now => now with { Bytes = now.Bytes + bytes });
 
+    /// <summary>Adds files that stand in for a download.</summary>
+    /// <param name="lengths">Their sizes in bytes.</param>
+    public void AddOld(IEnumerable<long> lengths)
+    {
+        foreach (var length in lengths)
+        {
+            Expect(length);
+            AddPresent(length);
+            AddFile();
+        }
+    }
+
     /// <summary>Adds bytes that were fetched.</summary>
     /// <param name="bytes">Their number.</param>
     public void AddFetched(long bytes) => Count(now => now with { Bytes = now.Bytes + bytes, FetchedBytes = now.FetchedBytes + bytes });

@@ -42,6 +42,9 @@ internal sealed class PartialFile : IDisposable
     /// <summary>How many ranges it has.</summary>
     public int RangeCount => _journal.Count;
 
+    /// <summary>Whether a file of this base name is what an unfinished download has left.</summary>
+    public static bool IsUnfinished(string name) => name.EndsWith(DataEnding, StringComparison.Ordinal) || name.EndsWith(JournalEnding, StringComparison.Ordinal);
+
     /// <summary>Opens what an earlier run left, or begins.</summary>
     /// <param name="stem">The path to whose end the endings are appended.</param>
     /// <param name="length">The length of the whole file.</param>
@@ -88,6 +91,10 @@ internal sealed class PartialFile : IDisposable
 
         return PrefixLength(prefix, length);
     }
+
+    /// <summary>How many bytes of the disk an earlier run has taken: all that it would need, where the file system can reserve. 0 where that is not known.</summary>
+    /// <inheritdoc cref="Open" path="/param"/>
+    public static long CountAllocated(string stem, FileSystemCalls calls) => calls.CountAllocatedBytes(stem + DataEnding) ?? 0;
 
     /// <summary>Removes what an earlier run left.</summary>
     /// <inheritdoc cref="Open" path="/param[@name='stem']"/>

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using System.Text;
 using IlgpuLoader.Formats;
 
@@ -9,7 +10,8 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <param name="root">The cache's folder.</param>
 /// <param name="usesLinks">Whether snapshots are links; else they have files of their own.</param>
-internal sealed class HubCache(string root, bool usesLinks = true)
+/// <param name="calls">The calls of the file system; null for the machine's.</param>
+internal sealed class HubCache(string root, bool usesLinks = true, FileSystemCalls? calls = null)
 {
     /// <summary>The folder of the locks, beside those of the repositories.</summary>
     public const string LocksFolder = ".locks";
@@ -26,6 +28,10 @@ internal sealed class HubCache(string root, bool usesLinks = true)
         + "# This file is a cache directory tag created by huggingface_hub.\n"
         + "# For information about cache directory tags, see:\n"
         + "#\thttps://bford.info/cachedir/\n";
+
+    private static readonly EnumerationOptions All = new() { AttributesToSkip = FileAttributes.None, RecurseSubdirectories = true };
+
+    private readonly FileSystemCalls _calls = calls ?? FileSystemCalls.Native;
 
     /// <summary>The cache's folder.</summary>
     public string Root { get; } = root;
@@ -100,6 +106,19 @@ internal sealed class HubCache(string root, bool usesLinks = true)
     public static bool IsThere(string file) =>
         File.Exists(file) && (new FileInfo(file).LinkTarget is null || File.ResolveLinkTarget(file, returnFinalTarget: true)?.Exists == true);
 
+    /// <summary>The paths of the files that are there of a commit.</summary>
+    public IReadOnlyList<string> PathsOf(HubRepository repository, string commit)
+    {
+        var folder = SnapshotOf(repository, commit);
+        return !Directory.Exists(folder)
+            ? []
+            : [.. new FileSystemEnumerable<string>(folder, (ref entry) => entry.ToFullPath(), All)
+            {
+                ShouldIncludePredicate = (ref entry) => !entry.IsDirectory,
+                ShouldRecursePredicate = (ref entry) => !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
+            }.Where(IsThere).Select(file => Path.GetRelativePath(folder, file).Replace(Path.DirectorySeparatorChar, '/')).Order(StringComparer.Ordinal)];
+    }
+
     /// <summary>Remembers the commit of a branch or tag, unless the cache knows it already.</summary>
     public async Task WriteRefAsync(HubRepository repository, string revision, string commit, CancellationToken cancellationToken)
     {
@@ -112,7 +131,7 @@ internal sealed class HubCache(string root, bool usesLinks = true)
         var path = RefOf(repository, revision);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         // Without a newline.
-        await AtomicFile.WriteAllBytesAsync(path, Encoding.ASCII.GetBytes(commit), cancellationToken: cancellationToken).ConfigureAwait(false);
+        await AtomicFile.WriteAllBytesAsync(AtomicFile.Create(path, commit.Length, _calls), Encoding.ASCII.GetBytes(commit), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Remembers that a commit has no such file.</summary>
@@ -154,25 +173,26 @@ internal sealed class HubCache(string root, bool usesLinks = true)
 
         if (isNew)
         {
-            File.Move(blob, file, overwrite: true);
+            _calls.MoveFile(blob, file);
         }
         else
         {
             // Whole or not at all.
             var beside = TemporaryName.Beside(file);
             File.Copy(blob, beside);
-            File.Move(beside, file, overwrite: true);
+            _calls.MoveFile(beside, file);
         }
     }
 
-    private static bool TryLink(string blob, string file)
+    private bool TryLink(string blob, string file)
     {
         var target = Path.GetRelativePath(Path.GetDirectoryName(file)!, blob);
         // Made beside and moved, so that nobody finds none where one was: a link that leads nowhere is replaced.
+        Leftovers.Remove(file, _calls);
         var beside = TemporaryName.Beside(file);
         try
         {
-            File.CreateSymbolicLink(beside, target);
+            _calls.MakeLink(beside, target);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -182,12 +202,12 @@ internal sealed class HubCache(string root, bool usesLinks = true)
 
         try
         {
-            File.Move(beside, file, overwrite: true);
+            _calls.MoveFile(beside, file);
             return true;
         }
         catch
         {
-            File.Delete(beside);
+            _calls.DeleteFile(beside);
             throw;
         }
     }

@@ -24,6 +24,12 @@ public sealed record HubDownloadOptions
     /// <summary>A folder that gets the files themselves, as the repository has them, in place of the cache; null for the cache.</summary>
     public string? LocalFolder { get; init; }
 
-    /// <summary>Whether everything is fetched, also what is there.</summary>
+    /// <summary>
+    /// Whether what the cache or the local folder has stands in where the Hub cannot be asked, whether or not that is all that is wanted: huggingface_hub's own way, of which a warning in the log tells. Else that is an error.
+    /// Offline (<see cref="RemoteOptions.Offline"/>) nobody is asked, and it stands in anyway.
+    /// </summary>
+    public bool FallsBackToCache { get; init; } = true;
+
+    /// <summary>Whether everything is fetched, also what is there. Nothing stands in for it then.</summary>
     public bool Force { get; init; }
 }

@@ -15,6 +15,7 @@ public sealed class HubDownloads : IDisposable
     private readonly HubFetcher _fetcher;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly FileSystemCalls _calls;
     private readonly Action _dispose;
 
     /// <summary>Connects to nothing yet.</summary>
@@ -35,6 +36,7 @@ public sealed class HubDownloads : IDisposable
         _options = services.Options;
         _logger = logger ?? _options.Logger ?? NullLogger.Instance;
         _time = services.Time;
+        _calls = services.Calls;
         _client = new HubClient(services.Http, _options.Hub);
         _fetcher = new HubFetcher(_client, services.Engine, _time, _logger);
         _dispose = ownsServices ? services.Dispose : () => { };
@@ -69,7 +71,7 @@ public sealed class HubDownloads : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(path);
         var (chosen, revision, cache) = Resolve(repository, options);
         HubName.CheckPath(path, repository.ToString());
-        var local = chosen.LocalFolder is null ? null : new HubLocalFolder(Path.GetFullPath(chosen.LocalFolder), _time);
+        var local = LocalOf(chosen);
         if (!chosen.Force && FindPinned(repository, revision, path, cache, local) is { } pinned)
         {
             return pinned;
@@ -79,10 +81,10 @@ public sealed class HubDownloads : IDisposable
         string? commit;
         try
         {
-            ThrowIfOffline(repository, revision, path);
+            ThrowIfOffline(repository, revision, path, chosen);
             (file, commit) = await _client.FindFileAsync(repository, revision, path, cancellationToken).ConfigureAwait(false);
         }
-        catch (RemoteException exception) when (!chosen.Force && FindOld(exception, repository, revision, path, cache, local) is { } old)
+        catch (RemoteException exception) when (MayStandIn(exception, chosen) && FindOld(repository, revision, path, cache, local) is { } old)
         {
             LogCacheUsed(exception);
             return old;
@@ -121,8 +123,9 @@ public sealed class HubDownloads : IDisposable
     /// <param name="options">Which files and revision, and where to; null for all files of the main branch.</param>
     /// <param name="progress">Who is told how far it is.</param>
     /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
-    /// <returns>The folder of the snapshot, or the local folder. Where the Hub cannot be asked it is what the cache has, which may be a part.</returns>
-    /// <inheritdoc cref="DownloadFileAsync" path="/exception"/>
+    /// <returns>The folder of the snapshot, or the local folder. Where the Hub cannot be asked it is what the cache has, which may be a part (<see cref="HubDownloadOptions.FallsBackToCache"/>); at least one file.</returns>
+    /// <exception cref="RemoteException">It is not to be had, and not in the cache; nothing fits (<see cref="RemoteFailure.EntryMissing"/>); or what arrived is not what its hash says.</exception>
+    /// <exception cref="IOException">The disk is full or failed.</exception>
     public Task<string> DownloadSnapshotAsync(
         HubRepository repository, HubDownloadOptions? options = null, IProgress<DownloadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -142,7 +145,7 @@ public sealed class HubDownloads : IDisposable
     /// <param name="cancellationToken">Ends the work; what has arrived is kept for the next run.</param>
     /// <returns>The folder of the snapshot, or the local folder.</returns>
     /// <exception cref="ArgumentException">There are no patterns.</exception>
-    /// <inheritdoc cref="DownloadFileAsync" path="/exception"/>
+    /// <inheritdoc cref="DownloadSnapshotAsync" path="/exception"/>
     public async Task<string> DownloadWeightsAsync(
         HubRepository repository,
         IReadOnlyList<string> allowPatterns,
@@ -164,7 +167,7 @@ public sealed class HubDownloads : IDisposable
         {
             var begun = _time.GetTimestamp();
             var folder = names is not null
-                ? await DownloadAsync(repository, chosen, files => HubFileChoice.Filter(files.Where(names.Contains), null, chosen.IgnorePatterns), progress, cancellationToken).ConfigureAwait(false)
+                ? await DownloadAsync(repository, chosen with { AllowPatterns = [.. names] }, files => HubFileChoice.Filter(files.Where(names.Contains), null, chosen.IgnorePatterns), progress, cancellationToken).ConfigureAwait(false)
                 : await TryPatternsAsync(repository, patterns, chosen, progress, cancellationToken).ConfigureAwait(false);
             var taken = _time.GetElapsedTime(begun);
             // vLLM's own bound.
@@ -220,20 +223,31 @@ public sealed class HubDownloads : IDisposable
         HubRepository repository, HubDownloadOptions options, Func<IReadOnlyList<string>, IEnumerable<string>> choose, IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
     {
         var (_, revision, cache) = Resolve(repository, options);
-        var local = options.LocalFolder is null ? null : new HubLocalFolder(Path.GetFullPath(options.LocalFolder), _time);
+        var local = LocalOf(options);
         HubRevision found;
         try
         {
-            ThrowIfOffline(repository, revision, path: null);
+            ThrowIfOffline(repository, revision, path: null, options);
             found = await _client.GetRevisionAsync(repository, revision, cancellationToken).ConfigureAwait(false);
         }
-        catch (RemoteException exception) when (FindOldFolder(exception, repository, revision, cache, local) is { } old && HasPath(old, options.Path))
+        catch (RemoteException exception) when (MayStandIn(exception, options))
         {
+            string? commit = local is null ? cache.FindCommit(repository, revision) : HubName.IsCommit(revision) ? revision : null;
+            var old = HubFileChoice.OrNone(() => choose(local is not null ? local.PathsOf(commit) : commit is null ? [] : cache.PathsOf(repository, commit)));
+            if (old.Count == 0)
+            {
+                throw;
+            }
+
             LogCacheUsed(exception);
-            return old;
+            new DownloadTally(progress ?? _options.Progress, _time).AddOld(old.Select(path => HubFetcher.LengthOf(local is not null ? local.FileOf(path) : cache.FileOf(repository, commit!, path))));
+            return local?.Root ?? cache.SnapshotOf(repository, commit!);
         }
 
-        return await DownloadAsync(repository, revision, found, [.. choose(found.Files)], cache, local, options.Force, progress, cancellationToken).ConfigureAwait(false);
+        string[] wanted = [.. choose(found.Files)];
+        return wanted.Length > 0
+            ? await DownloadAsync(repository, revision, found, wanted, cache, local, options.Force, progress, cancellationToken).ConfigureAwait(false)
+            : throw HubFileChoice.NothingFits(repository.ToString(), revision, options, found.Files);
     }
 
     /// <summary>Downloads files of a revision that is known into the cache, one process at a time.</summary>
@@ -252,7 +266,7 @@ public sealed class HubDownloads : IDisposable
     }
 
     /// <summary>The cache that options mean.</summary>
-    internal HubCache CacheOf(HubDownloadOptions options) => new(options.CacheFolder is { } folder ? Path.GetFullPath(folder) : _options.Hub.CacheFolder, _options.Hub.UsesLinks);
+    internal HubCache CacheOf(HubDownloadOptions options) => new(options.CacheFolder is { } folder ? Path.GetFullPath(folder) : _options.Hub.CacheFolder, _options.Hub.UsesLinks, _calls);
 
     /// <summary>Writes that the cache is used because the Hub cannot be asked.</summary>
     internal void LogCacheUsed(RemoteException exception)
@@ -298,23 +312,18 @@ public sealed class HubDownloads : IDisposable
         : null;
 
     // What the Hub refuses is refused; where it cannot be asked, or does not say whether there is such a repository, the cache may know it.
-    private static bool MayBeOld(RemoteException exception) =>
-        exception.Failure is RemoteFailure.Offline or RemoteFailure.Network or RemoteFailure.Unauthorized or RemoteFailure.Gated or RemoteFailure.RepositoryMissing;
+    private static bool MayStandIn(RemoteException exception, HubDownloadOptions options) =>
+        !options.Force
+        && (exception.Failure == RemoteFailure.Offline
+            || (options.FallsBackToCache && exception.Failure is RemoteFailure.Network or RemoteFailure.Unauthorized or RemoteFailure.Gated or RemoteFailure.RepositoryMissing));
 
-    private static string? FindOld(RemoteException exception, HubRepository repository, string revision, string path, HubCache cache, HubLocalFolder? local) =>
-        !MayBeOld(exception) ? null
-        : local is null ? cache.Find(repository, revision, path).Path
-        : File.Exists(local.FileOf(path)) ? local.FileOf(path)
+    // In a local folder, only what is known to have come from a Hub: of which repository is not written there, of which commit is.
+    private static string? FindOld(HubRepository repository, string revision, string path, HubCache cache, HubLocalFolder? local) =>
+        local is null ? cache.Find(repository, revision, path).Path
+        : local.Read(path) is { } known && (!HubName.IsCommit(revision) || known.Commit == revision) ? local.FileOf(path)
         : null;
 
-    private static string? FindOldFolder(RemoteException exception, HubRepository repository, string revision, HubCache cache, HubLocalFolder? local) =>
-        !MayBeOld(exception) ? null
-        : local is not null ? (Directory.Exists(local.Root) && Directory.EnumerateFileSystemEntries(local.Root).Any() ? local.Root : null)
-        : cache.FindCommit(repository, revision) is { } commit && cache.SnapshotOf(repository, commit) is var folder && Directory.Exists(folder) ? folder
-        : null;
-
-    private static bool HasPath(string folder, string? path) =>
-        path is null || (Path.Combine([folder, .. path.Split('/')]) is var place && (Directory.Exists(place) || HubCache.IsThere(place)));
+    private HubLocalFolder? LocalOf(HubDownloadOptions options) => options.LocalFolder is { } folder ? new HubLocalFolder(Path.GetFullPath(folder), _time, _calls) : null;
 
     private (HubDownloadOptions Options, string Revision, HubCache Cache) Resolve(HubRepository repository, HubDownloadOptions? options)
     {
@@ -329,14 +338,14 @@ public sealed class HubDownloads : IDisposable
         return (options, revision, CacheOf(options));
     }
 
-    private void ThrowIfOffline(HubRepository repository, string revision, string? path)
+    private void ThrowIfOffline(HubRepository repository, string revision, string? path, HubDownloadOptions options)
     {
         if (_options.Offline)
         {
             throw new RemoteException(
                 RemoteFailure.Offline,
                 repository.ToString(),
-                $"{(path is null ? "it" : Quoted.Name(path))} is not in the cache at the revision {Quoted.Name(revision)}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
+                $"{(path is null ? "it" : Quoted.Name(path))} {(options.Force ? "is to be fetched" : $"is not in {options.LocalFolder ?? "the cache"}")} at the revision {Quoted.Name(revision)}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
         }
     }
 
@@ -374,7 +383,7 @@ public sealed class HubDownloads : IDisposable
                 index => DownloadFileAsync(repository, index, options, progress: null, cancellationToken),
                 cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is RemoteException { Failure: not (RemoteFailure.Unsafe or RemoteFailure.Corrupt) } or InvalidCheckpointException)
+        catch (Exception exception) when (exception is RemoteException { Failure: not (RemoteFailure.Unsafe or RemoteFailure.Corrupt) } && options is { FallsBackToCache: true, Force: false } || exception is InvalidCheckpointException)
         {
             HubLog.ListingFailed(_logger, repository.Name, exception.Message);
             return (null, patterns);
@@ -384,13 +393,26 @@ public sealed class HubDownloads : IDisposable
     private async Task<string> TryPatternsAsync(
         HubRepository repository, IReadOnlyList<string> patterns, HubDownloadOptions options, IProgress<DownloadProgress>? progress, CancellationToken cancellationToken)
     {
-        for (var i = 0; ; i++)
+        string? folder = null;
+        for (var i = 0; i < patterns.Count; i++)
         {
-            var folder = await DownloadSnapshotAsync(repository, options with { AllowPatterns = [patterns[i]] }, progress, cancellationToken).ConfigureAwait(false);
-            if (i == patterns.Count - 1 || HubWeights.AnyFits(folder, patterns[i]))
+            var isLast = i == patterns.Count - 1;
+            try
             {
-                return folder;
+                // Where none has brought anything, the last says so of all.
+                var tried = isLast && folder is null ? patterns : [patterns[i]];
+                folder = await DownloadSnapshotAsync(repository, options with { AllowPatterns = tried }, progress, cancellationToken).ConfigureAwait(false);
+                if (HubWeights.AnyFits(folder, patterns[i]))
+                {
+                    return folder;
+                }
+            }
+            catch (RemoteException exception) when ((!isLast || folder is not null) && (exception.Failure == RemoteFailure.EntryMissing || MayStandIn(exception, options)))
+            {
+                // Nothing fits this one.
             }
         }
+
+        return folder!;
     }
 }

@@ -13,6 +13,9 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
     // How many files are asked about at the same time: huggingface_hub's own number.
     private const int ParallelQuestions = 8;
 
+    /// <summary>The size of a file in bytes, or of what it is a link to.</summary>
+    public static long LengthOf(string file) => new FileInfo(file) is var info && info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo blob ? blob.Length : info.Length;
+
     /// <summary>Asks for what is missing of the files of a commit.</summary>
     /// <param name="find">Gives the file of a path where it is there and of that commit; else null.</param>
     /// <param name="repository">The repository.</param>
@@ -32,10 +35,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             {
                 if (find(paths[index]) is { } there)
                 {
-                    var length = new FileInfo(there) is var info && info.ResolveLinkTarget(returnFinalTarget: true) is FileInfo blob ? blob.Length : info.Length;
-                    tally.Expect(length);
-                    tally.AddPresent(length);
-                    tally.AddFile();
+                    tally.AddOld([LengthOf(there)]);
                     return;
                 }
 
@@ -69,15 +69,13 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
         {
             if (force || !File.Exists(cache.BlobOf(file.Repository, file.Tag)))
             {
-                missing = checked(missing + file.Length - TargetOf(cache, file).CountPresent(file.Length));
+                missing = checked(missing + engine.CountRoom(TargetOf(cache, file), file.Length));
             }
         }
 
         engine.CheckRoom(cache.Root, missing);
-        await Parallel.ForEachAsync(
-            files,
-            new ParallelOptions { MaxDegreeOfParallelism = engine.ParallelFiles, CancellationToken = cancellationToken },
-            async (file, token) => await FetchAsync(cache, file, force, tally, token).ConfigureAwait(false)).ConfigureAwait(false);
+        await DownloadOrder.FetchAsync(
+            files, file => file.Path, engine.ParallelFiles, async (file, token) => await FetchAsync(cache, file, force, tally, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Brings files into a folder.</summary>
@@ -94,11 +92,9 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             tally.Expect(file.Length);
         }
 
-        engine.CheckRoom(folder.Root, files.Where(file => force || !File.Exists(folder.FileOf(file.Path))).Sum(file => file.Length - TargetOf(folder, file).CountPresent(file.Length)));
-        await Parallel.ForEachAsync(
-            files,
-            new ParallelOptions { MaxDegreeOfParallelism = engine.ParallelFiles, CancellationToken = cancellationToken },
-            async (file, token) => await FetchAsync(folder, cache, file, force, tally, token).ConfigureAwait(false)).ConfigureAwait(false);
+        engine.CheckRoom(folder.Root, files.Where(file => force || !File.Exists(folder.FileOf(file.Path))).Sum(file => engine.CountRoom(TargetOf(folder, file), file.Length)));
+        await DownloadOrder.FetchAsync(
+            files, file => file.Path, engine.ParallelFiles, async (file, token) => await FetchAsync(folder, cache, file, force, tally, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
     }
 
     private static DownloadTarget TargetOf(HubCache cache, HubFile file)
@@ -130,6 +126,8 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             {
                 if (isThere)
                 {
+                    // A run that was killed right after the blob had its name has left its journal.
+                    PartialFile.Delete(target.Stem);
                     tally.AddPresent(file.Length);
                 }
                 else
@@ -153,6 +151,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
         {
             if (!force && await IsThereAsync(folder, file, cancellationToken).ConfigureAwait(false))
             {
+                PartialFile.Delete(target.Stem);
                 tally.AddPresent(file.Length);
             }
             else if (!force && cache.Find(file.Repository, file.Commit, file.Path).Path is { } cached)

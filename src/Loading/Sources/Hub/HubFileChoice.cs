@@ -1,3 +1,6 @@
+using System.Globalization;
+using IlgpuLoader.Formats;
+
 namespace IlgpuLoader.Loading;
 
 /// <summary>
@@ -26,6 +29,43 @@ internal static class HubFileChoice
 
         string[] below = [.. paths.Where(path => path == wanted || path.StartsWith(wanted + "/", StringComparison.Ordinal))];
         return below.Length > 0 ? Filter(below, options.AllowPatterns, options.IgnorePatterns) : throw missing(wanted);
+    }
+
+    /// <summary>What is chosen; nothing where what is to be there is not.</summary>
+    public static IReadOnlyList<T> OrNone<T>(Func<IEnumerable<T>> choose)
+    {
+        try
+        {
+            return [.. choose()];
+        }
+        catch (RemoteException exception) when (exception.Failure == RemoteFailure.EntryMissing)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>What it is told as that patterns leave no file.</summary>
+    /// <param name="address">The repository.</param>
+    /// <param name="revision">Its revision.</param>
+    /// <param name="options">What was wanted.</param>
+    /// <param name="paths">The paths of all files.</param>
+    public static RemoteException NothingFits(string address, string revision, HubDownloadOptions options, IReadOnlyList<string> paths)
+    {
+        if (paths.Count == 0)
+        {
+            return new RemoteException(RemoteFailure.EntryMissing, address, $"it has no files at the revision {Quoted.Name(revision)}.");
+        }
+
+        var allowed = options.AllowPatterns is { } allow ? $" that fits {List(allow)}" : options.Path is null ? "" : $" at {Quoted.Name(options.Path)}";
+        var ignored = options.IgnorePatterns is { Count: > 0 } ignore ? $" beside what {List(ignore)} leave{(ignore.Count == 1 ? "s" : "")} out" : "";
+        return new RemoteException(
+            RemoteFailure.EntryMissing, address, $"there is no file{allowed}{ignored} at the revision {Quoted.Name(revision)}; it has {List(paths)}. Nothing was downloaded.");
+    }
+
+    private static string List(IReadOnlyList<string> names)
+    {
+        const int shown = 6;
+        return string.Join(", ", names.Take(shown).Select(Quoted.Name)) + (names.Count > shown ? string.Create(CultureInfo.InvariantCulture, $" and {names.Count - shown} more") : "");
     }
 
     private static string Whole(string pattern) => Slashes(pattern) is var slashed && slashed.EndsWith('/') ? slashed + "*" : slashed;

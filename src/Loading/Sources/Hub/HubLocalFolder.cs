@@ -10,8 +10,11 @@ namespace IlgpuLoader.Loading;
 /// </summary>
 /// <param name="root">The folder.</param>
 /// <param name="time">The clock.</param>
-internal sealed class HubLocalFolder(string root, TimeProvider time)
+/// <param name="calls">The calls of the file system; null for the machine's.</param>
+internal sealed class HubLocalFolder(string root, TimeProvider time, FileSystemCalls? calls = null)
 {
+    private const string MetadataEnding = ".metadata";
+
     // Clocks of file systems are coarser than ours.
     private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(1);
 
@@ -54,7 +57,7 @@ internal sealed class HubLocalFolder(string root, TimeProvider time)
     /// <summary>What is known of a file; null where nothing is, or it has changed since. Its lock is held.</summary>
     public HubLocalMetadata? Read(string path)
     {
-        var metadata = MetadataStem(path) + ".metadata";
+        var metadata = MetadataStem(path) + MetadataEnding;
         var file = FileOf(path);
         if (!File.Exists(metadata) || !File.Exists(file))
         {
@@ -72,12 +75,26 @@ internal sealed class HubLocalFolder(string root, TimeProvider time)
         return modified <= seconds ? new HubLocalMetadata(lines[0], lines[1]) : null;
     }
 
+    /// <summary>The paths of the files that are here and are known: others lie here for other reasons.</summary>
+    /// <param name="commit">The commit that they are of; null for any.</param>
+    public IReadOnlyList<string> PathsOf(string? commit)
+    {
+        var known = Path.Combine(Own, "download");
+        return !Directory.Exists(known)
+            ? []
+            : [.. Directory.EnumerateFiles(known, "*" + MetadataEnding, new EnumerationOptions { AttributesToSkip = FileAttributes.ReparsePoint, RecurseSubdirectories = true })
+                .Select(file => Path.GetRelativePath(known, file).Replace(Path.DirectorySeparatorChar, '/')[..^MetadataEnding.Length])
+                .Where(path => Read(path) is { } metadata && (commit is null || metadata.Commit == commit))
+                .Order(StringComparer.Ordinal)];
+    }
+
     /// <summary>Remembers what a file is. Its lock is held.</summary>
     public Task WriteAsync(string path, string commit, string tag, CancellationToken cancellationToken)
     {
         // Whole at once, unlike theirs, and otherwise the same: commit, ETag and seconds since 1970, one a line.
         var seconds = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds.ToString("0.0######", CultureInfo.InvariantCulture);
-        return AtomicFile.WriteAllBytesAsync(MetadataStem(path) + ".metadata", Encoding.ASCII.GetBytes($"{commit}\n{tag}\n{seconds}\n"), cancellationToken: cancellationToken);
+        var content = Encoding.ASCII.GetBytes($"{commit}\n{tag}\n{seconds}\n");
+        return AtomicFile.WriteAllBytesAsync(AtomicFile.Create(MetadataStem(path) + MetadataEnding, content.Length, calls ?? FileSystemCalls.Native), content, cancellationToken);
     }
 
     private static string Below(string folder, string path)

@@ -127,13 +127,17 @@ public sealed class ModelScopeDownloads : IDisposable
 
         if (_services.Options.Offline)
         {
-            return Directory.Exists(folder) && (options.Path is null ? Directory.EnumerateFiles(folder).Any() : Path.Exists(Path.Combine([folder, .. options.Path.Split('/')])))
-                ? folder
-                : throw new RemoteException(RemoteFailure.Offline, address.ToString(), $"it is not in {folder}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
+            return TakeOld(address, options, folder, choose, progress);
         }
 
         var revision = address.Revision ?? ModelScopeClient.MainRevision;
-        ModelScopeFile[] files = [.. choose(await Client.ListAsync(address.Model, revision, cancellationToken).ConfigureAwait(false))];
+        var listed = await Client.ListAsync(address.Model, revision, cancellationToken).ConfigureAwait(false);
+        ModelScopeFile[] files = [.. choose(listed)];
+        if (files.Length == 0)
+        {
+            throw HubFileChoice.NothingFits(address.ToString(), revision, options, [.. listed.Select(file => file.Path)]);
+        }
+
         foreach (var file in files)
         {
             HubName.CheckLocalPath(file.Path, address.ToString());
@@ -163,6 +167,29 @@ public sealed class ModelScopeDownloads : IDisposable
         && found.Length == file.Length
         && (file.Sha256 is null || await ContentDigest.OfFileAsync(path, file.Sha256, cancellationToken).ConfigureAwait(false) == file.Sha256);
 
+    // What is in a folder of a user's own may be anything: nothing there says that it is of this model.
+    private string TakeOld(ModelScopeAddress address, HubDownloadOptions options, string folder, Func<IReadOnlyList<ModelScopeFile>, IEnumerable<ModelScopeFile>> choose, IProgress<DownloadProgress>? progress)
+    {
+        var problem = options.Force ? "all of it is to be fetched"
+            : options.LocalFolder is not null ? $"nothing in {folder} says whose files these are"
+            : $"it is not in {folder}";
+        ModelScopeFile[] old = options.Force || options.LocalFolder is not null ? [] : [.. HubFileChoice.OrNone(() => choose(FilesIn(folder)))];
+        if (old.Length == 0)
+        {
+            throw new RemoteException(RemoteFailure.Offline, address.ToString(), $"{problem}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
+        }
+
+        new DownloadTally(progress ?? _services.Options.Progress, _services.Time).AddOld(old.Select(file => file.Length));
+        return folder;
+    }
+
+    private static List<ModelScopeFile> FilesIn(string folder) =>
+        !Directory.Exists(folder)
+            ? []
+            : [.. new DirectoryInfo(folder).EnumerateFiles("*", new EnumerationOptions { AttributesToSkip = FileAttributes.ReparsePoint, RecurseSubdirectories = true })
+                .Where(file => !PartialFile.IsUnfinished(file.Name))
+                .Select(file => new ModelScopeFile(Path.GetRelativePath(folder, file.FullName).Replace(Path.DirectorySeparatorChar, '/'), file.Length, null))];
+
     private async Task FetchAsync(string model, string revision, string folder, ModelScopeFile[] files, bool force, DownloadTally tally, CancellationToken cancellationToken)
     {
         var missing = new List<ModelScopeFile>();
@@ -171,6 +198,8 @@ public sealed class ModelScopeDownloads : IDisposable
             tally.Expect(file.Length);
             if (!force && await IsThereAsync(TargetOf(folder, file).Path, file, cancellationToken).ConfigureAwait(false))
             {
+                // A run that was killed right after the file had its name has left its journal.
+                PartialFile.Delete(TargetOf(folder, file).Stem);
                 tally.AddPresent(file.Length);
                 tally.AddFile();
             }
@@ -186,10 +215,11 @@ public sealed class ModelScopeDownloads : IDisposable
             }
         }
 
-        _services.Engine.CheckRoom(folder, missing.Sum(file => file.Length - TargetOf(folder, file).CountPresent(file.Length)));
-        await Parallel.ForEachAsync(
+        _services.Engine.CheckRoom(folder, missing.Sum(file => _services.Engine.CountRoom(TargetOf(folder, file), file.Length)));
+        await DownloadOrder.FetchAsync(
             missing,
-            new ParallelOptions { MaxDegreeOfParallelism = _services.Engine.ParallelFiles, CancellationToken = cancellationToken },
+            file => file.Path,
+            _services.Engine.ParallelFiles,
             async (file, token) =>
             {
                 var target = TargetOf(folder, file);
@@ -197,7 +227,8 @@ public sealed class ModelScopeDownloads : IDisposable
                 await _services.Engine.FetchAsync(await Client.OpenAsync(model, revision, file, token).ConfigureAwait(false), target, tally, token).ConfigureAwait(false);
                 tally.AddFile();
                 HubLog.FileDownloaded(_logger, target.Path, file.Length);
-            }).ConfigureAwait(false);
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 
     // A name with full stops is a link to the folder that has none, as its library leaves it.

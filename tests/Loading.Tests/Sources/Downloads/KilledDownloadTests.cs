@@ -55,6 +55,10 @@ public sealed class KilledDownloadTests(ITestOutputHelper output) : IDisposable
         await using var hub = await HubDouble.StartAsync();
         var content = new RemoteContent([], 3_000_000, seed: 12);
         var file = AddModel(hub, content);
+        // No byte comes before all of them have asked what there is, and whoever is the first once more.
+        const int asked = 9;
+        var all = WaitForQuestionsAsync(hub, asked);
+        file.Served.FailAlways(new RemoteFault { Until = all });
         var processes = Enumerable.Range(0, 8).Select(_ => DownloadProgram.Start(hub.Hub.Address, _folder.Path)).ToArray();
         foreach (var process in processes)
         {
@@ -66,6 +70,7 @@ public sealed class KilledDownloadTests(ITestOutputHelper output) : IDisposable
         // And the first byte, for which the server is asked whether it gives ranges.
         Assert.Equal(content.Length + 1, hub.Storage.BytesSent);
         await AssertWholeAsync(Path.Combine(_folder.Path, "models--acme--model", "blobs", file.Tag), file);
+        Assert.True(all.IsCompletedSuccessfully);
     }
 
     private static HubDoubleFile AddModel(HubDouble hub, RemoteContent content)
@@ -76,6 +81,14 @@ public sealed class KilledDownloadTests(ITestOutputHelper output) : IDisposable
     }
 
     private static async Task AssertWholeAsync(string blob, HubDoubleFile file) => Assert.Equal(file.Tag, await ContentDigest.OfFileAsync(blob, file.Tag, default));
+
+    private static async Task WaitForQuestionsAsync(HubDouble hub, int count)
+    {
+        while (hub.Count("GET", "/revision/") < count)
+        {
+            await Task.Delay(1);
+        }
+    }
 
     // Awaited rather than timed: so many more bytes were sent.
     private static async Task WaitForBytesAsync(HubDouble hub, int bytes)

@@ -111,9 +111,39 @@ public sealed class HubWeightsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Download_NothingFits_EndsWithAnEmptySnapshot()
+    public async Task Download_NothingFits_SaysWhatWasTried()
     {
-        Assert.Empty(await DownloadAsync("*.safetensors", "*.bin"));
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => DownloadAsync("*.safetensors", "*.bin"));
+        Assert.Equal(RemoteFailure.EntryMissing, exception.Failure);
+        Assert.Contains("'*.safetensors', '*.bin'", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("'config.json'", exception.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder["cache"]));
+    }
+
+    [Fact]
+    public async Task Download_WeightsInFoldersAlone_GoesThroughAllPatterns()
+    {
+        Add("sub/b.safetensors", "sub/a.bin");
+        Assert.Equal(["sub/a.bin", "sub/b.safetensors"], await DownloadAsync("*.safetensors", "*.bin", "*.pt"));
+    }
+
+    [Fact]
+    public async Task Download_IndexThatNamesNothingThere_SaysWhatItNames()
+    {
+        Add("a.safetensors");
+        AddIndex("""{"weight_map": {"x": "missing.safetensors"}}""");
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => DownloadAsync("*.safetensors"));
+        Assert.Equal(RemoteFailure.EntryMissing, exception.Failure);
+        Assert.Contains("'missing.safetensors'", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Download_HubGoneAndWeightsOfALaterPatternThere_UsesThem()
+    {
+        Add("a.bin");
+        await DownloadAsync("*.safetensors", "*.bin");
+        _repository.ListingStatus = 500;
+        Assert.Equal(["a.bin"], await DownloadAsync("*.safetensors", "*.bin", "*.pt"));
     }
 
     [Fact]

@@ -183,6 +183,55 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Download_NothingFits_SaysWhatThereIsAndWritesNothing()
+    {
+        using var downloads = Create();
+        var exception = await Assert.ThrowsAsync<RemoteException>(() => downloads.DownloadSnapshotAsync(Model, new HubDownloadOptions { AllowPatterns = ["*.xyz"] }));
+        Assert.Equal(RemoteFailure.EntryMissing, exception.Failure);
+        Assert.Contains("'*.xyz'", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("'config.json'", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Download_OfflineAndNothingThatIsKnownToBeOfIt_Fails()
+    {
+        string folder;
+        using (var downloads = Create())
+        {
+            folder = await downloads.DownloadSnapshotAsync(Model, new HubDownloadOptions { AllowPatterns = ["*.json"] });
+        }
+
+        using var offline = new ModelScopeDownloads(Options() with { Offline = true });
+        var progress = new RecordedDownload();
+        Assert.Equal(folder, await offline.DownloadSnapshotAsync(Model, progress: progress));
+        Assert.Equal(new DownloadProgress(1, 1, 2, 2, 0), progress.Reports[^1]);
+        foreach (var options in new HubDownloadOptions[] { new() { AllowPatterns = ["*.safetensors"] }, new() { Force = true }, new() { LocalFolder = folder } })
+        {
+            Assert.Equal(RemoteFailure.Offline, (await Assert.ThrowsAsync<RemoteException>(() => offline.DownloadSnapshotAsync(Model, options))).Failure);
+        }
+    }
+
+    [LinuxFact]
+    public async Task Download_GoingOnWithLittleRoom_CountsWhatIsReservedAsThere()
+    {
+        const int length = 1_000_000;
+        var content = new RemoteContent([], length, seed: 1).Slice(0, length);
+        Add("x.bin", content);
+        var stem = _folder["cache/models/acme/tiny-1___5/x.bin"];
+        // Between nothing and what is missing.
+        using var downloads = new ModelScopeDownloads(RemoteServices.Create(Options(), null, new GivenRoom(100_000)), ownsServices: true);
+        await Assert.ThrowsAsync<IOException>(() => downloads.DownloadSnapshotAsync(Model));
+        using (var earlier = PartialFile.Open(stem, length, 64 << 10, prefix: null, isChecked: true, FileSystemCalls.Native))
+        {
+            earlier.Append(0, content.AsSpan(0, 50_000));
+        }
+
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Equal(content, File.ReadAllBytes(stem));
+    }
+
+    [Fact]
     public async Task DownloadIfPreferred_IsVllmsRule()
     {
         using var notPreferred = Create();
