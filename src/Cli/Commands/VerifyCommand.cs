@@ -61,8 +61,8 @@ internal sealed class VerifyCommand : CommandBase
             {
                 await console.Out.WriteLineAsync(
                     result.IsValid
-                        ? $"ok {Quoted.Plain(path)}"
-                        : $"invalid {Quoted.Plain(path)}: {result.Code}: {MessageOf(result)}").ConfigureAwait(false);
+                        ? $"ok {Quoted.Plain(result.Path)}"
+                        : $"invalid {Quoted.Plain(result.Path)}: {result.Code}: {MessageOf(result)}").ConfigureAwait(false);
                 // Whoever waits for many paths sees how far it is, and lines stay in order with warnings on the same terminal.
                 await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
             }

@@ -62,7 +62,7 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
         ArgumentException.ThrowIfNullOrEmpty(address);
         return AddressScheme.Of(address) is { } scheme && _schemes.FirstOrDefault(known => known.Schemes.Contains(scheme)) is { } found
             ? found.LocateAsync(address, cancellationToken)
-            : throw new ArgumentException($"{Quoted.Name(address)} has no scheme that is known; addresses are {string.Join(", ", _schemes.Select(known => known.Form))}.", nameof(address));
+            : throw new ArgumentException($"{Quoted.Name(AddressScheme.WithoutSecrets(address))} has no scheme that is known; addresses are {string.Join(", ", _schemes.Select(known => known.Form))}.", nameof(address));
     }
 
     /// <inheritdoc/>

@@ -20,7 +20,7 @@ internal sealed class HttpScheme(RemoteHttp http, RemoteReading reading) : IRemo
         cancellationToken.ThrowIfCancellationRequested();
         if (!Uri.TryCreate(address, UriKind.Absolute, out var parsed))
         {
-            throw new ArgumentException($"{Quoted.Name(address)} is no address; it should look like {Form}.", nameof(address));
+            throw new ArgumentException($"{Quoted.Name(AddressScheme.WithoutSecrets(address))} is no address; it should look like {Form}.", nameof(address));
         }
 
         RemoteHttp.ThrowIfNotAddress(parsed);
