@@ -33,6 +33,8 @@ internal static class ProgressDisplay
 
         var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
         _hidesCursor |= terminal.Profile.Capabilities.Ansi;
+        // A warning in between would land in the bar.
+        using var above = console.Lines.Above(terminal);
         return await terminal.Progress()
             .AutoClear(true)
             .Columns(

@@ -14,6 +14,8 @@ public sealed class SecretAddressTests : IAsyncLifetime
 
     private string Address => _server.AddressOf("llama/model.safetensors.index.json") + Query;
 
+    private string Shard => _server.AddressOf("llama/model-00001-of-00002.safetensors") + Query;
+
     public async Task InitializeAsync()
     {
         _server = await RemoteServer.StartAsync();
@@ -29,12 +31,12 @@ public sealed class SecretAddressTests : IAsyncLifetime
     [InlineData("inspect", "{}")]
     [InlineData("inspect", "{}", "--model")]
     [InlineData("verify", "{}")]
-    [InlineData("audit", "{}")]
+    [InlineData("audit", "{shard}")]
     [InlineData("hash", "{}", "{}")]
     [InlineData("show", "{}", "model.norm.weight")]
     [InlineData("diff", "{}", "{}")]
-    [InlineData("plan", "{}", "--device", "meta", "--details")]
-    [InlineData("plan", "{}", "--device", "meta", "--model")]
+    [InlineData("plan", "{}", "--device", "meta")]
+    [InlineData("plan", "{}", "--device", "host", "--model")]
     [InlineData("load", "{}", "--device", "host")]
     [InlineData("load", "{}", "--device", "host", "--model")]
     [InlineData("convert", "{}", "out.safetensors")]
@@ -45,7 +47,7 @@ public sealed class SecretAddressTests : IAsyncLifetime
         foreach (var format in new[] { "--verbose", "--json" })
         {
             using var folder = new TemporaryFolder();
-            var run = await ToolRun.OfAsync([.. command.Select(argument => argument == "{}" ? Address : argument.StartsWith("out", StringComparison.Ordinal) ? folder[argument] : argument), format]);
+            var run = await ToolRun.OfAsync([.. command.Select(argument => argument == "{}" ? Address : argument == "{shard}" ? Shard : argument.StartsWith("out", StringComparison.Ordinal) ? folder[argument] : argument), format]);
 
             Assert.Equal((0, ""), (run.ExitCode, run.ExitCode == 0 ? "" : run.Error));
             Assert.DoesNotContain(Secret, run.Out + run.Error, StringComparison.Ordinal);
