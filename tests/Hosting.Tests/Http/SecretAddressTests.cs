@@ -29,7 +29,10 @@ public sealed class SecretAddressTests
                 LogLevel = LogLevel.Trace,
             },
             RunningServer.Environment("OnFailure=Degrade"),
-            (services, _) => services.AddLogging(logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.None)).AddSingleton<ILoggerProvider>(log));
+            (services, section) => services
+                .AddLogging(logging => logging.AddFilter<ConsoleLoggerProvider>(null, LogLevel.None))
+                .AddSingleton<ILoggerProvider>(log)
+                .AddIlgpuLoader(section));
         await server.StartAsync();
         var model = Assert.Single(server.Models.Models);
         await foreach (var status in server.Models.WatchAsync(TimeSpan.Zero))
