@@ -25,7 +25,7 @@ internal static class Tool
 
     private static readonly Option<bool> VerboseOption = new("--verbose", "-v")
     {
-        Description = "Say more: the plan of a load, and where an error comes from.",
+        Description = "Say more: the plan of a load, what is downloaded and tried again, and where an error comes from.",
         Recursive = true,
     };
 

@@ -1,3 +1,5 @@
+using System.Reflection;
+using IlgpuLoader.Cli.Output;
 using IlgpuLoader.TestKit;
 using Xunit;
 
@@ -31,6 +33,10 @@ public sealed class CommandLineTests
         var run = await ToolRun.OfAsync("--help");
         Assert.Equal(0, run.ExitCode);
         Assert.Contains("130 cancelled", run.Out, StringComparison.Ordinal);
+        var codes = run.Out[run.Out.IndexOf("Exit codes:", StringComparison.Ordinal)..];
+        Assert.All(
+            typeof(ExitCodes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (int)field.GetRawConstantValue()!),
+            code => Assert.Matches($@"(^|[ ,]){code} [a-z]", codes));
         var lines = run.Out[run.Out.IndexOf("Commands:", StringComparison.Ordinal)..].Split('\n').Skip(1).TakeWhile(line => line.Trim() != "");
         Assert.Equal(Names, lines.Select(line => line.TrimStart().Split(' ')[0]));
         Assert.Contains("Example", run.Out, StringComparison.Ordinal);

@@ -71,7 +71,7 @@ internal sealed class AuditCommand : CommandBase
 
             if (count == 0)
             {
-                console.Warn($"{Quoted.Plain(path)}: no file in this folder can hold a pickle.");
+                console.Warn($"{Quoted.Plain(AddressScheme.WithoutSecrets(path))}: no file in this folder can hold a pickle.");
             }
         }
 

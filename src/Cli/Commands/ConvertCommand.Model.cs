@@ -37,7 +37,7 @@ internal sealed partial class ConvertCommand
             var result = await ProgressDisplay
                 .RunAsync(console, "converting", progress => ConvertAsync(model, output, options, progress, cancellationToken)).ConfigureAwait(false);
             WarnOfOmittedMetadata(console, result.OmittedMetadata, OutputFormat.Safetensors);
-            WriteModel(console, path, model, result);
+            WriteModel(console, AddressScheme.WithoutSecrets(path), model, result);
         }
 
         return ExitCodes.Success;

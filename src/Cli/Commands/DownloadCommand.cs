@@ -115,6 +115,11 @@ internal sealed class DownloadCommand : CommandBase
         var address = parsed.GetValue(_address)!;
         try
         {
+            if (AddressScheme.Of(address) is null or "hf" or "ms")
+            {
+                RemoteCheckpoints.ThrowIfNoAddress(AddressScheme.Of(address) is null ? $"hf://{address}" : address);
+            }
+
             return AddressScheme.Of(address) switch
             {
                 "ms" => await FromModelScopeAsync(parsed, ModelScopeAddress.Parse(address), progress, cancellationToken).ConfigureAwait(false),

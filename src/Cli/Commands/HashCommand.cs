@@ -77,6 +77,7 @@ internal sealed class HashCommand : CommandBase
 
         foreach (var path in paths)
         {
+            var shown = AddressScheme.WithoutSecrets(path);
             string? error = null;
             var hashes = ImmutableArray<TensorHash>.Empty;
             try
@@ -84,7 +85,7 @@ internal sealed class HashCommand : CommandBase
                 hashes = await HashAsync(path, parsed, device, console, cancellationToken).ConfigureAwait(false);
                 if (!console.Json)
                 {
-                    WriteText(console, path, hashes, paths.Length > 1);
+                    WriteText(console, shown, hashes, paths.Length > 1);
                 }
 
                 if (manifest is not null)
@@ -100,7 +101,7 @@ internal sealed class HashCommand : CommandBase
             }
 
             // Where the manifest alone failed, the hashes are still there.
-            documents.Add(new HashedFile(path, error, [.. hashes.Select(Describe)]));
+            documents.Add(new HashedFile(shown, error, [.. hashes.Select(Describe)]));
 
             // A path may take minutes: what is done can be seen, and stays in order with messages on the same terminal.
             await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);

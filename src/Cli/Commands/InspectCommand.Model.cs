@@ -31,11 +31,11 @@ internal sealed partial class InspectCommand
             var report = new ModelReport(model, plan);
             if (console.Json)
             {
-                JsonOutput.Write(console.Out, report.ToDocument(path), CliJsonContext.Default.ModelDocument);
+                JsonOutput.Write(console.Out, report.ToDocument(AddressScheme.WithoutSecrets(path)), CliJsonContext.Default.ModelDocument);
             }
             else
             {
-                report.WriteTo(console.Out, path);
+                report.WriteTo(console.Out, AddressScheme.WithoutSecrets(path));
             }
 
             return _model.IsTolerant(parsed) || (plan.Missing.IsEmpty && plan.Unexpected.IsEmpty) ? ExitCodes.Success : ExitCodes.CannotDo;

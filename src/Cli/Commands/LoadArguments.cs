@@ -87,7 +87,9 @@ internal sealed class LoadArguments
 
     private bool TakesCache(ParseResult parsed, string path) =>
         parsed.GetValue(_npCache)
-        && (File.Exists(path)
+        && (AddressScheme.Of(path) is not null
+            ? throw new UsageException($"{_npCache.Name} makes its cache beside the files of a model, and takes a local folder, not an address: download it first, and give the folder that 'download' prints.")
+            : File.Exists(path)
             ? throw new UsageException($"{_npCache.Name} takes the folder of a model, in which the cache is, not the file '{path}'.")
             : true);
 

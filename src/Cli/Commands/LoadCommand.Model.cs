@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -48,7 +49,7 @@ internal sealed partial class LoadCommand
             started = Stopwatch.GetTimestamp();
             WeightProcessing.Run(model.Module, model.Context.DType, plan.Reads.Device, cancellationToken);
             var processed = Stopwatch.GetElapsedTime(started);
-            WriteModel(console, path, model, plan, statistics, (opened, planned, processed));
+            WriteModel(console, AddressScheme.WithoutSecrets(path), model, plan, statistics, (opened, planned, processed));
         }
 
         return ExitCodes.Success;

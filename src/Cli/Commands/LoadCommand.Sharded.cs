@@ -64,7 +64,7 @@ internal sealed partial class LoadCommand
             WriteSharded(
                 console,
                 new ShardedLoadDocument(
-                    path, load.Device.Id, rank, state.WorldSize, state.WorldSize, state.Manifest is not null && options.Verify, false, null, tensors.Count, bytes, bytes, opened.TotalSeconds, elapsed.TotalSeconds, bytes / elapsed.TotalSeconds / 1e9, PeakMemory.Read()),
+                    AddressScheme.WithoutSecrets(path), load.Device.Id, rank, state.WorldSize, state.WorldSize, state.Manifest is not null && options.Verify, false, null, tensors.Count, bytes, bytes, opened.TotalSeconds, elapsed.TotalSeconds, bytes / elapsed.TotalSeconds / 1e9, PeakMemory.Read()),
                 load.Device);
         }
 
@@ -122,7 +122,7 @@ internal sealed partial class LoadCommand
         WriteSharded(
             console,
             new ShardedLoadDocument(
-                path,
+                AddressScheme.WithoutSecrets(path),
                 options.Load.Device.Id,
                 parallel.Rank,
                 parallel.WorldSize,

@@ -58,7 +58,7 @@ internal sealed class ModelReport(OpenedModel model, ModulePlan plan)
     private string Layout => ModelRegistry.Default.GetModelArchitecture(model.Context).Architecture;
 
     /// <summary>The whole of it for programs.</summary>
-    /// <param name="path">The model's path as it was typed.</param>
+    /// <param name="path">The model's path, or what may be shown of its address.</param>
     public ModelDocument ToDocument(string path) => new(
         path,
         plan.Checkpoint.Path,
@@ -70,7 +70,7 @@ internal sealed class ModelReport(OpenedModel model, ModulePlan plan)
         [.. plan.Skipped.Select(weight => new ListedSkipped(weight.Name, weight.Reason))]);
 
     /// <summary>One line: what the model is.</summary>
-    /// <param name="path">The model's path as it was typed.</param>
+    /// <param name="path">The model's path, or what may be shown of its address.</param>
     public string Headline(string path)
     {
         var parallel = model.Context.Parallel;
@@ -83,7 +83,7 @@ internal sealed class ModelReport(OpenedModel model, ModulePlan plan)
 
     /// <summary>The text for people.</summary>
     /// <param name="output">Where it goes.</param>
-    /// <param name="path">The model's path as it was typed.</param>
+    /// <param name="path">The model's path, or what may be shown of its address.</param>
     public void WriteTo(TextWriter output, string path)
     {
         output.WriteLine(Headline(path));

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using IlgpuLoader.Cli.Output;
+using IlgpuLoader.Formats;
 using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Cli.Commands;
@@ -34,7 +35,7 @@ internal sealed partial class PlanCommand
             if (console.Json)
             {
                 var document = new ModelPlanDocument(
-                    path,
+                    AddressScheme.WithoutSecrets(path),
                     plan.Checkpoint.Path,
                     plan.Reads.Device.Id,
                     fits,
@@ -48,7 +49,7 @@ internal sealed partial class PlanCommand
             }
             else
             {
-                console.Out.WriteLine(report.Headline(path));
+                console.Out.WriteLine(report.Headline(AddressScheme.WithoutSecrets(path)));
                 WriteReads(console.Out, plan);
                 foreach (var need in memory)
                 {

@@ -130,6 +130,8 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
         var options = Options;
         try
         {
+            // Before anybody is asked: what was typed is no answer of a server's.
+            RemoteCheckpoints.ThrowIfNoAddress(address);
             if (_checkpoints is null)
             {
                 // What the environment says of a server may be no address.
@@ -158,7 +160,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
 
     /// <summary>What a load without <c>--stream</c> would bring into a cache first.</summary>
     /// <param name="checkpoint">The checkpoint, as it was found at its address.</param>
-    /// <returns>Null of local files, and of what is always streamed.</returns>
+    /// <returns>Null of local files, of what the cache has already, and of what is always streamed.</returns>
     public PlannedDownload? Plan(Checkpoint checkpoint)
     {
         var cache = AddressScheme.Of(checkpoint.Path) switch
@@ -167,13 +169,15 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
             "ms" => Options.ModelScope.CacheFolder,
             _ => null,
         };
-        if (cache is null || !checkpoint.Files.Any(file => file.Source is IRemoteByteSource))
+        // What the cache has already is opened there.
+        var missing = checkpoint.Files.Where(file => file.Source is IRemoteByteSource).ToArray();
+        if (cache is null || missing.Length == 0)
         {
             return null;
         }
 
-        var (bytes, free) = (checkpoint.Files.Sum(file => file.Length), FreeSpace.Of(cache));
-        return new PlannedDownload(checkpoint.Files.Length, bytes, cache, free, free is null ? null : bytes <= free);
+        var (bytes, free) = (missing.Sum(file => file.Length), FreeSpace.Of(cache));
+        return new PlannedDownload(missing.Length, bytes, cache, free, free is null ? null : bytes <= free);
     }
 
     /// <summary>Says what was fetched.</summary>

@@ -12,7 +12,7 @@ internal sealed class ServeCommand : CommandBase
 {
     private readonly Argument<string[]> _paths = new("PATH")
     {
-        Description = "Checkpoint files, folders or indexes; each is a model under its own name, beside those that are configured.",
+        Description = "Checkpoint files, folders or indexes, or addresses of them (hf://, ms://, https://, s3://); each is a model under its own name, beside those that are configured.",
         Arity = ArgumentArity.ZeroOrMore,
     };
 

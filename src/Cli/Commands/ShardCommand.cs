@@ -262,7 +262,7 @@ internal sealed class ShardCommand : CommandBase
         if (console.Json)
         {
             var document = new ShardDocument(
-                path,
+                AddressScheme.WithoutSecrets(path),
                 output,
                 saved[^1].Id,
                 saved[0].Report.Description,

@@ -27,7 +27,7 @@ internal sealed class VerifyCommand : CommandBase
 
     /// <inheritdoc/>
     protected override string Description =>
-        "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message'. Never stops at the first.";
+        "Checks the structure of each file or folder and prints 'ok PATH' or 'invalid PATH: CODE: message' ('unreachable' where a server does not give it). Never stops at the first.";
 
     /// <inheritdoc/>
     public override string Example => "verify models/llama models/other.gguf --values";
@@ -61,8 +61,8 @@ internal sealed class VerifyCommand : CommandBase
             {
                 await console.Out.WriteLineAsync(
                     result.IsValid
-                        ? $"ok {Quoted.Plain(path)}"
-                        : $"invalid {Quoted.Plain(path)}: {result.Code}: {MessageOf(result)}").ConfigureAwait(false);
+                        ? $"ok {Quoted.Plain(result.Path)}"
+                        : $"{(IsUnreachable(result) ? "unreachable" : "invalid")} {Quoted.Plain(result.Path)}: {CodeOf(result)}: {MessageOf(result)}").ConfigureAwait(false);
                 // Whoever waits for many paths sees how far it is, and lines stay in order with warnings on the same terminal.
                 await console.Out.FlushAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -80,7 +80,7 @@ internal sealed class VerifyCommand : CommandBase
             var document = new VerifyDocument([.. results.Select(result => new VerifiedFile(
                 result.Path,
                 result.IsValid,
-                result.Code,
+                CodeOf(result),
                 result.IsValid ? null : MessageOf(result),
                 [.. result.Warnings.Select(warning => warning.ToString())]))], _checkpoint.Remote.Fetched);
             JsonOutput.Write(console.Out, document, CliJsonContext.Default.VerifyDocument);
@@ -145,6 +145,11 @@ internal sealed class VerifyCommand : CommandBase
                 await FiniteValues.EnsureAsync(checkpoint, progress: progress, cancellationToken: cancellationToken).ConfigureAwait(false);
                 return true;
             });
+
+    // Of what a server does not give nobody can say whether it is valid.
+    private static bool IsUnreachable(VerificationResult result) => result.Failure is RemoteException or FileNotFoundException { InnerException: RemoteException };
+
+    private static string? CodeOf(VerificationResult result) => result.Failure is { } failure ? ErrorReport.CodeOf(failure) : null;
 
     // The line begins with the path; a message that begins with the same path need not repeat it.
     private static string MessageOf(VerificationResult result)

@@ -15,12 +15,18 @@ internal sealed record CommandConsole(TextWriter Out, TextWriter Error, bool Sho
     /// <summary>Whether more is said: plans, and where errors come from.</summary>
     public bool Verbose { get; init; }
 
+    /// <summary>Writes lines of standard error, also while a progress bar is drawn there; one for all copies of this.</summary>
+    public ErrorLines Lines { get; } = new(Error);
+
     /// <summary>Writes a warning unless the user wants none.</summary>
-    public void Warn(string message)
+    public void Warn(string message) => Say($"warning: {message}");
+
+    /// <summary>Writes a line to standard error unless the user wants none.</summary>
+    public void Say(string line)
     {
         if (!Quiet)
         {
-            Error.WriteLine($"warning: {message}");
+            Lines.Write(line);
         }
     }
 }

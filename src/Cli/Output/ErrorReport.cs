@@ -38,7 +38,8 @@ internal static class ErrorReport
         return exitCode;
     }
 
-    private static string CodeOf(Exception exception) => exception switch
+    /// <summary>The short word for what went wrong.</summary>
+    public static string CodeOf(Exception exception) => exception switch
     {
         ModelNotAvailableException { InnerException: { } failure } => CodeOf(failure),
         CheckpointException checkpoint => checkpoint.Code.ToString(),

@@ -27,7 +27,7 @@ internal sealed class HelpWithExample(HelpAction help, Func<Command, string> exa
             output.WriteLine();
             output.WriteLine(
                 "Exit codes:\n  0 ok, 1 unexpected, 2 usage, 3 not found or unreadable, 4 invalid checkpoint, "
-                + "5 valid but cannot be done, 6 differs, 7 device or memory, 130 cancelled.");
+                + "5 valid but cannot be done, 6 differs, 7 device or memory, 8 no answer from a server or service, 130 cancelled.");
         }
 
         return exitCode;

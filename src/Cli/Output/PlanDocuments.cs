@@ -16,7 +16,7 @@ internal sealed record PlanDocument(
     FetchedTotals? Fetched = null,
     PlannedDownload? Download = null) : Document("ilgpu-loader/plan/1");
 
-/// <summary>What a load without <c>--stream</c> would bring into a cache first, and the room on its disk, where that is known. Files that are there already count.</summary>
+/// <summary>What a load without <c>--stream</c> would bring into a cache first, and the room on its disk, where that is known. Files that the cache has already do not count.</summary>
 internal sealed record PlannedDownload(int Files, long Bytes, string Cache, long? FreeBytes, bool? Fits);
 
 internal sealed record PlannedRank(int WorldSize, int Rank);

@@ -38,6 +38,8 @@ internal static class ProgressDisplay
         IsWithin.Value = true;
         var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(console.Error) });
         _hidesCursor |= terminal.Profile.Capabilities.Ansi;
+        // A warning in between would land in the bar.
+        using var above = console.Lines.Above(terminal);
         return await terminal.Progress()
             .AutoClear(true)
             .Columns(

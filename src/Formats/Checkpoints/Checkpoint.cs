@@ -44,7 +44,7 @@ public sealed partial class Checkpoint : IAsyncDisposable
         Metadata = (root is null ? metadata : CheckpointRoot.Narrow(root, metadata)).AsReadOnly();
     }
 
-    /// <summary>The file or folder as it was given.</summary>
+    /// <summary>The file or folder as it was given, or its address without a user and a query: it may be shown.</summary>
     public string Path { get; }
 
     /// <summary>The container format, such as <c>safetensors</c>.</summary>
@@ -181,6 +181,8 @@ public sealed partial class Checkpoint : IAsyncDisposable
         var (place, name) = await CheckpointFolder
             .LocateAsync(path, new OpenFileLimit(options.MaximumOpenFiles), options, cancellationToken)
             .ConfigureAwait(false);
+        // From here on it is shown: in messages, documents and reports.
+        path = AddressScheme.WithoutSecrets(path);
         CheckpointFolder.Selection selection;
         if (name is null)
         {

@@ -37,7 +37,7 @@ internal static partial class CheckpointFolder
             var location = options.Remote is { } remote
                 ? await remote.LocateAsync(path, cancellationToken).ConfigureAwait(false)
                 : throw new UnsupportedCheckpointException(
-                    "remote checkpoints", path, $"this is an address ({scheme}), and only local files are read here; set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Remote)}.");
+                    "remote checkpoints", AddressScheme.WithoutSecrets(path), $"this is an address ({scheme}), and only local files are read here; set {nameof(CheckpointOptions)}.{nameof(CheckpointOptions.Remote)}.");
             return location with { Place = Limited(location.Place, limit) };
         }
 

@@ -42,13 +42,13 @@ public static class CheckpointVerifier
                     await inspect(checkpoint, cancellationToken).ConfigureAwait(false);
                 }
 
-                return new VerificationResult(path, null, warnings.ToImmutable());
+                return new VerificationResult(checkpoint.Path, null, warnings.ToImmutable());
             }
         }
         catch (Exception exception) when (exception is CheckpointException or IOException or UnauthorizedAccessException)
         {
             // What was odd before the failure may be what explains it.
-            return new VerificationResult(path, exception, warnings.ToImmutable());
+            return new VerificationResult(AddressScheme.WithoutSecrets(path), exception, warnings.ToImmutable());
         }
     }
 

@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace IlgpuLoader.Formats;
 
 /// <summary>The verdict on one file or folder.</summary>
-/// <param name="Path">The path as it was given.</param>
+/// <param name="Path">The path as it was given; of an address what may be shown of it.</param>
 /// <param name="Failure">What is wrong, or null where nothing is.</param>
 /// <param name="Warnings">What is odd but valid.</param>
 public sealed record VerificationResult(string Path, Exception? Failure, ImmutableArray<CheckpointWarning> Warnings)

@@ -24,7 +24,7 @@ public sealed record ModelStatus
     /// </summary>
     public bool IsAvailable { get; init; }
 
-    /// <summary>The path that is configured.</summary>
+    /// <summary>The path that is configured, or the address without a user and a query: everybody may see it.</summary>
     public string? Path { get; init; }
 
     /// <summary>What it is made of.</summary>

@@ -10,7 +10,8 @@ namespace IlgpuLoader.Hosting;
 /// <param name="sections">The sections that the options are read from.</param>
 /// <param name="others">Sections in them that belong to other options.</param>
 /// <param name="devices">The devices that the host was given.</param>
-internal sealed class IlgpuLoaderOptionsValidation(BoundSections sections, IEnumerable<KnownSection> others, NamedDevices devices) : IValidateOptions<IlgpuLoaderOptions>
+/// <param name="addresses">What finds models that are no local files.</param>
+internal sealed class IlgpuLoaderOptionsValidation(BoundSections sections, IEnumerable<KnownSection> others, NamedDevices devices, HostedAddresses addresses) : IValidateOptions<IlgpuLoaderOptions>
 {
     /// <inheritdoc/>
     public ValidateOptionsResult Validate(string? name, IlgpuLoaderOptions options)
@@ -43,9 +44,29 @@ internal sealed class IlgpuLoaderOptionsValidation(BoundSections sections, IEnum
             }
 
             problems.AddRange(modelOptions is null ? [$"{path}: has no options"] : ModelOptionsCheck.Run(path, modelOptions, devices.Contains));
+            if (modelOptions is not null)
+            {
+                problems.AddRange(CheckReach(path, modelOptions));
+            }
         }
 
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems.Distinct(StringComparer.Ordinal));
+    }
+
+    // What is set of servers matters to addresses alone. Nobody is asked yet.
+    private IEnumerable<string> CheckReach(string path, HostedModelOptions model)
+    {
+        string? problem = null;
+        try
+        {
+            _ = addresses.For(model);
+        }
+        catch (ArgumentException exception)
+        {
+            problem = ModelOptionsCheck.MessageOf(exception);
+        }
+
+        return problem is null ? [] : HostedAddresses.Of(model).Select(found => $"{path}:{found.Key}: {AddressScheme.WithoutSecrets(found.Address)} cannot be reached: {problem}");
     }
 
     // Not by [OptionsValidator]: what that generates names properties by their types, and enters no dictionary.

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using IlgpuLoader.Loading;
 using Microsoft.Extensions.Configuration;
 
 namespace IlgpuLoader.Hosting;
@@ -40,6 +41,9 @@ internal sealed partial class ModelOptionsCheck
         return check._problems;
     }
 
+    /// <summary>A message without the name of an argument, which is nobody's key.</summary>
+    public static string MessageOf(ArgumentException exception) => exception.Message.Replace($" (Parameter '{exception.ParamName}')", "", StringComparison.Ordinal);
+
     private void CheckPaths()
     {
         if (string.IsNullOrWhiteSpace(_model.Path))
@@ -57,6 +61,18 @@ internal sealed partial class ModelOptionsCheck
         if (_model.Stream && !isAddress)
         {
             Report(nameof(_model.Stream), "is for weights that have an address, and these are local files");
+        }
+
+        foreach (var (key, address) in HostedAddresses.Of(_model))
+        {
+            try
+            {
+                RemoteCheckpoints.ThrowIfNoAddress(address);
+            }
+            catch (ArgumentException exception)
+            {
+                Report(key, MessageOf(exception));
+            }
         }
 
         foreach (var (key, path) in (ReadOnlySpan<(string, string?)>)
@@ -145,8 +161,7 @@ internal sealed partial class ModelOptionsCheck
             }
             catch (ArgumentException exception)
             {
-                // Without the name of an argument, which is nobody's key.
-                Report(nameof(_model.Rank), $"is missing, and the launcher does not say it: {exception.Message.Replace($" (Parameter '{exception.ParamName}')", "", StringComparison.Ordinal)}");
+                Report(nameof(_model.Rank), $"is missing, and the launcher does not say it: {MessageOf(exception)}");
             }
         }
     }

@@ -11,11 +11,19 @@ internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider 
     private readonly Lazy<RemoteCheckpoints> _cached = new(() => RemoteCheckpoints.Create(options() with { Access = RemoteAccess.Cache }, time));
     private readonly Lazy<RemoteCheckpoints> _streamed = new(() => RemoteCheckpoints.Create(options() with { Access = RemoteAccess.Stream }, time));
 
+    /// <summary>The keys of a model that have an address, and the addresses.</summary>
+    /// <param name="model">What is configured.</param>
+    public static IEnumerable<(string Key, string Address)> Of(HostedModelOptions model) =>
+        new (string Key, string? Path)[] { (nameof(model.Path), model.Path), (nameof(model.Weights), model.Weights) }
+            .Where(key => key.Path is not null && AddressScheme.Of(key.Path) is not null)
+            .Select(key => (key.Key, key.Path!));
+
     /// <summary>What finds the addresses of a model.</summary>
     /// <param name="model">What is configured.</param>
     /// <returns>Null of a model without an address.</returns>
+    /// <exception cref="ArgumentException">The environment has a value for a server that cannot be.</exception>
     public IRemoteCheckpoints? For(HostedModelOptions model) =>
-        !IsAddress(model.Path) && !IsAddress(model.Weights) ? null : model.Stream ? _streamed.Value : _cached.Value;
+        !Of(model).Any() ? null : model.Stream ? _streamed.Value : _cached.Value;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -28,6 +36,4 @@ internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider 
             }
         }
     }
-
-    private static bool IsAddress(string? path) => path is not null && AddressScheme.Of(path) is not null;
 }

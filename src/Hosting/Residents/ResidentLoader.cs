@@ -1,3 +1,4 @@
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
 using IlgpuLoader.Loading;
 
@@ -47,7 +48,7 @@ internal abstract class ResidentLoader
             run.Read(report.BytesRead);
             return report.NewLayers.Any() || report.Layers.IsEmpty
                 ? report.Layers.Count(layer => layer.Outcome != LayerOutcome.New)
-                : throw new NothingReplacedException(WeightsPath, report);
+                : throw new NothingReplacedException(AddressScheme.WithoutSecrets(WeightsPath), report);
         }
     }
 

@@ -51,7 +51,7 @@ internal sealed partial class HostedModel : IHostedModel
             State = ModelState.Unloaded,
             Since = time.GetUtcNow(),
             IsRequired = settings.IsRequired,
-            Path = settings.Options.Path,
+            Path = settings.Options.Path is { } path ? AddressScheme.WithoutSecrets(path) : null,
             Layout = settings.Options.Layout,
             Device = settings.Options.Device,
         };

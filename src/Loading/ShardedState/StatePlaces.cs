@@ -24,7 +24,7 @@ internal static class StatePlaces
         if (remote is null)
         {
             throw new UnsupportedCheckpointException(
-                "remote states", folder, $"this is an address ({scheme}), and only local folders are read here; set {nameof(ShardedStateOptions)}.{nameof(ShardedStateOptions.Remote)}.");
+                "remote states", AddressScheme.WithoutSecrets(folder), $"this is an address ({scheme}), and only local folders are read here; set {nameof(ShardedStateOptions)}.{nameof(ShardedStateOptions.Remote)}.");
         }
 
         var (place, file) = await remote.LocateAsync(folder, cancellationToken).ConfigureAwait(false);

@@ -56,15 +56,50 @@ public sealed class RemoteCheckpoints : IRemoteCheckpoints, IDisposable
     /// <summary>What was fetched through it.</summary>
     public RemoteTraffic Traffic { get; }
 
+    /// <summary>Refuses what is no address that <see cref="LocateAsync"/> takes. Nobody is asked, so that whether there is something at the address is not told.</summary>
+    /// <param name="address">The address.</param>
+    /// <exception cref="ArgumentException">The address is of no form that is known, or has a name in it that leads elsewhere; the message says so without what is secret in it.</exception>
+    public static void ThrowIfNoAddress(string address)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(address);
+        try
+        {
+            switch (AddressScheme.Of(address))
+            {
+                case "hf":
+                    _ = HubAddress.Parse(address);
+                    break;
+                case "ms":
+                    _ = ModelScopeAddress.Parse(address);
+                    break;
+                case S3Address.Scheme:
+                    _ = S3Address.Parse(address);
+                    break;
+                case "https" or "http":
+                    _ = HttpScheme.Parse(address);
+                    break;
+                default:
+                    throw Unknown(address, [HubAddress.Form, ModelScopeAddress.Form, HttpScheme.AddressForm, S3Address.Form]);
+            }
+        }
+        catch (RemoteException exception)
+        {
+            throw new ArgumentException(exception.Message, nameof(address), exception);
+        }
+    }
+
     /// <inheritdoc/>
     public ValueTask<CheckpointLocation> LocateAsync(string address, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(address);
         return AddressScheme.Of(address) is { } scheme && _schemes.FirstOrDefault(known => known.Schemes.Contains(scheme)) is { } found
             ? found.LocateAsync(address, cancellationToken)
-            : throw new ArgumentException($"{Quoted.Name(address)} has no scheme that is known; addresses are {string.Join(", ", _schemes.Select(known => known.Form))}.", nameof(address));
+            : throw Unknown(address, _schemes.Select(known => known.Form));
     }
 
     /// <inheritdoc/>
     public void Dispose() => _dispose();
+
+    private static ArgumentException Unknown(string address, IEnumerable<string> forms) =>
+        new($"{Quoted.Name(AddressScheme.WithoutSecrets(address))} has no scheme that is known; addresses are {string.Join(", ", forms)}.", nameof(address));
 }

@@ -226,6 +226,92 @@ public sealed class HubCommandTests : IAsyncLifetime, IDisposable
         Assert.False(Directory.Exists("hf:") || Directory.Exists("s3:"));
     }
 
+    [Fact]
+    public async Task Plan_counts_as_download_what_the_cache_has_not()
+    {
+        var map = string.Join(',', new[] { "a", "b" }.Select(tensor => $"\"{tensor}\":\"{tensor}.safetensors\""));
+        var shards = new[] { "a", "b" }.ToDictionary(tensor => tensor, tensor => new SafetensorsBuilder().Add(tensor, "F32", [4], new byte[16]).ToBytes());
+        var repository = _hub.Add("org/sharded");
+        repository.SetRef("main", Commit);
+        repository.Add(Commit, "model.safetensors.index.json", System.Text.Encoding.UTF8.GetBytes($"{{\"metadata\":{{}},\"weight_map\":{{{map}}}}}"));
+        foreach (var (tensor, bytes) in shards)
+        {
+            repository.Add(Commit, $"{tensor}.safetensors", bytes, isLarge: true);
+        }
+
+        async Task<(int Files, long Bytes)?> PlannedAsync()
+        {
+            var run = await ToolRun.OfAsync("plan", "hf://org/sharded", "--device", "meta", "--json");
+            return run.Document("ilgpu-loader/plan/1").TryGetProperty("download", out var download) && download.ValueKind == System.Text.Json.JsonValueKind.Object
+                ? (download.GetProperty("files").GetInt32(), download.GetProperty("bytes").GetInt64())
+                : null;
+        }
+
+        Assert.Equal((2, shards.Values.Sum(bytes => (long)bytes.Length)), await PlannedAsync());
+        Assert.Equal(0, (await ToolRun.OfAsync("download", "hf://org/sharded", "--include", "a.*")).ExitCode);
+        Assert.Equal((1, (long)shards["b"].Length), await PlannedAsync());
+        Assert.Equal(0, (await ToolRun.OfAsync("download", "hf://org/sharded")).ExitCode);
+        Assert.Null(await PlannedAsync());
+    }
+
+    [Theory]
+    [InlineData("hf://org/tiny@")]
+    [InlineData("hf://a/b/../c")]
+    [InlineData("hf://a/b@..")]
+    [InlineData("ms://a/b/../c")]
+    public async Task An_address_with_a_name_that_cannot_be_is_a_slip_and_says_nothing_of_writing(string address)
+    {
+        foreach (var command in new[] { "load", "inspect", "download" })
+        {
+            var run = await ToolRun.OfAsync(command, address);
+            Assert.Equal((2, ""), (run.ExitCode, run.Out));
+            Assert.DoesNotContain("written", run.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_numpy_cache_is_made_beside_local_files_alone()
+    {
+        var run = await ToolRun.OfAsync("load", Address, "--np-cache", "--device", "host");
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("local folder", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("hf://org/nothing", nameof(RemoteFailure.RepositoryMissing), 3)]
+    [InlineData("hf://org/name/none.safetensors", nameof(RemoteFailure.EntryMissing), 3)]
+    [InlineData("http://127.0.0.1:1/model.safetensors", nameof(RemoteFailure.Network), 8)]
+    public async Task Verify_tells_what_no_server_gives_from_what_is_invalid(string address, string code, int exitCode)
+    {
+        var run = await ToolRun.OfAsync("verify", address, "--retries", "0");
+        Assert.Equal(exitCode, run.ExitCode);
+        Assert.StartsWith($"unreachable {address}: {code}: ", run.Out, StringComparison.Ordinal);
+
+        run = await ToolRun.OfAsync("verify", address, "--retries", "0", "--json");
+        var file = Assert.Single(System.Text.Json.JsonDocument.Parse(run.Out).RootElement.GetProperty("files").EnumerateArray());
+        Assert.Equal((false, code), (file.GetProperty("ok").GetBoolean(), file.GetProperty("code").GetString()));
+    }
+
+    [Theory]
+    [InlineData("HF_ENDPOINT", "foo")]
+    [InlineData("HF_HUB_DOWNLOAD_TIMEOUT", "soon")]
+    public async Task Serve_settings_of_servers_that_cannot_be_are_named_with_the_model(string variable, string value)
+    {
+        var before = Environment.GetEnvironmentVariable(variable);
+        Set(variable, value);
+        try
+        {
+            var run = await ToolRun.OfAsync("serve", "hf://org/big", "--urls", "http://127.0.0.1:0", "--device", "host");
+            Assert.Equal(2, run.ExitCode);
+            Assert.Contains("Models:big:Path: hf://org/big cannot be reached: ", run.Error, StringComparison.Ordinal);
+            Assert.Contains($"{variable} is '{value}'", run.Error, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Set(variable, before);
+        }
+    }
+
     [Theory]
     [InlineData("inspect")]
     [InlineData("verify")]

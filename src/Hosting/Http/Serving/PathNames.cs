@@ -1,3 +1,5 @@
+using IlgpuLoader.Formats;
+
 namespace IlgpuLoader.Hosting;
 
 /// <summary>Names models after their paths.</summary>
@@ -12,7 +14,7 @@ internal static class PathNames
         var names = new HashSet<string>(taken, StringComparer.OrdinalIgnoreCase);
         foreach (var path in paths)
         {
-            var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+            var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(AddressScheme.WithoutSecrets(path)));
             var plain = Clean(Directory.Exists(full) ? Path.GetFileName(full) : Path.GetFileNameWithoutExtension(full));
             var name = plain;
             for (var number = 2; !names.Add(name); number++)

@@ -204,7 +204,7 @@ internal sealed class HttpObject : IRemoteObject
                 ? Changed($"it had {Length} bytes and has {now} now")
                 : _validator is { IfRange: not null } && actual is null
                 ? Changed($"it was {_validator} and the server does not say what it is now")
-                : Nonsense($"{RemoteHttp.Describe(response)} although bytes {offset}-{offset + length - 1} were asked for: it gives no ranges{(_isKnown ? ", without which nothing can be streamed; load it without --stream, or download it first" : " any more")}");
+                : Nonsense($"{RemoteHttp.Describe(response)} although bytes {offset}-{offset + length - 1} were asked for: it gives no ranges{(_isKnown ? ", without which nothing can be streamed; download it first, as a load without --stream does" : " any more")}");
         }
         else
         {

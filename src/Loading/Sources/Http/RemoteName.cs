@@ -9,8 +9,7 @@ internal static class RemoteName
     /// The address without its user, its query and its fragment: signed addresses carry secrets there.
     /// </summary>
     /// <param name="address">An absolute address.</param>
-    public static string Of(Uri address) =>
-        Quoted.Plain(address.GetComponents(UriComponents.Scheme | UriComponents.Host | UriComponents.Port | UriComponents.Path, UriFormat.UriEscaped));
+    public static string Of(Uri address) => Quoted.Plain(AddressScheme.WithoutSecrets(address));
 
     /// <summary>Whether two addresses have one scheme, host and port: what a token is given to.</summary>
     public static bool IsSameOrigin(Uri one, Uri other) =>

@@ -120,7 +120,7 @@ internal static class HubName
     {
         if (problem is not null)
         {
-            throw new RemoteException(RemoteFailure.Unsafe, Quoted.Plain(address), $"the {what} {Quoted.Name(value)} is refused: {problem}. Nothing was written.");
+            throw new RemoteException(RemoteFailure.Unsafe, Quoted.Plain(address), $"the {what} {Quoted.Name(value)} is refused: {problem}.");
         }
     }
 }

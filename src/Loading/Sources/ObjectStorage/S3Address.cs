@@ -66,5 +66,5 @@ internal readonly record struct S3Address(string Bucket, string Key)
     /// <summary>The address, with what writes to a terminal escaped.</summary>
     public override string ToString() => Quoted.Plain(Key.Length == 0 ? $"{Scheme}://{Bucket}" : $"{Scheme}://{Bucket}/{Key}");
 
-    private static ArgumentException Invalid(string address, string problem) => new($"{Quoted.Name(address)} is no address of an object storage: {problem}. The form is {Form}.", nameof(address));
+    private static ArgumentException Invalid(string address, string problem) => new($"{Quoted.Name(AddressScheme.WithoutSecrets(address))} is no address of an object storage: {problem}. The form is {Form}.", nameof(address));
 }

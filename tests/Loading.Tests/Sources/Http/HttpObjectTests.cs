@@ -243,7 +243,7 @@ public sealed class HttpObjectTests
 
         var failure = await Assert.ThrowsAsync<RemoteException>(() => HttpBench.ReadAsync(file, 5, 10));
 
-        Assert.Contains("load it without --stream", failure.Message);
+        Assert.Contains("download it first, as a load without --stream does", failure.Message);
     }
 
     [Theory]
