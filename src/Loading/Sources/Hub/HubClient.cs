@@ -41,7 +41,7 @@ internal sealed class HubClient(RemoteHttp http, HubSettings settings)
         var address = AddressOf(repository, revision, path);
         var name = RemoteName.Of(address);
         HubName.CheckPath(path, name);
-        var request = new RemoteRequest(HttpMethod.Head, address) 
+        var request = new RemoteRequest(HttpMethod.Head, address)
         {
             Token = settings.Token,
             FollowsToOtherHosts = false,

@@ -220,14 +220,21 @@ public sealed partial class HubDownloads : IDisposable
         }
 
         var missing = await _fetcher.FindMissingAsync(path => force ? null : FindPinned(repository, found.Commit, path, cache, local), repository, found.Commit, paths, tally, cancellationToken).ConfigureAwait(false);
-        if (local is not null)
+        var folder = local?.Root ?? cache.SnapshotOf(repository, found.Commit);
+        if (missing.Count == 0)
         {
-            await _fetcher.FetchAsync(local, cache, missing, force, tally, cancellationToken).ConfigureAwait(false);
-            return local.Root;
+            return folder;
         }
 
-        await _fetcher.FetchAsync(cache, missing, force, tally, cancellationToken).ConfigureAwait(false);
-        return cache.SnapshotOf(repository, found.Commit);
+        var begun = _time.GetTimestamp();
+        var (name, bytes) = (repository.ToString(), missing.Sum(file => file.Length));
+        HubLog.DownloadBegins(_logger, name, missing.Count, bytes, folder);
+        await (local is not null
+            ? _fetcher.FetchAsync(local, cache, missing, force, tally, cancellationToken)
+            : _fetcher.FetchAsync(cache, missing, force, tally, cancellationToken)).ConfigureAwait(false);
+        var taken = _time.GetElapsedTime(begun);
+        HubLog.DownloadEnded(_logger, name, taken.TotalSeconds);
+        return folder;
     }
 
     private static string? FindPinned(HubRepository repository, string revision, string path, HubCache cache, HubLocalFolder? local) =>

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>What downloads write. The highest number is 1108.</summary>
+/// <summary>What downloads write. The highest number is 1110.</summary>
 internal static partial class HubLog
 {
     [LoggerMessage(EventId = 1100, EventName = nameof(WeightsDownloaded), Level = LogLevel.Information, Message = "Time spent downloading weights for {Model}: {Seconds:0.000000} seconds")]
@@ -31,4 +31,10 @@ internal static partial class HubLog
 
     [LoggerMessage(EventId = 1108, EventName = nameof(LinkNotMade), Level = LogLevel.Debug, Message = "{Path} could not be made a link. {Problem}")]
     public static partial void LinkNotMade(ILogger logger, string path, string problem);
+
+    [LoggerMessage(EventId = 1109, EventName = nameof(DownloadBegins), Level = LogLevel.Information, Message = "{Repository}: {Files} files of {Bytes} bytes are downloaded into {Folder}")]
+    public static partial void DownloadBegins(ILogger logger, string repository, int files, long bytes, string folder);
+
+    [LoggerMessage(EventId = 1110, EventName = nameof(DownloadEnded), Level = LogLevel.Information, Message = "{Repository}: downloaded in {Seconds:0.0} s")]
+    public static partial void DownloadEnded(ILogger logger, string repository, double seconds);
 }

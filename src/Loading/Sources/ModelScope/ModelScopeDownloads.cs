@@ -215,6 +215,14 @@ public sealed class ModelScopeDownloads : IDisposable
             }
         }
 
+        if (missing.Count == 0)
+        {
+            return;
+        }
+
+        var begun = _services.Time.GetTimestamp();
+        var bytes = missing.Sum(file => file.Length);
+        HubLog.DownloadBegins(_logger, model, missing.Count, bytes, folder);
         _services.Engine.CheckRoom(folder, missing.Sum(file => _services.Engine.CountRoom(TargetOf(folder, file), file.Length)));
         await DownloadOrder.FetchAsync(
             missing,
@@ -229,6 +237,8 @@ public sealed class ModelScopeDownloads : IDisposable
                 HubLog.FileDownloaded(_logger, target.Path, file.Length);
             },
             cancellationToken).ConfigureAwait(false);
+        var taken = _services.Time.GetElapsedTime(begun);
+        HubLog.DownloadEnded(_logger, model, taken.TotalSeconds);
     }
 
     // A name with full stops is a link to the folder that has none, as its library leaves it.
