@@ -74,12 +74,13 @@ internal sealed class CarriedFiles : IAsyncDisposable
     public static Task<CarriedFiles> OpenBesideAsync(Checkpoint checkpoint, CancellationToken cancellationToken) =>
         checkpoint.Place is { } place and not LocalPlace ? OpenAsync(place, cancellationToken) : OpenAsync(Path.GetDirectoryName(Path.GetFullPath(checkpoint.Files[0].Path))!);
 
-    /// <summary>Opens the files that a save carries along.</summary>
-    /// <param name="options">Where from.</param>
+    /// <summary>Opens the files that are carried along from where options say.</summary>
+    /// <param name="place">The place; null for the folder.</param>
+    /// <param name="folder">The folder; null for no files.</param>
     /// <param name="cancellationToken">Ends the opening.</param>
     /// <inheritdoc cref="OpenAsync(ICheckpointPlace, CancellationToken)" path="/exception"/>
-    public static Task<CarriedFiles> OpenAsync(ShardedStateSaveOptions options, CancellationToken cancellationToken) =>
-        options.CarriedPlace is { } place ? OpenAsync(place, cancellationToken) : OpenAsync(options.CarriedFrom ?? "");
+    public static Task<CarriedFiles> OpenAsync(ICheckpointPlace? place, string? folder, CancellationToken cancellationToken) =>
+        place is not null ? OpenAsync(place, cancellationToken) : OpenAsync(folder ?? "");
 
     /// <summary>Opens the files of a place that are carried along.</summary>
     /// <param name="place">The place.</param>
@@ -96,7 +97,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
         {
             foreach (var name in names)
             {
-                files.Add((name, await OpenAsync(place, name, cancellationToken).ConfigureAwait(false)));
+                files.Add((name, await OpenFileAsync(place, name, cancellationToken).ConfigureAwait(false)));
             }
 
             return new CarriedFiles(files.ToImmutable());
@@ -181,7 +182,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
         return [.. UsualNames.Where((_, i) => isThere[i]).Order(StringComparer.Ordinal)];
     }
 
-    private static async Task<IByteSource> OpenAsync(ICheckpointPlace place, string name, CancellationToken cancellationToken)
+    private static async Task<IByteSource> OpenFileAsync(ICheckpointPlace place, string name, CancellationToken cancellationToken)
     {
         IByteSource file;
         try

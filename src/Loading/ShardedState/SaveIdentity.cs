@@ -59,7 +59,7 @@ public static class SaveIdentity
             text.Append(CultureInfo.InvariantCulture, $"{await HashAsync(map, cancellationToken).ConfigureAwait(false)}\n");
         }
 
-        var carried = await CarriedFiles.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+        var carried = await CarriedFiles.OpenAsync(options.CarriedPlace, options.CarriedFrom, cancellationToken).ConfigureAwait(false);
         await using (carried.ConfigureAwait(false))
         {
             foreach (var file in await carried.HashAsync(cancellationToken).ConfigureAwait(false))

@@ -280,7 +280,7 @@ public sealed class ShardedStateLoader
         var id = options.SaveId ?? Guid.NewGuid().ToString("N");
         var pattern = options.Pattern ?? Pattern;
         var plan = SavePlan.Of(model, options);
-        var carried = await CarriedFiles.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+        var carried = await CarriedFiles.OpenAsync(options.CarriedPlace, options.CarriedFrom, cancellationToken).ConfigureAwait(false);
         await using var closeCarried = carried.ConfigureAwait(false);
         var seen = await carried.HashAsync(cancellationToken).ConfigureAwait(false);
         var folder = await JoinedFolder.JoinAsync(path, id, rank, world, options.Overwrite, calls, cancellationToken).ConfigureAwait(false);
