@@ -51,6 +51,8 @@ export async function visit(origin, act, { context, expected, address: suffix = 
     // Another query is another document: a fragment alone would load nothing.
     cases += 1;
     await page.goto(`${origin}/?${cases}${suffix}`);
+    // The document is loaded before its stream of events is open: what a case sent in between would reach nobody.
+    await page.locator('#connection:is([data-phase="live"], [data-phase="locked"])').waitFor();
     await act(page);
   } finally {
     await (page === tab ? page.evaluate(() => sessionStorage.clear()) : page.context().close());
