@@ -11,9 +11,15 @@ namespace IlgpuLoader.Hosting;
 /// <param name="Version">The model's version (<see cref="ModelStatus.Version"/>).</param>
 public sealed record ModelHealth(ModelState State, bool IsRequired, bool IsAvailable, int? Percent, string? Code, long Version)
 {
+    /// <summary>How many percent of the bytes, rounded down, are there of a download that a load or reload waits for; null while there is none.</summary>
+    public int? DownloadPercent { get; init; }
+
     /// <summary>What a status says of health.</summary>
     internal static ModelHealth Of(ModelStatus status) =>
-        new(status.State, status.IsRequired, status.IsAvailable, PercentOf(status.Progress), status.Failure?.Code, status.Version);
+        new(status.State, status.IsRequired, status.IsAvailable, PercentOf(status.Progress), status.Failure?.Code, status.Version)
+        {
+            DownloadPercent = status.Download is { } download ? (int)(ModelDescriptions.Fraction(download) * 100) : null,
+        };
 
     /// <summary>The state as people read it, such as <c>loading, 42 %</c>, <c>failed, DeviceMemory</c>.</summary>
     internal string Describe() => State switch
@@ -21,8 +27,11 @@ public sealed record ModelHealth(ModelState State, bool IsRequired, bool IsAvail
         ModelState.Unloaded => "not loaded",
         ModelState.Queued => "waits to be loaded",
         ModelState.Failed => Code is null ? "failed" : $"failed, {Code}",
-        _ => Percent is null ? State.ToString().ToLowerInvariant() : $"{State.ToString().ToLowerInvariant()}, {Percent} %",
+        _ when DownloadPercent is not null => $"{Doing}, {DownloadPercent} % downloaded",
+        _ => Percent is null ? Doing : $"{Doing}, {Percent} %",
     };
+
+    private string Doing => State.ToString().ToLowerInvariant();
 
     // Where nothing is read, as of an empty checkpoint, tensors say how far it is.
     private static int? PercentOf(LoadProgress? progress) => progress switch

@@ -36,6 +36,9 @@ public sealed record ModelStatus
     /// <summary>The format of the checkpoint's files, such as <c>safetensors</c>; null until it was opened.</summary>
     public string? Format { get; init; }
 
+    /// <summary>How far the download is that the load or reload which runs waits for; null while there is none.</summary>
+    public ModelDownload? Download { get; init; }
+
     /// <summary>How far the load or reload is that runs; null while none does, and until its plan is made.</summary>
     public LoadProgress? Progress { get; init; }
 

@@ -3,13 +3,13 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Hosting;
 
-/// <summary>Finds the addresses of hosted models. Connections are made by the first model that has one, and ended with the host. Safe for any thread.</summary>
+/// <summary>Makes what finds the addresses of hosted models, and ends their connections with the host. Safe for any thread.</summary>
 /// <param name="options">How remote checkpoints are reached; asked for only where a model has an address.</param>
 /// <param name="time">What measures time.</param>
 internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider time) : IDisposable
 {
-    private readonly Lazy<RemoteCheckpoints> _cached = new(() => RemoteCheckpoints.Create(options() with { Access = RemoteAccess.Cache }, time));
-    private readonly Lazy<RemoteCheckpoints> _streamed = new(() => RemoteCheckpoints.Create(options() with { Access = RemoteAccess.Stream }, time));
+    private readonly Lock _lock = new();
+    private readonly List<HostedAddress> _made = [];
 
     /// <summary>The keys of a model that have an address, and the addresses.</summary>
     /// <param name="model">What is configured.</param>
@@ -18,22 +18,40 @@ internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider 
             .Where(key => key.Path is not null && AddressScheme.Of(key.Path) is not null)
             .Select(key => (key.Key, key.Path!));
 
-    /// <summary>What finds the addresses of a model.</summary>
+    /// <summary>Refuses settings of servers that cannot be, where a model has an address.</summary>
     /// <param name="model">What is configured.</param>
-    /// <returns>Null of a model without an address.</returns>
     /// <exception cref="ArgumentException">The environment has a value for a server that cannot be.</exception>
-    public IRemoteCheckpoints? For(HostedModelOptions model) =>
-        !Of(model).Any() ? null : model.Stream ? _streamed.Value : _cached.Value;
+    public void ThrowIfUnreachable(HostedModelOptions model) => Make(model)?.Dispose();
+
+    /// <summary>Makes what finds the addresses of a model.</summary>
+    /// <param name="model">What is configured.</param>
+    /// <returns>Null of a model without an address. This disposes it.</returns>
+    /// <exception cref="ArgumentException">The environment has a value for a server that cannot be.</exception>
+    public HostedAddress? For(HostedModelOptions model)
+    {
+        if (Make(model) is not { } made)
+        {
+            return null;
+        }
+
+        lock (_lock)
+        {
+            _made.Add(made);
+        }
+
+        return made;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var made in (ReadOnlySpan<Lazy<RemoteCheckpoints>>)[_cached, _streamed])
+        lock (_lock)
         {
-            if (made.IsValueCreated)
-            {
-                made.Value.Dispose();
-            }
+            _made.ForEach(made => made.Dispose());
+            _made.Clear();
         }
     }
+
+    private HostedAddress? Make(HostedModelOptions model) =>
+        Of(model).Any() ? new HostedAddress(options() with { Access = model.Stream ? RemoteAccess.Stream : RemoteAccess.Cache }, time) : null;
 }

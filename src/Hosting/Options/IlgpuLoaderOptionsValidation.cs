@@ -59,7 +59,7 @@ internal sealed class IlgpuLoaderOptionsValidation(BoundSections sections, IEnum
         string? problem = null;
         try
         {
-            _ = addresses.For(model);
+            addresses.ThrowIfUnreachable(model);
         }
         catch (ArgumentException exception)
         {

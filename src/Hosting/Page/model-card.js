@@ -116,10 +116,16 @@ export class ModelCard {
   }
 
   #showProgress(model) {
-    const progress = model.progress;
+    const { download, progress } = model;
     this.#progress.hidden = !busy.has(model.state);
-    this.#progress.classList.toggle('planned', progress !== undefined);
-    setAttribute(this.#bar, 'aria-label', `Progress of ${name(model.name)}`);
+    this.#progress.classList.toggle('planned', (download ?? progress) !== undefined);
+    setAttribute(this.#bar, 'aria-label', `${download === undefined ? 'Progress' : 'Download'} of ${name(model.name)}`);
+    if (download !== undefined) {
+      // Before anything is read: a reload, which knows what it is going to read, waits for it too.
+      this.#follow({ ...download, done: download.bytes }, 'downloaded', `${count(download.files)} of ${counted(download.totalFiles, 'file')}`);
+      return;
+    }
+
     if (progress === undefined) {
       this.#throughput.clear();
       setAttribute(this.#bar, 'value', null);
@@ -129,14 +135,18 @@ export class ModelCard {
       return;
     }
 
-    this.#throughput.add(progress);
-    setAttribute(this.#bar, 'value', progress.fraction);
-    setText(this.#share, percent(progress.fraction));
-    setText(this.#amount, `${bytes(progress.bytesRead)} of ${bytes(progress.totalBytes)}`);
-    setText(this.#tensors, `${count(progress.tensorsLoaded)} of ${counted(progress.totalTensors, 'tensor')}`);
-    setText(this.#rate, rate(progress.bytesPerSecond ?? 0));
-    const remaining = progress.totalBytes - progress.bytesRead;
-    setText(this.#left, progress.bytesPerSecond > 0 && remaining > 0 ? `${wait(remaining / progress.bytesPerSecond)} left` : '');
+    this.#follow({ ...progress, done: progress.bytesRead }, '', `${count(progress.tensorsLoaded)} of ${counted(progress.totalTensors, 'tensor')}`);
+  }
+
+  #follow({ done, totalBytes, fraction, bytesPerSecond = 0 }, what, things) {
+    this.#throughput.add(done, bytesPerSecond, what);
+    setAttribute(this.#bar, 'value', fraction);
+    setText(this.#share, percent(fraction));
+    setText(this.#amount, `${bytes(done)} of ${bytes(totalBytes)} ${what}`.trim());
+    setText(this.#tensors, things);
+    setText(this.#rate, rate(bytesPerSecond));
+    const remaining = totalBytes - done;
+    setText(this.#left, bytesPerSecond > 0 && remaining > 0 ? `${wait(remaining / bytesPerSecond)} left` : '');
   }
 
   #showFacts(model) {

@@ -3,7 +3,7 @@
 import { element, setText } from './dom.js';
 
 // As many as the style sheet has colours and patterns for.
-const looks = 8;
+const looks = 9;
 // A label needs about this share of the narrowest bar.
 const labelled = 0.14;
 

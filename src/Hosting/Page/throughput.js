@@ -7,25 +7,32 @@ const longest = 120;
 const width = 120;
 const height = 28;
 
-/** What the host has said of a load's throughput; a load that begins anew begins an empty line. */
+/** What the host has said of the throughput of a load, or of its download; one that begins anew begins an empty line. */
 export class Throughput {
   #line = drawing('polyline', { class: 'spark-line', points: '' });
   #area = drawing('polygon', { class: 'spark-area', points: '' });
   #rates = [];
   #bytes = -1;
+  #what = '';
 
   /** The drawing. What it shows is also written beside it. */
   element = drawing('svg', { class: 'spark', viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, this.#area, this.#line);
 
-  /** Takes a look at the progress; one that is the same as the last adds nothing. */
-  add(progress) {
-    if (progress.bytesRead < this.#bytes) {
+  /**
+   * Takes a look at the progress; one that is the same as the last adds nothing.
+   * @param {number} done Bytes of the whole that are done.
+   * @param {number} bytesPerSecond
+   * @param {string} what What is done to them; something else begins an empty line.
+   */
+  add(done, bytesPerSecond, what) {
+    if (done < this.#bytes || what !== this.#what) {
       this.clear();
+      this.#what = what;
     }
 
-    if (progress.bytesRead !== this.#bytes) {
-      this.#bytes = progress.bytesRead;
-      this.#rates.push(progress.bytesPerSecond ?? 0);
+    if (done !== this.#bytes) {
+      this.#bytes = done;
+      this.#rates.push(bytesPerSecond);
       if (this.#rates.length > longest) {
         this.#rates.shift();
       }

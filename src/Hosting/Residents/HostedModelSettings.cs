@@ -8,15 +8,14 @@ namespace IlgpuLoader.Hosting;
 /// <summary>The options of a hosted model, which were validated, as the loaders want them. Immutable.</summary>
 internal sealed class HostedModelSettings
 {
-    private readonly IRemoteCheckpoints? _remote;
 
     /// <summary>Takes what is configured.</summary>
     /// <param name="name">The model's name.</param>
     /// <param name="options">What is configured; copied.</param>
-    /// <param name="remote">What finds the model's addresses, where it has one.</param>
-    public HostedModelSettings(string name, HostedModelOptions options, IRemoteCheckpoints? remote = null)
+    /// <param name="address">What finds the model's addresses, where it has one; its maker's.</param>
+    public HostedModelSettings(string name, HostedModelOptions options, HostedAddress? address = null)
     {
-        (Name, Options, _remote) = (name, options.Copy(), remote);
+        (Name, Options, Address) = (name, options.Copy(), address);
         DType = ModelDType.TryParse(options.DType, out var dtype) ? dtype : throw new ArgumentException($"{options.DType} is none of {ModelDType.Names}.", nameof(options));
         Parallel = ModelRank.Of(options) is { WorldSize: > 1 } parallel ? parallel : null;
     }
@@ -26,6 +25,9 @@ internal sealed class HostedModelSettings
 
     /// <summary>What is configured; nobody changes it.</summary>
     public HostedModelOptions Options { get; }
+
+    /// <summary>What finds the model's addresses; null of one that has none.</summary>
+    public HostedAddress? Address { get; }
 
     /// <summary>Whether the host is ready only when the model is loaded.</summary>
     public bool IsRequired => Options.Required ?? Options.LoadOnStart;
@@ -50,7 +52,7 @@ internal sealed class HostedModelSettings
         Root = Options.Root,
         Gguf = new GgufLimits { Lenient = Options.Lenient },
         Torch = new TorchLimits { AllowUnknownGlobals = Options.AllowUnknownGlobals },
-        Remote = _remote,
+        Remote = Address,
     };
 
     /// <summary>How files are read, but for the device, the dtype and the ranks: behind the requests that are answered meanwhile.</summary>

@@ -4,11 +4,14 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Hosting;
 
-/// <summary>One load or reload under way: what it is told of becomes the model's progress, its stages and its telemetry. Stages are begun and ended by one thread; progress comes from any.</summary>
+/// <summary>
+/// One load or reload under way: what it is told of becomes the model's progress, its stages and its telemetry. Stages are begun and ended one behind the other or one within the other; progress comes from
+/// any thread.
+/// </summary>
 /// <param name="activity">Where it is told.</param>
 /// <param name="onChange">Called when there is something new; returns at once.</param>
 /// <param name="time">What measures time.</param>
-internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, TimeProvider time) : IProgress<LoadProgress>
+internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, TimeProvider time) : IProgress<LoadProgress>, IDownloadFollower
 {
     private readonly Lock _lock = new();
     private readonly long _started = time.GetTimestamp();
@@ -17,6 +20,10 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
     private LoadProgress? _progress;
     private LoadStatistics? _statistics;
     private long _bytesRead;
+    // What stages have taken within the one that runs.
+    private TimeSpan _within;
+    private DownloadProgress? _download;
+    private Throughput? _downloading;
 
     /// <summary>The tensors of the plan; default until that is made.</summary>
     public ImmutableArray<HostedTensor> Tensors { get; private set; }
@@ -26,6 +33,18 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
 
     /// <summary>The format of the files; null until they are opened.</summary>
     public string? Format { get; private set; }
+
+    /// <summary>How far the download is that it waits for; null while there is none.</summary>
+    public ModelDownload? Download
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _download is { } now ? new ModelDownload(now.Files, now.TotalFiles, now.Bytes, now.TotalBytes, _downloading?.BytesPerSecond ?? 0) : null;
+            }
+        }
+    }
 
     /// <summary>How far it is; null until it is planned.</summary>
     public LoadProgress? Progress
@@ -51,9 +70,45 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
         }
     }
 
-    /// <summary>Begins a stage, which ends when what is returned is disposed.</summary>
+    /// <summary>Begins a stage, which ends when what is returned is disposed. The time of one within another is its own; what one name takes in several goes adds up.</summary>
     /// <param name="name">Its name.</param>
     public IDisposable Stage(string name) => new StageTimer(this, name, activity.Stage(name));
+
+    /// <inheritdoc/>
+    public IDisposable BeginDownload()
+    {
+        lock (_lock)
+        {
+            (_download, _downloading) = (null, new Throughput(time));
+        }
+
+        return new DownloadEnd(this, Stage(LoadStage.Download));
+    }
+
+    /// <inheritdoc/>
+    public void Report(DownloadProgress value)
+    {
+        long more;
+        lock (_lock)
+        {
+            // What the cache has without a download is told too.
+            if (_downloading is null)
+            {
+                return;
+            }
+
+            more = value.FetchedBytes - (_download?.FetchedBytes ?? 0);
+            _download = value;
+            _downloading.Add(value.FetchedBytes);
+        }
+
+        if (more > 0)
+        {
+            activity.BytesDownloaded(more);
+        }
+
+        onChange(this);
+    }
 
     /// <summary>Says what is going to be loaded.</summary>
     public void Planned(ImmutableArray<HostedTensor> tensors, Device device, string format, long bytesToRead)
@@ -113,14 +168,56 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
         return parts.ToArray().Where(part => part.Elapsed > TimeSpan.Zero);
     }
 
-    private sealed class StageTimer(LoadRun run, string name, IDisposable inner) : IDisposable
+    private void EndDownload()
+    {
+        lock (_lock)
+        {
+            (_download, _downloading) = (null, null);
+        }
+
+        onChange(this);
+    }
+
+    private TimeSpan TakeWithin()
+    {
+        var before = _within;
+        _within = TimeSpan.Zero;
+        return before;
+    }
+
+    private void AddStage(string name, TimeSpan elapsed)
+    {
+        var known = _stages.FindIndex(stage => stage.Name == name);
+        if (known < 0)
+        {
+            _stages.Add(new LoadStage(name, elapsed));
+        }
+        else
+        {
+            _stages[known] = new LoadStage(name, _stages[known].Elapsed + elapsed);
+        }
+    }
+
+    private sealed class StageTimer(LoadRun run, string name, IDisposable activity) : IDisposable
     {
         private readonly long _started = run.TimeStamp;
+        private readonly TimeSpan _before = run.TakeWithin();
 
         public void Dispose()
         {
-            run._stages.Add(new LoadStage(name, run.Since(_started)));
-            inner.Dispose();
+            var elapsed = run.Since(_started);
+            run.AddStage(name, elapsed - run._within);
+            run._within = _before + elapsed;
+            activity.Dispose();
+        }
+    }
+
+    private sealed class DownloadEnd(LoadRun run, IDisposable stage) : IDisposable
+    {
+        public void Dispose()
+        {
+            stage.Dispose();
+            run.EndDownload();
         }
     }
 

@@ -91,6 +91,7 @@ internal sealed partial class HostedModel : IHostedModel
                     Device = _resident?.Device.Id ?? _run?.Device?.Id ?? _status.Device,
                     Format = _resident?.Format ?? _run?.Format ?? _status.Format,
                     Failure = _status.Failure is { IsReload: false } failed && _nextAttemptAt is { } next ? failed with { NextAttemptAt = next } : _status.Failure,
+                    Download = _run?.Download,
                     Progress = _run?.Progress,
                     BytesPerSecond = _run?.BytesPerSecond ?? 0,
                     TensorCount = _tensors.Length,

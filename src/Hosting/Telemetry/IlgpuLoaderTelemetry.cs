@@ -27,6 +27,9 @@ public static class IlgpuLoaderTelemetry
     /// <summary>A counter: bytes read from files; grows while a load runs.</summary>
     public const string BytesRead = "ilgpu_loader.bytes.read";
 
+    /// <summary>A counter: bytes that loads and reloads downloaded, because they were not in the cache; grows while one does. What is streamed counts as read.</summary>
+    public const string BytesDownloaded = "ilgpu_loader.bytes.downloaded";
+
     /// <summary>A counter: bytes of device memory that unloads gave back.</summary>
     public const string BytesFreed = "ilgpu_loader.bytes.freed";
 

@@ -59,6 +59,16 @@ internal sealed class LoadActivity : IDisposable
         }
     }
 
+    /// <summary>Counts bytes that were downloaded since the last call.</summary>
+    /// <param name="more">How many more.</param>
+    public void BytesDownloaded(long more)
+    {
+        if (_instruments.BytesDownloaded.Enabled && more != 0)
+        {
+            _instruments.BytesDownloaded.Add(more, Tags());
+        }
+    }
+
     /// <summary>Ends the load well.</summary>
     /// <param name="load">What it took.</param>
     /// <param name="format">The format of the checkpoint's files.</param>

@@ -30,6 +30,10 @@ internal sealed class LoadInstruments(Meter meter)
     /// <summary><see cref="IlgpuLoaderTelemetry.BytesRead"/>.</summary>
     public Counter<long> BytesRead { get; } = meter.CreateCounter<long>(IlgpuLoaderTelemetry.BytesRead, BytesUnit, "Bytes read from files.");
 
+    /// <summary><see cref="IlgpuLoaderTelemetry.BytesDownloaded"/>.</summary>
+    public Counter<long> BytesDownloaded { get; } = meter.CreateCounter<long>(
+        IlgpuLoaderTelemetry.BytesDownloaded, BytesUnit, "Bytes that loads and reloads downloaded, because they were not in the cache.");
+
     /// <summary><see cref="IlgpuLoaderTelemetry.BytesFreed"/>.</summary>
     public Counter<long> BytesFreed { get; } = meter.CreateCounter<long>(
         IlgpuLoaderTelemetry.BytesFreed, BytesUnit, "Bytes of device memory that unloads gave back.");

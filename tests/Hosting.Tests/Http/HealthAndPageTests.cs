@@ -9,7 +9,8 @@ public sealed class HealthAndPageTests
     [Fact]
     public async Task Readiness_is_503_until_models_are_there_and_says_how_far_they_are()
     {
-        await using var server = await RunningServer.StartAsync(new StandInStore("bert", "llama"));
+        await using var server = await RunningServer.StartAsync(new StandInStore("bert", "llama", "qwen"));
+        server.Store["qwen"].Become(status => status with { State = ModelState.Loading, Download = new ModelDownload(0, 1, 1, 8, 5) });
         server.Store["bert"].Become(status => status with { State = ModelState.Failed, Failure = new ModelFailure("Unreadable", "/secret/path is gone", DateTimeOffset.UnixEpoch, 1, null) });
         server.Store["llama"].Become(status => status with { State = ModelState.Loading, Path = "/secret/path", Progress = new LoadProgress(1, 3, 0, 2) });
         using var response = await server.SendAsync(HttpMethod.Get, "/readyz");
@@ -18,12 +19,14 @@ public sealed class HealthAndPageTests
             """
             {"schema":"ilgpu-loader/ready/1","status":"Unhealthy","checks":[{"name":"models","status":"Unhealthy"}],
             "models":[{"name":"bert","state":"Failed","required":true,"available":false,"failure":"Unreadable"},
-            {"name":"llama","state":"Loading","required":true,"available":false,"percent":33.3}]}
+            {"name":"llama","state":"Loading","required":true,"available":false,"percent":33.3},
+            {"name":"qwen","state":"Loading","required":true,"available":false,"downloadPercent":12.5}]}
             """.ReplaceLineEndings(""),
             await response.Content.ReadAsStringAsync());
 
         server.Store["bert"].Become(ModelState.Loaded);
         server.Store["llama"].Become(ModelState.Loaded);
+        server.Store["qwen"].Become(ModelState.Loaded);
         Assert.Equal("Healthy", (await server.GetAsync("/readyz")).GetProperty("status").GetString());
     }
 

@@ -24,6 +24,7 @@ public sealed class ModelEndpointTests
             Layout = HostedLayout.Sharded,
             Device = "cuda:0",
             Format = "safetensors",
+            Download = new ModelDownload(1, 2, 30, 40, 2.5),
             Progress = new LoadProgress(25, 100, 1, 3),
             BytesPerSecond = 12.5,
             TensorCount = 3,
@@ -47,6 +48,7 @@ public sealed class ModelEndpointTests
         Assert.Equal(
             """
             {"name":"llama","state":"Reloading","since":"2026-02-03T02:05:06Z","required":true,"available":true,"path":"/models/llama","layout":"Sharded","device":"cuda:0","format":"safetensors",
+            "download":{"files":1,"totalFiles":2,"bytes":30,"totalBytes":40,"fraction":0.75,"bytesPerSecond":2.5},
             "progress":{"bytesRead":25,"totalBytes":100,"tensorsLoaded":1,"totalTensors":3,"fraction":0.25,"bytesPerSecond":12.5},"tensorCount":3,"memoryBytes":5000000000,
             "dtypes":[{"dtype":"BF16","tensors":2,"bytes":4999999990},{"dtype":"I64","tensors":1,"bytes":10}],"version":7,"loadedAt":"2026-02-03T02:04:06Z",
             "lastLoad":{"isReload":true,"seconds":2,"bytesRead":100,"bytesPerSecond":50,"oldLayers":4,"stages":[{"name":"open","seconds":0.5}]},

@@ -55,6 +55,7 @@ public sealed partial class TelemetryTableTests : IDisposable
         using (var load = _all.Telemetry.StartLoad(_all.Model, isReload: false))
         {
             load.BytesRead(1);
+            load.BytesDownloaded(1);
             load.Completed(new CompletedLoad(false, TimeSpan.FromSeconds(1), 1, [new LoadStage("read", TimeSpan.FromSeconds(1))]), "gguf", device);
         }
 

@@ -20,6 +20,7 @@ internal sealed record ModelDescription(
     string Layout,
     string Device,
     string? Format,
+    DownloadDescription? Download,
     ProgressDescription? Progress,
     int TensorCount,
     long MemoryBytes,
@@ -30,6 +31,8 @@ internal sealed record ModelDescription(
     FailureDescription? Failure);
 
 internal sealed record ProgressDescription(long BytesRead, long TotalBytes, int TensorsLoaded, int TotalTensors, double Fraction, double BytesPerSecond);
+
+internal sealed record DownloadDescription(int Files, int TotalFiles, long Bytes, long TotalBytes, double Fraction, double BytesPerSecond);
 
 internal sealed record DTypeDescription(string Dtype, int Tensors, long Bytes);
 
@@ -61,7 +64,7 @@ internal sealed record ReadyDocument(string Status, IReadOnlyList<CheckDescripti
 
 internal sealed record CheckDescription(string Name, string Status);
 
-internal sealed record ReadyModel(string Name, string State, bool Required, bool Available, double? Percent, string? Failure);
+internal sealed record ReadyModel(string Name, string State, bool Required, bool Available, double? DownloadPercent, double? Percent, string? Failure);
 
 /// <summary>An error (RFC 9457), with a code for programs.</summary>
 internal sealed record ProblemDocument(string Title, int Status, string Detail, string Code);

@@ -13,6 +13,7 @@ internal static class ModelDescriptions
         status.Layout.ToString(),
         status.Device,
         status.Format,
+        status.Download is { } download ? OfDownload(download) : null,
         OfProgress(status),
         status.TensorCount,
         status.MemoryBytes,
@@ -29,6 +30,12 @@ internal static class ModelDescriptions
         { TotalTensors: > 0 } => Math.Clamp((double)progress.TensorsLoaded / progress.TotalTensors, 0, 1),
         _ => 0,
     };
+
+    /// <summary>How much of a download is there, 0 to 1; 0 until it is known how much is wanted.</summary>
+    public static double Fraction(ModelDownload download) => download.TotalBytes > 0 ? Math.Clamp((double)download.Bytes / download.TotalBytes, 0, 1) : 0;
+
+    private static DownloadDescription OfDownload(ModelDownload download) =>
+        new(download.Files, download.TotalFiles, download.Bytes, download.TotalBytes, Fraction(download), download.BytesPerSecond);
 
     private static ProgressDescription? OfProgress(ModelStatus status) => status.Progress is { } progress
         ? new(progress.BytesRead, progress.TotalBytes, progress.TensorsLoaded, progress.TotalTensors, Fraction(progress), status.BytesPerSecond)

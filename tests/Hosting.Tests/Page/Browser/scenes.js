@@ -64,6 +64,17 @@ export function loading(name, fraction, differences = {}) {
   });
 }
 
+/** A model whose download is so far; a load waits for it. */
+export function downloading(name, fraction, differences = {}) {
+  const totalBytes = 13_478_104_576;
+  return unloaded(name, {
+    state: 'Loading',
+    path: `hf://acme/${name}`,
+    download: { files: Math.floor(7 * fraction), totalFiles: 7, bytes: Math.round(totalBytes * fraction), totalBytes, fraction, bytesPerSecond: 110 * kibi ** 2 * (1 + 0.2 * Math.sin(fraction * 31)) },
+    ...differences,
+  });
+}
+
 export const devices = [
   { id: 'host', kind: 'Host', name: 'AMD EPYC 9654 96-Core Processor', liveBytes: 4_831_838_208, liveAllocations: 148, totalBytes: 128 * gibi, freeBytes: 96.4 * gibi },
   { id: 'cuda:0', kind: 'Cuda', name: 'NVIDIA H200', liveBytes: 13_476_839_424, liveAllocations: 227, totalBytes: 139.8 * gibi, freeBytes: 118.2 * gibi },

@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { close, open, play } from './stage.js';
-import { devices, document, gibi, loading, model, tensors, unloaded } from './scenes.js';
+import { devices, document, downloading, gibi, loading, model, tensors, unloaded } from './scenes.js';
 
 const [folder = 'screenshots', source] = process.argv.slice(2);
 const types = { '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' };
@@ -41,6 +41,7 @@ const shots = [
   ['overview', { document: document(everything) }, { select: 'tiny-gguf', sparkline: 'llama' }],
   ['loaded', { document: document([model('llama'), small]) }, { open: true }],
   ['reloading', { document: document([reloading, small]) }, { sparkline: 'llama' }],
+  ['downloading', { document: document([downloading('llama', 0.42), small]) }, { sparkline: 'llama', of: downloading }],
   ['filter', { document: document([model('llama')]) }, { filter: '*layers.1*.q_proj.*' }],
   ['filter-empty', { document: document([model('llama')]) }, { filter: 'nothing-like-it' }],
   ['failed', { document: document([failed, model('llama')]) }, {}],
@@ -67,13 +68,13 @@ for (const [name, script, scene] of shots) {
 
 await close();
 
-async function shoot(page, host, { select, sparkline, open: opened, filter, dialog, cut }, path) {
+async function shoot(page, host, { select, sparkline, of = loading, open: opened, filter, dialog, cut }, path) {
   await page.locator('#content:not([hidden]), #locked:not([hidden])').waitFor();
   if (sparkline) {
     const base = sparkline === 'llama' && (await page.locator('[data-state=Reloading]').count()) > 0 ? reloading : null;
     for (let step = 1; step <= 40; step += 1) {
-      const progress = loading(sparkline, step / 95).progress;
-      await host.change(base === null ? loading(sparkline, step / 95) : { ...base, progress });
+      const now = of(sparkline, step / 95);
+      await host.change(base === null ? now : { ...base, progress: now.progress });
     }
 
     await page.getByText(/^42%$/).waitFor();

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { document, loading, model, tensors, unloaded } from '../scenes.js';
+import { document, downloading, loading, model, tensors, unloaded } from '../scenes.js';
 import { play, until, untilEqual } from '../stage.js';
 
 const lost = /status of 503/;
@@ -30,6 +30,23 @@ test('A load: its progress moves, and ends with the model loaded', () =>
     await untilEqual(() => card.getAttribute('data-state'), 'Loaded', 'The card follows the state');
     assert.equal(await bar.isVisible(), false);
     assert.match(await card.innerText(), /Memory\s+12\.6 GiB\s+Tensors\s+291\s+Version\s+1\s+Loaded/);
+  }));
+
+test('A download comes before the load, and has a line of its own', () =>
+  play({ document: document([downloading('llama', 0.25)]), tensors: { llama: tensors(2) } }, async (page, host) => {
+    const card = page.locator('.card');
+    const bar = card.getByRole('progressbar', { name: 'Download of llama' });
+    await untilEqual(() => bar.getAttribute('value'), '0.25', 'The bar shows the fraction');
+    assert.match(await card.innerText(), /25%\s+3\.1 GiB of 12\.6 GiB downloaded\s+1 of 7 files\s+\d+ MiB\/s\s+1 min \d+ s left/);
+    await host.change(downloading('llama', 0.5));
+    await untilEqual(() => bar.getAttribute('value'), '0.5', 'The bar follows');
+    const points = async () => (await card.locator('.spark-line').getAttribute('points')).split(' ').filter(Boolean).length;
+    assert.equal(await points(), 2);
+
+    await host.change(loading('llama', 0.1));
+    await card.getByRole('progressbar', { name: 'Progress of llama' }).waitFor();
+    assert.match(await card.innerText(), /10%\s+1\.3 GiB of 12\.6 GiB\s+29 of 291 tensors/);
+    assert.equal(await points(), 0, 'What was downloaded is no point of the line of what is read.');
   }));
 
 test('States are announced, steps of a progress are not', () =>

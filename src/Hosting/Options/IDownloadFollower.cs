@@ -1,0 +1,11 @@
+using IlgpuLoader.Loading;
+
+namespace IlgpuLoader.Hosting;
+
+/// <summary>Who follows the downloads that opening a model begins; reports come from any thread.</summary>
+internal interface IDownloadFollower : IProgress<DownloadProgress>
+{
+    /// <summary>Says that a download begins.</summary>
+    /// <returns>Ends it when it is disposed, however it ended.</returns>
+    IDisposable BeginDownload();
+}
