@@ -18,7 +18,7 @@ public sealed record ModelHealth(ModelState State, bool IsRequired, bool IsAvail
     internal static ModelHealth Of(ModelStatus status) =>
         new(status.State, status.IsRequired, status.IsAvailable, PercentOf(status.Progress), status.Failure?.Code, status.Version)
         {
-            DownloadPercent = status.Download is { } download ? (int)(ModelDescriptions.Fraction(download) * 100) : null,
+            DownloadPercent = status.Download is { } download ? (int)(download.Fraction * 100) : null,
         };
 
     /// <summary>The state as people read it, such as <c>loading, 42 %</c>, <c>failed, DeviceMemory</c>.</summary>

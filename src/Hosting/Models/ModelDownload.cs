@@ -6,4 +6,8 @@ namespace IlgpuLoader.Hosting;
 /// <param name="Bytes">Bytes that are there, those of earlier downloads among them.</param>
 /// <param name="TotalBytes">Bytes of all files.</param>
 /// <param name="BytesPerSecond">Bytes a second that were fetched lately.</param>
-public sealed record ModelDownload(int Files, int TotalFiles, long Bytes, long TotalBytes, double BytesPerSecond);
+public sealed record ModelDownload(int Files, int TotalFiles, long Bytes, long TotalBytes, double BytesPerSecond)
+{
+    /// <summary>How much of it is there, 0 to 1; 0 until it is known how much is wanted.</summary>
+    public double Fraction => TotalBytes > 0 ? Math.Clamp((double)Bytes / TotalBytes, 0, 1) : 0;
+}

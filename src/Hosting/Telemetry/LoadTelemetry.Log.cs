@@ -36,7 +36,7 @@ internal sealed partial class LoadTelemetry
     public partial void WatchStarted(string model, string path, TimeSpan interval);
 
     /// <summary>The service began.</summary>
-    [LoggerMessage(EventId = 5008, EventName = nameof(ServiceStarted), Level = LogLevel.Information, Message = "{Models} models are configured, of which {LoadedOnStart} are loaded now")]
+    [LoggerMessage(EventId = 5008, EventName = nameof(ServiceStarted), Level = LogLevel.Information, Message = "Models that are configured: {Models}; that are loaded now: {LoadedOnStart}")]
     public partial void ServiceStarted(int models, int loadedOnStart);
 
     /// <summary>The service was asked to stop.</summary>

@@ -31,11 +31,8 @@ internal static class ModelDescriptions
         _ => 0,
     };
 
-    /// <summary>How much of a download is there, 0 to 1; 0 until it is known how much is wanted.</summary>
-    public static double Fraction(ModelDownload download) => download.TotalBytes > 0 ? Math.Clamp((double)download.Bytes / download.TotalBytes, 0, 1) : 0;
-
     private static DownloadDescription OfDownload(ModelDownload download) =>
-        new(download.Files, download.TotalFiles, download.Bytes, download.TotalBytes, Fraction(download), download.BytesPerSecond);
+        new(download.Files, download.TotalFiles, download.Bytes, download.TotalBytes, download.Fraction, download.BytesPerSecond);
 
     private static ProgressDescription? OfProgress(ModelStatus status) => status.Progress is { } progress
         ? new(progress.BytesRead, progress.TotalBytes, progress.TensorsLoaded, progress.TotalTensors, Fraction(progress), status.BytesPerSecond)

@@ -41,7 +41,7 @@ internal sealed class HealthEndpoints(HealthCheckService checks, IModelStore sto
         status.State.ToString(),
         status.IsRequired,
         status.IsAvailable,
-        status.Download is { } download ? Math.Round(100 * ModelDescriptions.Fraction(download), 1) : null,
+        status.Download is { } download ? Math.Round(100 * download.Fraction, 1) : null,
         status.Progress is { } progress ? Math.Round(100 * ModelDescriptions.Fraction(progress), 1) : null,
         status.Failure?.Code);
 }

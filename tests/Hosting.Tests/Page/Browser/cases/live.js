@@ -38,6 +38,7 @@ test('A download comes before the load, and has a line of its own', () =>
     const bar = card.getByRole('progressbar', { name: 'Download of llama' });
     await untilEqual(() => bar.getAttribute('value'), '0.25', 'The bar shows the fraction');
     assert.match(await card.innerText(), /25%\s+3\.1 GiB of 12\.6 GiB downloaded\s+1 of 7 files\s+\d+ MiB\/s\s+1 min \d+ s left/);
+    await page.getByText('Its files are being downloaded.').waitFor();
     await host.change(downloading('llama', 0.5));
     await untilEqual(() => bar.getAttribute('value'), '0.5', 'The bar follows');
     const points = async () => (await card.locator('.spark-line').getAttribute('points')).split(' ').filter(Boolean).length;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { document, loading, model, tensors, unloaded } from '../scenes.js';
+import { document, downloading, loading, model, tensors, unloaded } from '../scenes.js';
 import { host, play, untilEqual } from '../stage.js';
 
 const failure = { code: 'InvalidHeader', message: `/models/${'deep/'.repeat(30)}model.safetensors: the header is cut off.`, at: '2026-03-09T12:03:22Z', attempt: 4, isReload: true };
@@ -10,7 +10,7 @@ const everything = {
   document: document([
     model('llama', { path: `/models/${'deep/'.repeat(30)}llama`, failure }),
     loading('a-model-of-the-longest-name-that-is-allowed-which-is-64-letters.x', 0.4), unloaded('bert'),
-    unloaded('phi', { state: 'Failed', failure: { ...failure, isReload: false } }), unloaded('queued', { state: 'Queued' }), model('leaving', { state: 'Unloading' }),
+    unloaded('phi', { state: 'Failed', failure: { ...failure, isReload: false } }), unloaded('queued', { state: 'Queued' }), downloading('coming', 0.25), model('leaving', { state: 'Unloading' }),
   ]),
   tensors: { llama: tensors(12) },
 };
