@@ -67,9 +67,11 @@ public sealed class TensorManifest
     /// Checks that a manifest can be written under a path: a slip of the keyboard must not take a checkpoint, or whatever else is
     /// there. <see cref="WriteAsync"/> checks it too; before long work it is known sooner.
     /// </summary>
+    /// <exception cref="ArgumentException">The path is empty, or an address.</exception>
     /// <exception cref="IOException">Something is there that is no manifest, or nothing can be written there.</exception>
     public static async Task EnsureReplaceableAsync(string path, CancellationToken cancellationToken = default)
     {
+        OutputPath.ThrowIfNoPath(path);
         var full = OutputPath.ResolveFile(path);
         OutputPath.CheckFile(full, overwrite: true);
         if (!Directory.Exists(Path.GetDirectoryName(full)))

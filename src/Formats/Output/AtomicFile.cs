@@ -53,6 +53,7 @@ public sealed class AtomicFile : IAsyncDisposable
     /// <param name="overwrite">
     /// Whether a regular file that is there, or comes there before <see cref="CommitAsync"/>, is replaced.
     /// </param>
+    /// <exception cref="ArgumentException">The path is empty, or an address.</exception>
     /// <exception cref="IOException">
     /// The file cannot be made, something is there that may not be replaced, or the disk is full. The message begins with the path.
     /// </exception>
@@ -62,7 +63,7 @@ public sealed class AtomicFile : IAsyncDisposable
 
     internal static AtomicFile Create(string path, long length, FileSystemCalls calls, bool overwrite = true)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        OutputPath.ThrowIfNoPath(path);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         var given = System.IO.Path.GetFullPath(path);
         var full = OutputFailure.Explain(given, () => OutputPath.ResolveFile(path));

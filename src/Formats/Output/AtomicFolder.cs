@@ -46,6 +46,7 @@ public sealed class AtomicFolder : IOutputFolder, IDisposable
     /// appear.
     /// </param>
     /// <param name="overwrite">Whether a folder that is there and not empty is replaced as a whole.</param>
+    /// <exception cref="ArgumentException">The path is empty, or an address.</exception>
     /// <exception cref="IOException">
     /// A file, or a folder that is not empty, is there and may not be replaced, or no folder can be made there. The message
     /// begins with the path.
@@ -55,7 +56,7 @@ public sealed class AtomicFolder : IOutputFolder, IDisposable
 
     internal static AtomicFolder Create(string path, bool overwrite, FileSystemCalls calls)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        OutputPath.ThrowIfNoPath(path);
         var given = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         var full = OutputFailure.Explain(given, () => OutputPath.ResolveFolder(path));
         return OutputFailure.Explain(full, () =>

@@ -6,6 +6,18 @@ internal static class OutputPath
     // How many links Linux follows before it calls them a circle, path_resolution(7).
     private const int MostLinks = 40;
 
+    /// <summary>Refuses an address, which would be a folder such as <c>s3:</c> below the current one: what is written is local. A path that looks like one is given with <c>./</c> before it.</summary>
+    /// <param name="path">The path as it was given.</param>
+    /// <exception cref="ArgumentException">It is none, or an address.</exception>
+    public static void ThrowIfNoPath(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (AddressScheme.Of(path) is not null)
+        {
+            throw new ArgumentException($"{Quoted.Name(AddressScheme.WithoutSecrets(path))} is an address, and what is written is local: give a path.", nameof(path));
+        }
+    }
+
     /// <summary>Resolves the path of a file that is to be written.</summary>
     /// <param name="path">The path as it was given.</param>
     /// <returns>

@@ -20,7 +20,7 @@ public sealed class HeldSave : IAsyncDisposable
     /// <param name="path">Where the folder will appear.</param>
     /// <param name="id">What the members call the save.</param>
     /// <param name="cancellationToken">Ends the waiting for others that begin or finish in the same folder.</param>
-    /// <exception cref="ArgumentException">The identifier is none.</exception>
+    /// <exception cref="ArgumentException">The identifier is none, or the path is an address.</exception>
     /// <exception cref="IOException">No folder can be made there.</exception>
     /// <exception cref="UnauthorizedAccessException">A folder above may not be written to.</exception>
     public static Task<HeldSave> TakeAsync(string path, string id, CancellationToken cancellationToken = default) =>
@@ -49,7 +49,7 @@ public sealed class HeldSave : IAsyncDisposable
 
     internal static async Task<HeldSave> TakeAsync(string path, string id, FileSystemCalls calls, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        OutputPath.ThrowIfNoPath(path);
         TemporaryName.ThrowIfNoSaveId(id);
         var given = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         var full = OutputFailure.Explain(given, () => OutputPath.ResolveFolder(path));

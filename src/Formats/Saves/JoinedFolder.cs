@@ -68,7 +68,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
     /// <param name="memberCount">How many there are.</param>
     /// <param name="overwrite">Whether a folder that is there and not empty is replaced as a whole.</param>
     /// <param name="cancellationToken">Ends the waiting for others that begin or finish in the same folder.</param>
-    /// <exception cref="ArgumentException">The identifier is none.</exception>
+    /// <exception cref="ArgumentException">The identifier is none, or the path is an address.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such member.</exception>
     /// <exception cref="IOException">
     /// A file, or a folder that is not empty, is there and may not be replaced, no folder can be made there, or this member of this save is being
@@ -82,7 +82,7 @@ public sealed class JoinedFolder : IOutputFolder, IAsyncDisposable
     internal static async Task<JoinedFolder> JoinAsync(
         string path, string id, int member, int memberCount, bool overwrite, FileSystemCalls calls, CancellationToken cancellationToken)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        OutputPath.ThrowIfNoPath(path);
         ArgumentException.ThrowIfNullOrEmpty(id);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(memberCount);
         ArgumentOutOfRangeException.ThrowIfNegative(member);

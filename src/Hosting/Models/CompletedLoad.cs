@@ -12,6 +12,9 @@ public sealed record CompletedLoad(bool IsReload, TimeSpan Elapsed, long BytesRe
     /// <summary>Layers that kept their old weights in a reload, because they were leased for too long or did not fit; 0 elsewhere.</summary>
     public int OldLayers { get; init; }
 
-    /// <summary>Bytes read a second of the whole time.</summary>
-    public double BytesPerSecond => Elapsed > TimeSpan.Zero ? BytesRead / Elapsed.TotalSeconds : 0;
+    /// <summary>What of <see cref="Elapsed"/> went into a download; zero where the files were there, or were streamed.</summary>
+    public TimeSpan DownloadTime => Stages.Where(stage => stage.Name == LoadStage.Download).Select(stage => stage.Elapsed).SingleOrDefault();
+
+    /// <summary>Bytes read a second of the time that was no download.</summary>
+    public double BytesPerSecond => Elapsed - DownloadTime is var reading && reading > TimeSpan.Zero ? BytesRead / reading.TotalSeconds : 0;
 }

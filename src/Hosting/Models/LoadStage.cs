@@ -5,7 +5,7 @@ namespace IlgpuLoader.Hosting;
 /// <param name="Elapsed">The time.</param>
 public readonly record struct LoadStage(string Name, TimeSpan Elapsed)
 {
-    /// <summary>Files that are not in the cache yet are downloaded; servers are asked what they have.</summary>
+    /// <summary>Files that are not in the cache yet are downloaded.</summary>
     public const string Download = "download";
 
     /// <summary>Files are opened and headers read.</summary>

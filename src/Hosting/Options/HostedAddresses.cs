@@ -9,7 +9,7 @@ namespace IlgpuLoader.Hosting;
 internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider time) : IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly List<HostedAddress> _made = [];
+    private readonly List<HostedConnections> _made = [];
 
     /// <summary>The keys of a model that have an address, and the addresses.</summary>
     /// <param name="model">What is configured.</param>
@@ -27,7 +27,7 @@ internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider 
     /// <param name="model">What is configured.</param>
     /// <returns>Null of a model without an address. This disposes it.</returns>
     /// <exception cref="ArgumentException">The environment has a value for a server that cannot be.</exception>
-    public HostedAddress? For(HostedModelOptions model)
+    public HostedConnections? For(HostedModelOptions model)
     {
         if (Make(model) is not { } made)
         {
@@ -52,6 +52,6 @@ internal sealed class HostedAddresses(Func<RemoteOptions> options, TimeProvider 
         }
     }
 
-    private HostedAddress? Make(HostedModelOptions model) =>
-        Of(model).Any() ? new HostedAddress(options() with { Access = model.Stream ? RemoteAccess.Stream : RemoteAccess.Cache }, time) : null;
+    private HostedConnections? Make(HostedModelOptions model) =>
+        Of(model).Any() ? new HostedConnections(options() with { Access = model.Stream ? RemoteAccess.Stream : RemoteAccess.Cache }, time) : null;
 }

@@ -2,7 +2,7 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Hosting;
 
-/// <summary>Who follows the downloads that opening a model begins; reports come from any thread.</summary>
+/// <summary>Who follows the downloads that opening a model begins: one ends before another begins. Reports come from any thread.</summary>
 internal interface IDownloadFollower : IProgress<DownloadProgress>
 {
     /// <summary>Says that a download begins.</summary>

@@ -17,7 +17,7 @@ public sealed class IlgpuLoaderOptions
     /// <summary>How loads are tried again where <see cref="FailureBehavior.Retry"/> is asked for.</summary>
     public RetryOptions Retry { get; set; } = new();
 
-    /// <summary>How many models are loaded or reloaded at a time; others wait. Default: 1, since one load uses all cores and the whole disk, and two have staging memory twice.</summary>
+    /// <summary>How many models are loaded or reloaded at a time; others wait. Default: 1, since one load uses all cores and the whole disk, and two have staging memory and connections to servers twice.</summary>
     [Range(1, 64)]
     public int MaximumConcurrentLoads { get; set; } = 1;
 }

@@ -252,7 +252,7 @@ export class TensorPanel {
 function nothing(model) {
   return {
     Queued: 'It waits for another load. Its tensors are listed as soon as their plan is made.',
-    Loading: `Its files are being ${model.download === undefined ? 'opened and planned' : 'downloaded'}. Its tensors are listed as soon as ${model.download === undefined ? 'that is done' : 'they are opened'}.`,
+    Loading: `Its files are being ${model.download === undefined ? 'opened and planned' : 'downloaded'}. Its tensors are listed as soon as that is done${model.download === undefined ? '' : ' and they are opened'}.`,
     Unloading: 'Its memory is being freed.',
     Failed: 'It could not be loaded, so that there are no tensors.',
   }[model.state] ?? 'It is not loaded, so that there are no tensors.';

@@ -50,7 +50,7 @@ public sealed class IlgpuLoaderBuilder
     }
 
     /// <summary>Says how models are reached that are no local files. Default: what the environment says (<c>HF_TOKEN</c>, <c>HF_HOME</c> and others).</summary>
-    /// <param name="options">The options; <see cref="RemoteOptions.Access"/> is each model's own (<see cref="HostedModelOptions.Stream"/>).</param>
+    /// <param name="options">The options; <see cref="RemoteOptions.Access"/> is each model's own (<see cref="HostedModelOptions.Stream"/>), and <see cref="RemoteOptions.Connections"/> holds for each.</param>
     public IlgpuLoaderBuilder UseRemote(RemoteOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);

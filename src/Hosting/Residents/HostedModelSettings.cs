@@ -8,14 +8,13 @@ namespace IlgpuLoader.Hosting;
 /// <summary>The options of a hosted model, which were validated, as the loaders want them. Immutable.</summary>
 internal sealed class HostedModelSettings
 {
-
     /// <summary>Takes what is configured.</summary>
     /// <param name="name">The model's name.</param>
     /// <param name="options">What is configured; copied.</param>
-    /// <param name="address">What finds the model's addresses, where it has one; its maker's.</param>
-    public HostedModelSettings(string name, HostedModelOptions options, HostedAddress? address = null)
+    /// <param name="connections">What finds the model's addresses, where it has one; its maker's.</param>
+    public HostedModelSettings(string name, HostedModelOptions options, HostedConnections? connections = null)
     {
-        (Name, Options, Address) = (name, options.Copy(), address);
+        (Name, Options, Connections) = (name, options.Copy(), connections);
         DType = ModelDType.TryParse(options.DType, out var dtype) ? dtype : throw new ArgumentException($"{options.DType} is none of {ModelDType.Names}.", nameof(options));
         Parallel = ModelRank.Of(options) is { WorldSize: > 1 } parallel ? parallel : null;
     }
@@ -27,7 +26,7 @@ internal sealed class HostedModelSettings
     public HostedModelOptions Options { get; }
 
     /// <summary>What finds the model's addresses; null of one that has none.</summary>
-    public HostedAddress? Address { get; }
+    public HostedConnections? Connections { get; }
 
     /// <summary>Whether the host is ready only when the model is loaded.</summary>
     public bool IsRequired => Options.Required ?? Options.LoadOnStart;
@@ -52,7 +51,7 @@ internal sealed class HostedModelSettings
         Root = Options.Root,
         Gguf = new GgufLimits { Lenient = Options.Lenient },
         Torch = new TorchLimits { AllowUnknownGlobals = Options.AllowUnknownGlobals },
-        Remote = Address,
+        Remote = Connections,
     };
 
     /// <summary>How files are read, but for the device, the dtype and the ranks: behind the requests that are answered meanwhile.</summary>
@@ -66,13 +65,16 @@ internal sealed class HostedModelSettings
         Exclude = [.. Options.Exclude],
     };
 
+    /// <summary>Loads what ranks have saved.</summary>
+    public ShardedStateLoader ShardedState => new(new ShardedStateOptions { Remote = Connections });
+
     /// <summary>How a live model treats its readers.</summary>
     /// <param name="time">What measures time.</param>
     public HotModelOptions Hot(TimeProvider time) => new()
     {
         LeaseTimeout = Options.LeaseTimeout,
         Open = Open,
-        Sharded = Options.Layout == HostedLayout.Sharded ? new ShardedStateLoader() : null,
+        Sharded = Options.Layout == HostedLayout.Sharded ? ShardedState : null,
         Rank = Parallel?.Rank ?? 0,
         TimeProvider = time,
     };

@@ -13,6 +13,9 @@ namespace IlgpuLoader.Hosting;
 /// <param name="time">What measures time.</param>
 internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, TimeProvider time) : IProgress<LoadProgress>, IDownloadFollower
 {
+    // As often as people look.
+    private static readonly TimeSpan StallLook = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
     private readonly long _started = time.GetTimestamp();
     private readonly Throughput _throughput = new(time);
@@ -82,7 +85,8 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
             (_download, _downloading) = (null, new Throughput(time));
         }
 
-        return new DownloadEnd(this, Stage(LoadStage.Download));
+        // One that stalls reports nothing: that its speed falls is seen all the same.
+        return new DownloadEnd(this, Stage(LoadStage.Download), time.CreateTimer(_ => onChange(this), null, StallLook, StallLook));
     }
 
     /// <inheritdoc/>
@@ -91,7 +95,7 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
         long more;
         lock (_lock)
         {
-            // What the cache has without a download is told too.
+            // What is there without a download is told too.
             if (_downloading is null)
             {
                 return;
@@ -212,10 +216,11 @@ internal sealed class LoadRun(LoadActivity activity, Action<LoadRun> onChange, T
         }
     }
 
-    private sealed class DownloadEnd(LoadRun run, IDisposable stage) : IDisposable
+    private sealed class DownloadEnd(LoadRun run, IDisposable stage, ITimer looks) : IDisposable
     {
         public void Dispose()
         {
+            looks.Dispose();
             stage.Dispose();
             run.EndDownload();
         }

@@ -297,7 +297,7 @@ internal sealed partial class HostedModel
         var run = new LoadRun(activity, OnProgress, _time);
         // Before the files are opened: what changes from here on is seen as a change.
         _tried = CheckpointFingerprint.Of(_settings.WeightsPath);
-        _settings.Address?.Follow(run);
+        _settings.Connections?.Follow(run);
         Change(() =>
         {
             _run = run;
@@ -323,7 +323,7 @@ internal sealed partial class HostedModel
     private void EndRun()
     {
         _run = null;
-        _settings.Address?.Follow(null);
+        _settings.Connections?.Follow(null);
         SetTensors(_resident?.Tensors ?? []);
     }
 

@@ -95,7 +95,7 @@ internal sealed class LoadActivity : IDisposable
 
         _ = _activity?.SetTag(FormatTag, format).SetTag(DeviceKindTag, ObservedStatus.NameOf(device.Kind)).SetTag(DeviceIdTag, device.Id).SetStatus(ActivityStatusCode.Ok);
         _activity?.Dispose();
-        _telemetry.LoadCompleted(_model, _kind, load.BytesRead, format, load.Elapsed.TotalSeconds, load.BytesPerSecond / 1e6, device.Id);
+        _telemetry.LoadCompleted(_model, _kind, load.BytesRead, format, (load.Elapsed - load.DownloadTime).TotalSeconds, load.BytesPerSecond / 1e6, device.Id);
         if (load.OldLayers > 0)
         {
             _telemetry.ReloadIncomplete(_model, load.OldLayers);

@@ -7,10 +7,10 @@ namespace IlgpuLoader.Hosting;
 /// <param name="meter">The meter, which stays its factory's.</param>
 internal sealed class LoadInstruments(Meter meter)
 {
-    // From a small checkpoint in the page cache, which is there within 10 ms, to a model of a terabyte over a network: about three buckets a power of ten.
+    // From a small checkpoint in the page cache, which is there within 10 ms, to a model of a terabyte that is downloaded first: about three buckets a power of ten.
     private static readonly InstrumentAdvice<double> Durations = new()
     {
-        HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+        HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600],
     };
 
     // Most leases wait for nothing; one that waits for a load waits as long as that.

@@ -32,7 +32,7 @@ public sealed record RemoteOptions
     /// <summary>The defaults.</summary>
     public static RemoteOptions Default { get; } = new();
 
-    /// <summary>How many ranges are fetched at the same time, all files together; from 1 to <see cref="MaximumConnections"/>.</summary>
+    /// <summary>How many ranges are fetched at the same time, all files together (of a host, each model's); from 1 to <see cref="MaximumConnections"/>.</summary>
     public int Connections
     {
         get;
@@ -110,7 +110,7 @@ public sealed record RemoteOptions
     /// <summary>Who is told of the downloads that opening an address begins; null for nobody. It is called from any thread, one call at a time a download.</summary>
     public IProgress<DownloadProgress>? Progress { get; init; }
 
-    /// <summary>Runs each of these downloads, such as to show <see cref="Progress"/> while it lasts; it returns when the download has ended, and throws what that throws. Null for just running it.</summary>
+    /// <summary>Runs each of these downloads that has something to fetch, such as to show <see cref="Progress"/> while it lasts; it returns when the download has ended, and throws what that throws. Null for just running it.</summary>
     public Func<Func<Task>, Task>? AroundDownloads { get; init; }
 
     /// <summary>Where is written what opening an address does: what is tried again and when, downloads, what is left aside; null for nowhere. Never a token.</summary>

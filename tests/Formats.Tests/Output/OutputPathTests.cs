@@ -204,6 +204,28 @@ public sealed class OutputPathTests : IDisposable
         Assert.Empty(Entries(""));
     }
 
+    [Fact]
+    public async Task Address_IsNoPlaceToWriteTo()
+    {
+        foreach (var create in (Func<string, Task>[])
+        [
+            address => Task.Run(() => AtomicFile.Create(address)),
+            address => Task.Run(() => AtomicFolder.Create(address)),
+            address => JoinedFolder.JoinAsync(address, "one", 0, 2),
+            address => HeldSave.TakeAsync(address, "one"),
+            address => TensorManifest.EnsureReplaceableAsync(address),
+        ])
+        {
+            var exception = await Assert.ThrowsAsync<ArgumentException>("path", () => create("https://ann:secret@host/out?key=secret"));
+            Assert.StartsWith("'https://host/out' is an address, and what is written is local: give a path.", exception.Message, StringComparison.Ordinal);
+        }
+
+        Assert.False(Directory.Exists("https:"));
+        // A path all the same, for those who mean it.
+        using var folder = AtomicFolder.Create($"{_folder.Path}/https://out");
+        Assert.Equal(_folder["https:/out"], folder.Path);
+    }
+
     private string[] Entries(string name) =>
         [.. Directory.GetFileSystemEntries(_folder[name].TrimEnd('/')).Order(StringComparer.Ordinal)];
 }

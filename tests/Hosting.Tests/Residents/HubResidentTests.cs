@@ -20,8 +20,8 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
 
     public async Task InitializeAsync() => _hub = await HubDouble.StartAsync();
 
-    // What is below does it.
-    Task IAsyncLifetime.DisposeAsync() => Task.CompletedTask;
+    // xunit 2 knows this one alone.
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {
@@ -61,11 +61,31 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
         var model = Make("one");
         await model.LoadAsync();
         await model.UnloadAsync();
+        var begun = _told.Begun;
         using var metrics = new RecordedMetrics(_bed.Host.Services.GetRequiredService<IMeterFactory>());
         await model.LoadAsync();
 
         Assert.Empty(metrics.Of(IlgpuLoaderTelemetry.BytesDownloaded));
-        Assert.Null(model.Status.Download);
+        Assert.Equal((begun, TimeSpan.Zero), (_told.Begun, model.Status.LastLoad!.DownloadTime));
+        Assert.Equal(LoadStage.Open, model.Status.LastLoad.Stages[0].Name);
+    }
+
+    [Fact]
+    public async Task Load_OfWhatTheCacheHasInPart_CountsThatFromTheFirstReportOn()
+    {
+        var shards = Add("acme/one");
+        shards[1].Served.FailAlways(new RemoteFault { Until = _gate.Task, Status = 403 });
+        var model = Make("one");
+        var loading = model.LoadAsync();
+        _ = await StatusAsync(model, now => now.Download is { Files: 1 });
+        _gate.SetResult();
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
+        var reports = _told.All.Count;
+        shards[1].Served.Faults = _ => null;
+        await model.LoadAsync();
+
+        Assert.Equal(new DownloadProgress(1, 2, Length(0), Length(0) + Length(1), 0), _told.All[reports]);
+        Assert.Equal(new DownloadProgress(2, 2, Length(0) + Length(1), Length(0) + Length(1), Length(1)), _told.All[^1]);
     }
 
     [Fact]
@@ -131,6 +151,27 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(2, _told.Begun);
     }
 
+    [Fact]
+    public async Task Sharded_OfTheHub_DownloadsItsRanksPartsAndIsReloaded()
+    {
+        var repository = _hub.Add("acme/one");
+        foreach (var file in Directory.EnumerateFiles(await _bed.SaveRanksAsync()))
+        {
+            repository.Add(Commit, Path.GetFileName(file), await File.ReadAllBytesAsync(file), isLarge: file.EndsWith(".safetensors", StringComparison.Ordinal));
+        }
+
+        repository.SetRef("main", Commit);
+        _ = Make("one");
+        var model = _bed.Store["rank"];
+        await model.LoadAsync();
+        Assert.True(model.Status.LastLoad!.DownloadTime > TimeSpan.Zero);
+        var weights = Directory.EnumerateFiles(_bed.Folder["cache"], "*.safetensors", SearchOption.AllDirectories).Select(Path.GetFileName).ToArray();
+        Assert.All(weights, name => Assert.Contains("rank-1", name, StringComparison.Ordinal));
+        Assert.NotEmpty(weights);
+
+        Assert.Equal(2, (await model.ReloadAsync()).Version);
+    }
+
     private static string NameOf(int shard) => $"model-0000{shard + 1}-of-0000{Counts.Length}.safetensors";
 
     private static byte[] Shard(int shard, float value) =>
@@ -177,6 +218,9 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
             {
                 builder.AddModel(name, options => (options.Path, options.Device) = ($"hf://acme/{name}", "mine"));
             }
+
+            builder.AddModel("rank", options =>
+                (options.Path, options.Device, options.Layout, options.WorldSize, options.Rank) = ("hf://acme/one", "mine", HostedLayout.Sharded, 2, 1));
         });
         return _bed.Store[names[0]];
     }

@@ -58,23 +58,21 @@ public sealed class LoadRunTests : IDisposable
     [Fact]
     public void A_download_is_there_from_its_first_report_to_its_end()
     {
-        LoadRun run = _run;
-        Assert.Null(_run.Download);
         var download = _run.BeginDownload();
         Assert.Null(_run.Download);
-        run.Report(new DownloadProgress(0, 2, 50, 100, 0));
+        _run.Report(new DownloadProgress(0, 2, 50, 100, 0));
         Pass(1);
-        run.Report(new DownloadProgress(1, 2, 80, 100, 30));
+        _run.Report(new DownloadProgress(1, 2, 80, 100, 30));
         Assert.Equal(new ModelDownload(1, 2, 80, 100, 30), _run.Download);
-        Assert.Equal(2, _changes);
+        var changes = _changes;
         download.Dispose();
         Assert.Null(_run.Download);
-        Assert.Equal(3, _changes);
+        Assert.Equal(changes + 1, _changes);
 
         // The next begins anew: what is counted is what was fetched.
         using (_run.BeginDownload())
         {
-            run.Report(new DownloadProgress(0, 1, 5, 10, 5));
+            _run.Report(new DownloadProgress(0, 1, 5, 10, 5));
             Assert.Equal(new ModelDownload(0, 1, 5, 10, 0), _run.Download);
         }
 
@@ -87,6 +85,44 @@ public sealed class LoadRunTests : IDisposable
         _run.Report(new DownloadProgress(2, 2, 100, 100, 0));
         Assert.Null(_run.Download);
         Assert.Equal(0, _changes);
+    }
+
+    [Fact]
+    public void A_download_that_stalls_is_looked_at_each_second_until_it_ends()
+    {
+        using (_run.BeginDownload())
+        {
+            _run.Report(new DownloadProgress(0, 1, 0, 100, 0));
+            Pass(1);
+            _run.Report(new DownloadProgress(0, 1, 50, 100, 50));
+            var changes = _changes;
+            Pass(1);
+            Pass(1);
+            Assert.Equal((changes + 2, 0), (_changes, _run.Download!.BytesPerSecond));
+        }
+
+        var ended = _changes;
+        Pass(5);
+        Assert.Equal(ended, _changes);
+    }
+
+    [Fact]
+    public void The_speed_of_a_load_is_that_of_reading()
+    {
+        using (_run.Stage(LoadStage.Open))
+        using (_run.BeginDownload())
+        {
+            Pass(90);
+        }
+
+        using (_run.Stage(LoadStage.Load))
+        {
+            Pass(10);
+        }
+
+        _run.Read(1000);
+        var load = _run.Complete(isReload: false, oldLayers: 0);
+        Assert.Equal((100, 90, 100d), (load.Elapsed.TotalSeconds, load.DownloadTime.TotalSeconds, load.BytesPerSecond));
     }
 
     private void Pass(int seconds) => _all.Time.Advance(TimeSpan.FromSeconds(seconds));

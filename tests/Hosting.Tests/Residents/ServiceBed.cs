@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
+using IlgpuLoader.Formats;
 using IlgpuLoader.Gpu;
+using IlgpuLoader.Loading;
 using IlgpuLoader.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -45,6 +47,23 @@ internal sealed class ServiceBed : IAsyncDisposable
         File.WriteAllBytes(written, file);
         File.Move(written, Path.Combine(Folder[folder], "model.safetensors"), overwrite: true);
         return Folder[folder];
+    }
+
+    /// <summary>What two ranks have saved of the sample of a Llama, with its configuration.</summary>
+    public async Task<string> SaveRanksAsync()
+    {
+        var sample = Path.Combine(RepositoryPaths.Root, "samples", "tiny-llama");
+        await using var checkpoint = await Checkpoint.OpenAsync(sample);
+        foreach (var rank in (int[])[0, 1])
+        {
+            var context = new ModelContext { Config = checkpoint.Config!, Parallel = new TensorParallel(2, rank) };
+            using var module = ModelInitializer.Initialize(context);
+            await new ModuleLoader().LoadAsync(new ModuleLoader().Plan(module, checkpoint));
+            await new ShardedStateLoader().SaveModelAsync(module, Folder["saved"], new ShardedStateSaveOptions { Parallel = context.Parallel, SaveId = "one" });
+        }
+
+        File.Copy(Path.Combine(sample, "config.json"), Path.Combine(Folder["saved"], "config.json"), overwrite: true);
+        return Folder["saved"];
     }
 
     public async ValueTask DisposeAsync()

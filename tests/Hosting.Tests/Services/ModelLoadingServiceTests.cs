@@ -9,10 +9,15 @@ using Xunit;
 
 namespace IlgpuLoader.Hosting.Tests;
 
-public sealed class ModelLoadingServiceTests : IAsyncDisposable
+public sealed class ModelLoadingServiceTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly ServiceBed _bed = new();
     private readonly ManualTime _time = new();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    // xunit 2 knows this one alone.
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

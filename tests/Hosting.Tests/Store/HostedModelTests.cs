@@ -5,7 +5,7 @@ using Xunit;
 
 namespace IlgpuLoader.Hosting.Tests;
 
-public sealed class HostedModelTests : IAsyncDisposable
+public sealed class HostedModelTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly ScriptedLoader _loader = new();
     private readonly StatusFeed _feed = new();
@@ -15,6 +15,11 @@ public sealed class HostedModelTests : IAsyncDisposable
     private HostedModel? _model;
 
     private HostedModel Model => _model ??= Make(_loader);
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    // xunit 2 knows this one alone.
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

@@ -62,7 +62,12 @@ internal sealed class HotModelBed : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Model.DisposeAsync();
+        // One whose end has failed says so each time.
+        if (!IsFreed)
+        {
+            await Model.DisposeAsync();
+        }
+
         Free();
     }
 

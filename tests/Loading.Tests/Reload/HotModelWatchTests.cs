@@ -3,7 +3,7 @@ using Xunit;
 
 namespace IlgpuLoader.Loading.Tests;
 
-public sealed class HotModelWatchTests : IAsyncDisposable
+public sealed class HotModelWatchTests : IAsyncLifetime, IAsyncDisposable
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly TemporaryFolder _folder = new();
@@ -12,6 +12,11 @@ public sealed class HotModelWatchTests : IAsyncDisposable
     public HotModelWatchTests() => Write(1);
 
     private HotModel Model => _bed.Model;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    // xunit 2 knows this one alone.
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

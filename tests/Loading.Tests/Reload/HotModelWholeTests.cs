@@ -3,11 +3,16 @@ using Xunit;
 namespace IlgpuLoader.Loading.Tests;
 
 /// <summary>Leases over all layers, leases that wait for each other and for a reload, and the end of a live model.</summary>
-public sealed class HotModelWholeTests : IAsyncDisposable
+public sealed class HotModelWholeTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly HotModelBed _bed = new();
 
     private HotModel Model => _bed.Model;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    // xunit 2 knows this one alone.
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public ValueTask DisposeAsync() => _bed.DisposeAsync();
 

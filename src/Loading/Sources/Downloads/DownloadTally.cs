@@ -1,6 +1,9 @@
 namespace IlgpuLoader.Loading;
 
-/// <summary>Counts a download over all its files and reports it, at most once per interval. Safe for any thread.</summary>
+/// <summary>
+/// Counts a download over all its files and reports it, at most once per interval. Nothing is reported before all that is wanted is counted (<see cref="Begin"/>): a part of it would be taken for
+/// the whole. Safe for any thread.
+/// </summary>
 /// <param name="progress">Who is told; null for nobody.</param>
 /// <param name="time">The clock.</param>
 internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeProvider time)
@@ -10,7 +13,9 @@ internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeP
 
     private readonly Lock _lock = new();
     private DownloadProgress _now;
+    private DownloadProgress _last;
     private long _reported;
+    private bool _hasBegun;
     private bool _isReporting;
 
     /// <summary>What has been counted.</summary>
@@ -23,6 +28,31 @@ internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeP
                 return _now;
             }
         }
+    }
+
+    /// <summary>All that is wanted is counted: reports it, and what changes from here on.</summary>
+    public void Begin()
+    {
+        lock (_lock)
+        {
+            _hasBegun = true;
+        }
+
+        Count(now => now, always: true);
+    }
+
+    /// <summary>The download is over, however it ended: reports what was counted since the last report.</summary>
+    public void End()
+    {
+        lock (_lock)
+        {
+            if (_now == _last)
+            {
+                return;
+            }
+        }
+
+        Count(now => now, always: true);
     }
 
     /// <summary>Adds a file that is wanted.</summary>
@@ -59,13 +89,13 @@ internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeP
         {
             _now = change(_now);
             // One at a time, so that no report overtakes another; the end is reported by whoever is there then.
-            if (progress is null || (!always && time.GetElapsedTime(_reported) < Interval) || _isReporting)
+            if (progress is null || !_hasBegun || (!always && time.GetElapsedTime(_reported) < Interval) || _isReporting)
             {
                 return;
             }
 
             _isReporting = true;
-            report = _now;
+            report = _last = _now;
         }
 
         while (true)
@@ -92,7 +122,7 @@ internal sealed class DownloadTally(IProgress<DownloadProgress>? progress, TimeP
                 }
 
                 _isReporting = true;
-                report = _now;
+                report = _last = _now;
             }
         }
     }

@@ -54,6 +54,8 @@ public sealed class HubCacheInventory
             tally.Expect(blob.Length);
         }
 
+        tally.Begin();
+
         var problems = new List<HubCacheProblem>(chosen.SelectMany(folder => folder.Problems));
         var (count, bytes) = (0, 0L);
         foreach (var blob in blobs[true])

@@ -165,17 +165,19 @@ public sealed partial class HubDownloads : IDisposable
             }
 
             LogCacheUsed(exception);
-            new DownloadTally(progress ?? _options.Progress, _time).AddOld(old.Select(path => HubFetcher.LengthOf(local is not null ? local.FileOf(path) : cache.FileOf(repository, commit!, path))));
+            var stoodIn = new DownloadTally(progress ?? _options.Progress, _time);
+            stoodIn.AddOld(old.Select(path => HubFetcher.LengthOf(local is not null ? local.FileOf(path) : cache.FileOf(repository, commit!, path))));
+            stoodIn.Begin();
             return local?.Root ?? cache.SnapshotOf(repository, commit!);
         }
 
         string[] wanted = [.. choose(found.Files)];
         return wanted.Length > 0
-            ? await DownloadAsync(repository, revision, found, wanted, cache, local, options.Force, progress, cancellationToken).ConfigureAwait(false)
+            ? await DownloadAsync(repository, revision, found, wanted, cache, local, options.Force, progress, download => download(), cancellationToken).ConfigureAwait(false)
             : throw HubFileChoice.NothingFits(repository.ToString(), revision, options, found.Files);
     }
 
-    /// <summary>Downloads files of a revision that is known into the cache, one process at a time.</summary>
+    /// <summary>Downloads files of a revision that is known into the cache, one process at a time, for a checkpoint that is opened (<see cref="RemoteOptions.AroundDownloads"/>).</summary>
     /// <param name="repository">The repository.</param>
     /// <param name="revision">What the revision was called.</param>
     /// <param name="found">The revision.</param>
@@ -186,7 +188,7 @@ public sealed partial class HubDownloads : IDisposable
     {
         using (await TakeModelLockAsync(repository, HubDownloadOptions.Default, cancellationToken).ConfigureAwait(false))
         {
-            return await DownloadAsync(repository, revision, found, [.. paths], CacheOf(HubDownloadOptions.Default), null, force: false, null, cancellationToken).ConfigureAwait(false);
+            return await DownloadAsync(repository, revision, found, [.. paths], CacheOf(HubDownloadOptions.Default), null, force: false, null, _options.RunDownloadAsync, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -211,6 +213,7 @@ public sealed partial class HubDownloads : IDisposable
         HubLocalFolder? local,
         bool force,
         IProgress<DownloadProgress>? progress,
+        Func<Func<Task>, Task> around,
         CancellationToken cancellationToken)
     {
         var tally = new DownloadTally(progress ?? _options.Progress, _time);
@@ -223,15 +226,26 @@ public sealed partial class HubDownloads : IDisposable
         var folder = local?.Root ?? cache.SnapshotOf(repository, found.Commit);
         if (missing.Count == 0)
         {
+            tally.Begin();
             return folder;
         }
 
         var begun = _time.GetTimestamp();
         var (name, bytes) = (repository.ToString(), missing.Sum(file => file.Length));
         HubLog.DownloadBegins(_logger, name, missing.Count, bytes, folder);
-        await (local is not null
-            ? _fetcher.FetchAsync(local, cache, missing, force, tally, cancellationToken)
-            : _fetcher.FetchAsync(cache, missing, force, tally, cancellationToken)).ConfigureAwait(false);
+        await around(async () =>
+        {
+            try
+            {
+                await (local is not null
+                    ? _fetcher.FetchAsync(local, cache, missing, force, tally, cancellationToken)
+                    : _fetcher.FetchAsync(cache, missing, force, tally, cancellationToken)).ConfigureAwait(false);
+            }
+            finally
+            {
+                tally.End();
+            }
+        }).ConfigureAwait(false);
         var taken = _time.GetElapsedTime(begun);
         HubLog.DownloadEnded(_logger, name, taken.TotalSeconds);
         return folder;

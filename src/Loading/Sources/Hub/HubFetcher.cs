@@ -64,6 +64,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             tally.Expect(file.Length);
         }
 
+        tally.Begin();
         // Files of one content take its room once.
         foreach (var file in files.DistinctBy(file => (file.Repository.FolderName, file.Tag)))
         {
@@ -92,6 +93,7 @@ internal sealed class HubFetcher(HubClient client, DownloadEngine engine, TimePr
             tally.Expect(file.Length);
         }
 
+        tally.Begin();
         engine.CheckRoom(folder.Root, files.Where(file => force || !File.Exists(folder.FileOf(file.Path))).Sum(file => engine.CountRoom(TargetOf(folder, file), file.Length)));
         await DownloadOrder.FetchAsync(
             files, file => file.Path, engine.ParallelFiles, async (file, token) => await FetchAsync(folder, cache, file, force, tally, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);

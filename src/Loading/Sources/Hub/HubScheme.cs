@@ -68,8 +68,8 @@ internal sealed class HubScheme(RemoteServices services, HubDownloads downloads)
         return new DownloadingPlace(
             place,
             FolderIn(cache.SnapshotOf(address.Repository, found.Commit), folder),
-            (names, cancellationToken) => services.Options.RunDownloadAsync(() => downloads.DownloadFoundAsync(
-                address.Repository, address.Revision ?? HubClient.MainRevision, found, names.Select(name => start + name).ToHashSet(), cancellationToken)));
+            (names, cancellationToken) => downloads.DownloadFoundAsync(
+                address.Repository, address.Revision ?? HubClient.MainRevision, found, names.Select(name => start + name).ToHashSet(), cancellationToken));
     }
 
     private static string FolderIn(string snapshot, string folder) => folder.Length == 0 ? snapshot : Path.Combine([snapshot, .. folder.Split('/')]);

@@ -86,6 +86,7 @@ public sealed class ModelScopeDownloads : IDisposable
                 return files.Where(file => wanted.Contains(file.Path));
             },
             progress,
+            download => download(),
             cancellationToken);
     }
 
@@ -111,12 +112,13 @@ public sealed class ModelScopeDownloads : IDisposable
         return Path.Combine(root, parts[0], parts[1].Replace(".", MaskedDot, StringComparison.Ordinal));
     }
 
-    /// <summary>Downloads chosen files of a model.</summary>
+    /// <summary>Downloads chosen files of a model; what fetches those that are missing is run by <paramref name="around"/>.</summary>
     internal async Task<string> DownloadAsync(
         ModelScopeAddress address,
         HubDownloadOptions options,
         Func<IReadOnlyList<ModelScopeFile>, IEnumerable<ModelScopeFile>> choose,
         IProgress<DownloadProgress>? progress,
+        Func<Func<Task>, Task> around,
         CancellationToken cancellationToken)
     {
         var folder = FolderOf(address.Model, options);
@@ -148,7 +150,7 @@ public sealed class ModelScopeDownloads : IDisposable
         var locked = Path.Combine(options.CacheFolder is { } cache ? Path.GetFullPath(cache) : _services.Options.ModelScope.CacheFolder, ".lock", address.Model.Replace("/", MaskedDot, StringComparison.Ordinal));
         using (await FileLock.TakeAsync(locked, FileLock.OfGroup, _services.Time, cancellationToken).ConfigureAwait(false))
         {
-            await FetchAsync(address.Model, revision, folder, files, options.Force, new DownloadTally(progress ?? _services.Options.Progress, _services.Time), cancellationToken).ConfigureAwait(false);
+            await FetchAsync(address.Model, revision, folder, files, options.Force, new DownloadTally(progress ?? _services.Options.Progress, _services.Time), around, cancellationToken).ConfigureAwait(false);
         }
 
         LinkUnmasked(address.Model, folder, options);
@@ -179,7 +181,9 @@ public sealed class ModelScopeDownloads : IDisposable
             throw new RemoteException(RemoteFailure.Offline, address.ToString(), $"{problem}, and the network may not be asked. Download it first, or allow the network (HF_HUB_OFFLINE=0).");
         }
 
-        new DownloadTally(progress ?? _services.Options.Progress, _services.Time).AddOld(old.Select(file => file.Length));
+        var tally = new DownloadTally(progress ?? _services.Options.Progress, _services.Time);
+        tally.AddOld(old.Select(file => file.Length));
+        tally.Begin();
         return folder;
     }
 
@@ -190,7 +194,7 @@ public sealed class ModelScopeDownloads : IDisposable
                 .Where(file => !PartialFile.IsUnfinished(file.Name))
                 .Select(file => new ModelScopeFile(Path.GetRelativePath(folder, file.FullName).Replace(Path.DirectorySeparatorChar, '/'), file.Length, null))];
 
-    private async Task FetchAsync(string model, string revision, string folder, ModelScopeFile[] files, bool force, DownloadTally tally, CancellationToken cancellationToken)
+    private async Task FetchAsync(string model, string revision, string folder, ModelScopeFile[] files, bool force, DownloadTally tally, Func<Func<Task>, Task> around, CancellationToken cancellationToken)
     {
         var missing = new List<ModelScopeFile>();
         foreach (var file in files)
@@ -217,14 +221,33 @@ public sealed class ModelScopeDownloads : IDisposable
 
         if (missing.Count == 0)
         {
+            tally.Begin();
             return;
         }
 
         var begun = _services.Time.GetTimestamp();
         var bytes = missing.Sum(file => file.Length);
         HubLog.DownloadBegins(_logger, model, missing.Count, bytes, folder);
+        await around(async () =>
+        {
+            tally.Begin();
+            try
+            {
+                await FetchAsync(model, revision, folder, missing, tally, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                tally.End();
+            }
+        }).ConfigureAwait(false);
+        var taken = _services.Time.GetElapsedTime(begun);
+        HubLog.DownloadEnded(_logger, model, taken.TotalSeconds);
+    }
+
+    private Task FetchAsync(string model, string revision, string folder, List<ModelScopeFile> missing, DownloadTally tally, CancellationToken cancellationToken)
+    {
         _services.Engine.CheckRoom(folder, missing.Sum(file => _services.Engine.CountRoom(TargetOf(folder, file), file.Length)));
-        await DownloadOrder.FetchAsync(
+        return DownloadOrder.FetchAsync(
             missing,
             file => file.Path,
             _services.Engine.ParallelFiles,
@@ -236,9 +259,7 @@ public sealed class ModelScopeDownloads : IDisposable
                 tally.AddFile();
                 HubLog.FileDownloaded(_logger, target.Path, file.Length);
             },
-            cancellationToken).ConfigureAwait(false);
-        var taken = _services.Time.GetElapsedTime(begun);
-        HubLog.DownloadEnded(_logger, model, taken.TotalSeconds);
+            cancellationToken);
     }
 
     // A name with full stops is a link to the folder that has none, as its library leaves it.

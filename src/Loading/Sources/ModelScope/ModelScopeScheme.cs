@@ -19,7 +19,7 @@ internal sealed class ModelScopeScheme(RemoteServices services, ModelScopeDownlo
         var parsed = ModelScopeAddress.Parse(address);
         if (services.Options.Offline)
         {
-            var there = await downloads.DownloadAsync(parsed, HubDownloadOptions.Default, files => files, null, cancellationToken).ConfigureAwait(false);
+            var there = await downloads.DownloadAsync(parsed, HubDownloadOptions.Default, files => files, null, download => download(), cancellationToken).ConfigureAwait(false);
             return Locate(parsed, there, parsed.Path.Length == 0 || Directory.Exists(Path.Combine([there, .. parsed.Path.Split('/')])));
         }
 
@@ -44,12 +44,13 @@ internal sealed class ModelScopeScheme(RemoteServices services, ModelScopeDownlo
         return new DownloadingPlace(
             place,
             FolderIn(downloads.FolderOf(address.Model, HubDownloadOptions.Default), folder),
-            (names, cancellationToken) => services.Options.RunDownloadAsync(() => downloads.DownloadAsync(
+            (names, cancellationToken) => downloads.DownloadAsync(
                 address,
                 HubDownloadOptions.Default,
                 listed => listed.Where(file => file.Path.StartsWith(start, StringComparison.Ordinal) && names.Contains(file.Path[start.Length..])),
                 null,
-                cancellationToken)));
+                services.Options.RunDownloadAsync,
+                cancellationToken));
     }
 
     private static string FolderIn(string model, string folder) => folder.Length == 0 ? model : Path.Combine([model, .. folder.Split('/')]);

@@ -200,6 +200,8 @@ public sealed class DownloadEngineTests : IDisposable
             tally.Expect(10);
         }
 
+        tally.Begin();
+
         await Parallel.ForAsync(0, 8, async (_, _) =>
         {
             await Task.Yield();

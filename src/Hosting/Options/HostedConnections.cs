@@ -4,10 +4,10 @@ using IlgpuLoader.Loading;
 namespace IlgpuLoader.Hosting;
 
 /// <summary>
-/// Finds the addresses of one hosted model, over connections of its own: that is how its downloads are told from those of other models. As many models as load at a time have connections open, so the
-/// bound on these holds for each. Safe for any thread.
+/// Finds the addresses of one hosted model, over connections of its own: that is how its downloads are told from those of other models. The bound on connections holds for each model, of which as many
+/// load at a time as <see cref="IlgpuLoaderOptions.MaximumConcurrentLoads"/> says. Safe for any thread; its downloads come one behind the other, as the model's operations do.
 /// </summary>
-internal sealed class HostedAddress : IRemoteCheckpoints, IProgress<DownloadProgress>, IDisposable
+internal sealed class HostedConnections : IRemoteCheckpoints, IProgress<DownloadProgress>, IDisposable
 {
     private readonly RemoteCheckpoints _checkpoints;
     private readonly RemoteOptions _options;
@@ -17,7 +17,7 @@ internal sealed class HostedAddress : IRemoteCheckpoints, IProgress<DownloadProg
     /// <param name="options">How remote checkpoints are reached; who is told of downloads there still is.</param>
     /// <param name="time">What measures time.</param>
     /// <exception cref="ArgumentException">The environment has a value for a server that cannot be.</exception>
-    public HostedAddress(RemoteOptions options, TimeProvider time)
+    public HostedConnections(RemoteOptions options, TimeProvider time)
     {
         _options = options;
         _checkpoints = RemoteCheckpoints.Create(options with { Progress = this, AroundDownloads = RunAsync }, time);
