@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace IlgpuLoader.Loading;
 
-/// <summary>What downloads write. The highest number is 1110.</summary>
+/// <summary>What downloads write. The highest number is 1111.</summary>
 internal static partial class HubLog
 {
     [LoggerMessage(EventId = 1100, EventName = nameof(WeightsDownloaded), Level = LogLevel.Information, Message = "Time spent downloading weights for {Model}: {Seconds:0.000000} seconds")]
@@ -37,4 +37,7 @@ internal static partial class HubLog
 
     [LoggerMessage(EventId = 1110, EventName = nameof(DownloadEnded), Level = LogLevel.Information, Message = "{Repository}: downloaded in {Seconds:0.0} s")]
     public static partial void DownloadEnded(ILogger logger, string repository, double seconds);
+
+    [LoggerMessage(EventId = 1111, EventName = nameof(VerifiedNotKept), Level = LogLevel.Debug, Message = "{Model}: which files were held against their hashes cannot be kept, and they are read again the next time. {Problem}")]
+    public static partial void VerifiedNotKept(ILogger logger, string model, string problem);
 }

@@ -5,7 +5,7 @@ namespace IlgpuLoader.Loading;
 
 /// <summary>
 /// Downloads models of ModelScope into folders laid out as its own library does: <c>models/OWNER/NAME</c> in the cache, a full stop of the name written as <c>___</c>. What is there with the right size and hash is not
-/// fetched again; what was interrupted goes on where it was, and begins again where no hash is given. Safe for any thread. It owns its connections: dispose it.
+/// fetched again, and not read again to find out while it looks as it did (<c>.ilgpu-loader</c> in the cache); what was interrupted goes on where it was, and begins again where no hash is given. Safe for any thread. It owns its connections: dispose it.
 /// </summary>
 public sealed class ModelScopeDownloads : IDisposable
 {
@@ -146,11 +146,15 @@ public sealed class ModelScopeDownloads : IDisposable
         }
 
         Directory.CreateDirectory(folder);
+        var root = options.CacheFolder is { } cache ? Path.GetFullPath(cache) : _services.Options.ModelScope.CacheFolder;
+        var name = address.Model.Replace("/", MaskedDot, StringComparison.Ordinal);
         // Its library's lock of a model.
-        var locked = Path.Combine(options.CacheFolder is { } cache ? Path.GetFullPath(cache) : _services.Options.ModelScope.CacheFolder, ".lock", address.Model.Replace("/", MaskedDot, StringComparison.Ordinal));
+        var locked = Path.Combine(root, ".lock", name);
         using (await FileLock.TakeAsync(locked, FileLock.OfGroup, _services.Time, cancellationToken).ConfigureAwait(false))
         {
-            await FetchAsync(address.Model, revision, folder, files, options.Force, new DownloadTally(progress ?? _services.Options.Progress, _services.Time), around, cancellationToken).ConfigureAwait(false);
+            // Nothing of ours in a folder of a user's own: its files are read each time.
+            var verified = await VerifiedFiles.ReadAsync(options.LocalFolder is null ? Path.Combine(root, ".ilgpu-loader", name) : null, cancellationToken).ConfigureAwait(false);
+            await FetchAsync(address.Model, revision, folder, files, options.Force, verified, new DownloadTally(progress ?? _services.Options.Progress, _services.Time), around, cancellationToken).ConfigureAwait(false);
         }
 
         LinkUnmasked(address.Model, folder, options);
@@ -164,10 +168,23 @@ public sealed class ModelScopeDownloads : IDisposable
         return new DownloadTarget(path, path, file.Sha256 ?? "unnamed");
     }
 
-    private static async Task<bool> IsThereAsync(string path, ModelScopeFile file, CancellationToken cancellationToken) =>
+    private static async Task<bool> IsThereAsync(string path, ModelScopeFile file, VerifiedFiles verified, CancellationToken cancellationToken) =>
         new FileInfo(path) is { Exists: true } found
         && found.Length == file.Length
-        && (file.Sha256 is null || await ContentDigest.OfFileAsync(path, file.Sha256, cancellationToken).ConfigureAwait(false) == file.Sha256);
+        && (file.Sha256 is null || verified.Contains(file.Path, found, file.Sha256) || await verified.VerifyAsync(file.Path, found, file.Sha256, cancellationToken).ConfigureAwait(false));
+
+    private async Task KeepAsync(VerifiedFiles verified, string model, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await verified.WriteAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Files are read again the next time.
+            HubLog.VerifiedNotKept(_logger, model, exception.Message);
+        }
+    }
 
     // What is in a folder of a user's own may be anything: nothing there says that it is of this model.
     private string TakeOld(ModelScopeAddress address, HubDownloadOptions options, string folder, Func<IReadOnlyList<ModelScopeFile>, IEnumerable<ModelScopeFile>> choose, IProgress<DownloadProgress>? progress)
@@ -194,13 +211,13 @@ public sealed class ModelScopeDownloads : IDisposable
                 .Where(file => !PartialFile.IsUnfinished(file.Name))
                 .Select(file => new ModelScopeFile(Path.GetRelativePath(folder, file.FullName).Replace(Path.DirectorySeparatorChar, '/'), file.Length, null))];
 
-    private async Task FetchAsync(string model, string revision, string folder, ModelScopeFile[] files, bool force, DownloadTally tally, Func<Func<Task>, Task> around, CancellationToken cancellationToken)
+    private async Task FetchAsync(string model, string revision, string folder, ModelScopeFile[] files, bool force, VerifiedFiles verified, DownloadTally tally, Func<Func<Task>, Task> around, CancellationToken cancellationToken)
     {
         var missing = new List<ModelScopeFile>();
         foreach (var file in files)
         {
             tally.Expect(file.Length);
-            if (!force && await IsThereAsync(TargetOf(folder, file).Path, file, cancellationToken).ConfigureAwait(false))
+            if (!force && await IsThereAsync(TargetOf(folder, file).Path, file, verified, cancellationToken).ConfigureAwait(false))
             {
                 // A run that was killed right after the file had its name has left its journal.
                 PartialFile.Delete(TargetOf(folder, file).Stem);
@@ -219,6 +236,7 @@ public sealed class ModelScopeDownloads : IDisposable
             }
         }
 
+        await KeepAsync(verified, model, cancellationToken).ConfigureAwait(false);
         if (missing.Count == 0)
         {
             tally.Begin();

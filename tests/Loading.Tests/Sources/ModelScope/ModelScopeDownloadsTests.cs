@@ -60,6 +60,84 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Download_OfWhatLooksAsItDid_ReadsItOnceAndThenNoMore()
+    {
+        using var downloads = Create();
+        var file = Path.Combine(await downloads.DownloadSnapshotAsync(Model), "model.safetensors");
+        var settled = DateTime.UtcNow - TimeSpan.FromMinutes(1);
+        File.SetLastWriteTimeUtc(file, settled);
+        await downloads.DownloadSnapshotAsync(Model);
+        _server.ForgetRequests();
+
+        // What changes neither the size nor the time is believed: that it is shows that nothing was read.
+        Overwrite(file, settled);
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Single(_server.Requests);
+        Assert.NotEqual(HubSample.Weights, File.ReadAllBytes(file));
+
+        Overwrite(file, settled + TimeSpan.FromSeconds(1));
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Equal(HubSample.Weights, File.ReadAllBytes(file));
+    }
+
+    [Fact]
+    public async Task Download_OfWhatHasJustChanged_ReadsItEachTime()
+    {
+        using var downloads = Create();
+        var file = Path.Combine(await downloads.DownloadSnapshotAsync(Model), "model.safetensors");
+        var now = File.GetLastWriteTimeUtc(file) + TimeSpan.FromMinutes(1);
+        File.SetLastWriteTimeUtc(file, now);
+        await downloads.DownloadSnapshotAsync(Model);
+        Overwrite(file, now);
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Equal(HubSample.Weights, File.ReadAllBytes(file));
+    }
+
+    [Theory]
+    [InlineData("local")]
+    [InlineData("force")]
+    [InlineData("another hash")]
+    [InlineData("no record")]
+    public async Task Download_WhereNothingIsKnown_ReadsFiles(string what)
+    {
+        var options = new HubDownloadOptions { LocalFolder = what == "local" ? _folder["local"] : null };
+        using var downloads = Create();
+        var file = Path.Combine(await downloads.DownloadSnapshotAsync(Model, options), "model.safetensors");
+        var settled = DateTime.UtcNow - TimeSpan.FromMinutes(1);
+        File.SetLastWriteTimeUtc(file, settled);
+        await downloads.DownloadSnapshotAsync(Model, options);
+        Overwrite(file, settled);
+        var expected = HubSample.Weights;
+        switch (what)
+        {
+            case "another hash":
+                expected = [.. HubSample.Weights.AsSpan(0, HubSample.Weights.Length - 1), 0x40];
+                Add("model.safetensors", expected);
+                break;
+            case "no record":
+                File.WriteAllText(_folder["cache/.ilgpu-loader/acme___tiny-1.5"], "of somebody else\n\n0 0 0\n");
+                break;
+            default:
+                break;
+        }
+
+        await downloads.DownloadSnapshotAsync(Model, options with { Force = what == "force" });
+        Assert.Equal(expected, File.ReadAllBytes(file));
+    }
+
+    [LinuxFact]
+    public async Task Download_RecordThatCannotBeKept_IsSaidAndNoFailure()
+    {
+        Directory.CreateDirectory(_folder["cache"]);
+        File.WriteAllText(_folder["cache/.ilgpu-loader"], "a file where a folder should be");
+        using var downloads = Create();
+        var file = Path.Combine(await downloads.DownloadSnapshotAsync(Model), "model.safetensors");
+        File.SetLastWriteTimeUtc(file, DateTime.UtcNow - TimeSpan.FromMinutes(1));
+        await downloads.DownloadSnapshotAsync(Model);
+        Assert.Contains("cannot be kept, and they are read again the next time", _log.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Download_Patterns_ChooseFiles()
     {
         using var downloads = Create();
@@ -294,6 +372,15 @@ public sealed class ModelScopeDownloadsTests : IAsyncLifetime, IDisposable
     [InlineData("hf://acme/tiny")]
     [InlineData("ms://../tiny")]
     public void Parse_NoAddressOfModelScope_Throws(string address) => Assert.Throws<ArgumentException>(() => ModelScopeAddress.Parse(address));
+
+    // Other bytes of the same number.
+    private static void Overwrite(string file, DateTime lastWrite)
+    {
+        var bytes = File.ReadAllBytes(file);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        File.SetLastWriteTimeUtc(file, lastWrite);
+    }
 
     private static string[] Files(string folder) =>
         [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file)).Order(StringComparer.Ordinal)];
