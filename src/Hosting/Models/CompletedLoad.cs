@@ -13,7 +13,7 @@ public sealed record CompletedLoad(bool IsReload, TimeSpan Elapsed, long BytesRe
     public int OldLayers { get; init; }
 
     /// <summary>What of <see cref="Elapsed"/> went into a download; zero where the files were there, or were streamed.</summary>
-    public TimeSpan DownloadTime => Stages.Where(stage => stage.Name == LoadStage.Download).Select(stage => stage.Elapsed).SingleOrDefault();
+    public TimeSpan DownloadTime => new(Stages.Where(stage => stage.Name == LoadStage.Download).Sum(stage => stage.Elapsed.Ticks));
 
     /// <summary>Bytes read a second of the time that was no download.</summary>
     public double BytesPerSecond => Elapsed - DownloadTime is var reading && reading > TimeSpan.Zero ? BytesRead / reading.TotalSeconds : 0;
