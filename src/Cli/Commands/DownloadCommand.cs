@@ -115,12 +115,13 @@ internal sealed class DownloadCommand : CommandBase
         var address = parsed.GetValue(_address)!;
         try
         {
-            if (AddressScheme.Of(address) is null or "hf" or "ms")
+            var scheme = AddressScheme.Of(address);
+            if (scheme is null or "hf" or "ms")
             {
-                RemoteCheckpoints.ThrowIfNoAddress(AddressScheme.Of(address) is null ? $"hf://{address}" : address);
+                RemoteCheckpoints.ThrowIfNoAddress(scheme is null ? $"hf://{address}" : address);
             }
 
-            return AddressScheme.Of(address) switch
+            return scheme switch
             {
                 "ms" => await FromModelScopeAsync(parsed, ModelScopeAddress.Parse(address), progress, cancellationToken).ConfigureAwait(false),
                 null or "hf" => await FromHubAsync(parsed, HubAddress.Parse(address), progress, cancellationToken).ConfigureAwait(false),

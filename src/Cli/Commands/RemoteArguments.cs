@@ -170,7 +170,7 @@ internal sealed class RemoteArguments(RemoteAccess access) : IRemoteCheckpoints,
             _ => null,
         };
         // What the cache has already is opened there.
-        var missing = checkpoint.Files.Where(file => file.Source is IRemoteByteSource).ToArray();
+        var missing = checkpoint.Files.Where(file => file.Source.FindRemote() is not null).ToArray();
         if (cache is null || missing.Length == 0)
         {
             return null;

@@ -197,11 +197,8 @@ public sealed partial class Checkpoint : IAsyncDisposable
             selection = new CheckpointFolder.Selection([name], null, []);
         }
 
-        if (place is not LocalPlace)
-        {
-            IEnumerable<string> parts = selection.Files is [var only] ? GgufSplit.NamesBeside(only) : [];
-            await place.PrepareAsync([.. selection.Files, .. parts, ModelConfig.FileName], cancellationToken).ConfigureAwait(false);
-        }
+        IEnumerable<string> parts = selection.Files is [var only] ? GgufSplit.NamesBeside(only) : [];
+        await place.PrepareAsync([.. selection.Files, .. parts, ModelConfig.FileName], cancellationToken).ConfigureAwait(false);
 
         OpenedFile[] files = selection.Files.Count == 1
             ? await OpenPartsAsync(place, selection.Files[0], detector, cancellationToken).ConfigureAwait(false)

@@ -5,7 +5,7 @@ using IlgpuLoader.Loading;
 
 namespace IlgpuLoader.Hosting;
 
-/// <summary>The options of a hosted model, which were validated, as the loaders want them. Immutable.</summary>
+/// <summary>The options of a hosted model, which were validated, as the loaders want them, and the model's connections. Nothing that is configured changes.</summary>
 internal sealed class HostedModelSettings
 {
     /// <summary>Takes what is configured.</summary>
@@ -65,8 +65,8 @@ internal sealed class HostedModelSettings
         Exclude = [.. Options.Exclude],
     };
 
-    /// <summary>Loads what ranks have saved.</summary>
-    public ShardedStateLoader ShardedState => new(new ShardedStateOptions { Remote = Connections });
+    /// <summary>Makes what loads that which ranks have saved, from folders and over the model's connections.</summary>
+    public ShardedStateLoader CreateShardedStateLoader() => new(new ShardedStateOptions { Remote = Connections });
 
     /// <summary>How a live model treats its readers.</summary>
     /// <param name="time">What measures time.</param>
@@ -74,7 +74,7 @@ internal sealed class HostedModelSettings
     {
         LeaseTimeout = Options.LeaseTimeout,
         Open = Open,
-        Sharded = Options.Layout == HostedLayout.Sharded ? ShardedState : null,
+        Sharded = Options.Layout == HostedLayout.Sharded ? CreateShardedStateLoader() : null,
         Rank = Parallel?.Rank ?? 0,
         TimeProvider = time,
     };

@@ -8,7 +8,7 @@ namespace IlgpuLoader.Hosting;
 internal sealed class ShardedResidentLoader(HostedModelSettings settings, Func<Device> device, WarningLog warnings, TimeProvider time)
     : LayoutResidentLoader(settings, device, warnings, time)
 {
-    private readonly ShardedStateLoader _loader = settings.ShardedState;
+    private readonly ShardedStateLoader _loader = settings.CreateShardedStateLoader();
 
     /// <inheritdoc/>
     public override async Task<ResidentModel> LoadAsync(LoadRun run, long versionsBefore, CancellationToken cancellationToken)

@@ -194,7 +194,7 @@ internal sealed class CarriedFiles : IAsyncDisposable
             throw Refused(place.PathOf(name), exception.Message, exception);
         }
 
-        if (file is IRemoteByteSource && file.Length > LargestRemoteBytes)
+        if (file.FindRemote() is not null && file.Length > LargestRemoteBytes)
         {
             await file.DisposeAsync().ConfigureAwait(false);
             throw Refused(file.Name, $"it has {file.Length} bytes, and {LargestRemoteBytes} are the most of such a file from a server.", null);

@@ -135,6 +135,9 @@ public sealed record RemoteOptions
         };
     }
 
-    /// <summary>Runs a download as <see cref="AroundDownloads"/> says.</summary>
+    /// <summary>Runs a download that opening no address has begun: as it is.</summary>
+    internal static Task RunAskedDownloadAsync(Func<Task> download) => download();
+
+    /// <summary>Runs a download that opening an address has begun: as <see cref="AroundDownloads"/> says.</summary>
     internal Task RunDownloadAsync(Func<Task> download) => AroundDownloads is { } around ? around(download) : download();
 }

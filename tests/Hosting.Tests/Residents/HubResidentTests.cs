@@ -73,13 +73,7 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task Load_OfWhatTheCacheHasInPart_CountsThatFromTheFirstReportOn()
     {
-        var shards = Add("acme/one");
-        shards[1].Served.FailAlways(new RemoteFault { Until = _gate.Task, Status = 403 });
-        var model = Make("one");
-        var loading = model.LoadAsync();
-        _ = await StatusAsync(model, now => now.Download is { Files: 1 });
-        _gate.SetResult();
-        await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
+        var (model, shards) = await FailBehindTheFirstShardAsync();
         var reports = _told.All.Count;
         shards[1].Served.Faults = _ => null;
         await model.LoadAsync();
@@ -117,14 +111,7 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task Download_ThatFails_IsShownNoMore()
     {
-        var shards = Add("acme/one");
-        shards[1].Served.FailAlways(new RemoteFault { Until = _gate.Task, Status = 403 });
-        var model = Make("one");
-        var loading = model.LoadAsync();
-        _ = await StatusAsync(model, now => now.Download is { Files: 1 });
-        _gate.SetResult();
-
-        await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
+        var (model, _) = await FailBehindTheFirstShardAsync();
         Assert.Equal((ModelState.Failed, null), (model.Status.State, model.Status.Download));
     }
 
@@ -193,6 +180,19 @@ public sealed class HubResidentTests : IAsyncLifetime, IAsyncDisposable
             Assert.True(TimeProvider.System.GetElapsedTime(giveUp) < TimeSpan.FromSeconds(30), $"{status}");
             await Task.Delay(5);
         }
+    }
+
+    // The first shard is in the cache then, and the second is refused.
+    private async Task<(IHostedModel Model, HubDoubleFile[] Shards)> FailBehindTheFirstShardAsync()
+    {
+        var shards = Add("acme/one");
+        shards[1].Served.FailAlways(new RemoteFault { Until = _gate.Task, Status = 403 });
+        var model = Make("one");
+        var loading = model.LoadAsync();
+        _ = await StatusAsync(model, now => now.Download is { Files: 1 });
+        _gate.SetResult();
+        await Assert.ThrowsAsync<ModelNotAvailableException>(() => loading);
+        return (model, shards);
     }
 
     private HubDoubleFile[] Add(string path)

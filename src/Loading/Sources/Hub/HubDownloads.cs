@@ -173,7 +173,7 @@ public sealed partial class HubDownloads : IDisposable
 
         string[] wanted = [.. choose(found.Files)];
         return wanted.Length > 0
-            ? await DownloadAsync(repository, revision, found, wanted, cache, local, options.Force, progress, download => download(), cancellationToken).ConfigureAwait(false)
+            ? await DownloadAsync(repository, revision, found, wanted, cache, local, options.Force, progress, RemoteOptions.RunAskedDownloadAsync, cancellationToken).ConfigureAwait(false)
             : throw HubFileChoice.NothingFits(repository.ToString(), revision, options, found.Files);
     }
 

@@ -86,7 +86,7 @@ public sealed class ModelScopeDownloads : IDisposable
                 return files.Where(file => wanted.Contains(file.Path));
             },
             progress,
-            download => download(),
+            RemoteOptions.RunAskedDownloadAsync,
             cancellationToken);
     }
 

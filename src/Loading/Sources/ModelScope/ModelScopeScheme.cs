@@ -19,7 +19,7 @@ internal sealed class ModelScopeScheme(RemoteServices services, ModelScopeDownlo
         var parsed = ModelScopeAddress.Parse(address);
         if (services.Options.Offline)
         {
-            var there = await downloads.DownloadAsync(parsed, HubDownloadOptions.Default, files => files, null, download => download(), cancellationToken).ConfigureAwait(false);
+            var there = await downloads.DownloadAsync(parsed, HubDownloadOptions.Default, files => files, null, RemoteOptions.RunAskedDownloadAsync, cancellationToken).ConfigureAwait(false);
             return Locate(parsed, there, parsed.Path.Length == 0 || Directory.Exists(Path.Combine([there, .. parsed.Path.Split('/')])));
         }
 
